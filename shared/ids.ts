@@ -1,0 +1,28 @@
+/** The seam for randomness: ids that must be unique, and numbers that must be repeatable. */
+import { createHash, randomBytes } from "node:crypto";
+
+/** A new id of 22 characters that no other process will make: 16 random bytes, base64url. */
+export function newId(): string {
+  return randomBytes(16).toString("base64url");
+}
+
+/** The same 22 characters for the same parts, on every machine: 128 bits of SHA-256, base64url. */
+export function hashId(...parts: readonly (string | number)[]): string {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(`${String(part).length}:${part},`);
+  return hash.digest().subarray(0, 16).toString("base64url");
+}
+
+/** Returns numbers in [0, 1), always the same ones for one seed (the mulberry32 generator). */
+export type RandomSource = () => number;
+
+/** A random source that repeats itself for one seed. Not for secrets. */
+export function seededRandom(seed: string): RandomSource {
+  let state = createHash("sha256").update(seed).digest().readUInt32LE(0);
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
