@@ -1,0 +1,257 @@
+/**
+ * The closed union of everything a history may hold, and the commits that carry it. Entries are
+ * facts in the past tense: none is ever edited or removed, and to old ones nothing is added but
+ * fields at the end.
+ *
+ * E1. One message of a history is one commit; its entries are stored all or none.
+ * E2. A commit names the start it belongs to (rule 24), its pass and the token of its passage.
+ */
+import { decode, encode } from "./codec.ts";
+import { UndecodableError } from "./errors.ts";
+
+/** A thrown value as it is stored: name, message and causes survive, the class does not. */
+export interface Failure {
+  readonly name: string;
+  readonly message: string;
+  readonly stack?: string;
+  readonly code?: string;
+  readonly cause?: Failure;
+}
+
+/** How a run, or a child of a run, came to its end. */
+export type Outcome =
+  | { readonly status: "completed"; readonly output: unknown }
+  | { readonly status: "failed"; readonly error: Failure }
+  | { readonly status: "canceled"; readonly error: Failure };
+
+/** One leaf of a condition, as stored: times are absolute, children have their ids. */
+export type LeafCondition =
+  | { readonly kind: "sleep"; readonly dueAt: number }
+  | {
+      readonly kind: "event";
+      readonly name: string;
+      readonly where?: unknown;
+      /** Consumes only events with a higher sequence. */
+      readonly after: number;
+    }
+  | { readonly kind: "child"; readonly taskName: string; readonly runId: string }
+  | {
+      /** Children awaited as one: derived ids with ordinals from `first`, `count` of them. */
+      readonly kind: "children";
+      readonly taskName: string;
+      readonly first: number;
+      readonly count: number;
+    };
+
+/** What a wait waits for. A branch keeps what the user called its parts: names or positions. */
+export type StoredCondition =
+  | LeafCondition
+  | {
+      readonly kind: "anyOf" | "allOf";
+      readonly of: readonly (readonly [string | number, StoredCondition])[];
+    };
+
+/** What happened to a leaf. */
+export type LeafOutcome =
+  | { readonly kind: "sleep" }
+  | {
+      readonly kind: "event";
+      readonly name: string;
+      readonly data: unknown;
+      readonly sequence: number;
+      readonly publishedAt: number;
+    }
+  | {
+      readonly kind: "child";
+      readonly taskName: string;
+      readonly runId: string;
+      readonly outcome: Outcome;
+    }
+  | {
+      /** Some of the children of a group, by their position in it; the rest follow. */
+      readonly kind: "children";
+      readonly ended: readonly (readonly [position: number, outcome: Outcome])[];
+    };
+
+/** Statuses a run can end with. */
+export type EndStatus = "completed" | "failed" | "canceled";
+
+/**
+ * One fact. `key` names an operation of the run: its letter, its number among those of the same
+ * name, its name. `at` counts the results that the code had received when it asked for it.
+ */
+export type Entry =
+  | {
+      /** A worker took the run, with a token that answered the last waiting commit. */
+      readonly kind: "claimed";
+      readonly worker: string;
+      /** Why: `start`, `timer`, `match`, `cancel`, `poke`, or `takeover` from a lost worker. */
+      readonly because: string;
+    }
+  | {
+      readonly kind: "step-completed";
+      readonly key: string;
+      readonly at: number;
+      readonly attempts: number;
+      readonly durationMs: number;
+      readonly value: unknown;
+    }
+  | {
+      readonly kind: "step-failed";
+      readonly key: string;
+      readonly at: number;
+      readonly attempts: number;
+      readonly durationMs: number;
+      readonly error: Failure;
+    }
+  | {
+      readonly kind: "wait-opened";
+      readonly key: string;
+      readonly at: number;
+      readonly condition: StoredCondition;
+    }
+  | {
+      /** A leaf of a wait, counted from the left, has happened. */
+      readonly kind: "wait-settled";
+      readonly key: string;
+      readonly leaf: number;
+      readonly outcome: LeafOutcome;
+    }
+  | {
+      /** A child was started without a wait. */
+      readonly kind: "child-started";
+      readonly key: string;
+      readonly at: number;
+      readonly taskName: string;
+      readonly runIds: readonly string[];
+      /** The ordinal of the first, if their ids are derived. */
+      readonly first: number;
+    }
+  | { readonly kind: "waiting" }
+  | { readonly kind: "paused"; readonly reason: string; readonly details: unknown }
+  | { readonly kind: "cancel-requested"; readonly by: string; readonly reason: string }
+  | { readonly kind: "ended"; readonly outcome: Outcome };
+
+/** Entries that were stored together. */
+export interface Commit {
+  /** Sequence of the `start` this commit belongs to: which incarnation of the run. */
+  readonly startSequence: number;
+  /** Unique to the pass that wrote it: the nonce by which a lost reply is settled. */
+  readonly pass: string;
+  /** Stream sequence of the token of this passage; the start's own for a first pass. */
+  readonly token: number;
+  /** When it was written, by the writer's reckoning of the server's clock, in milliseconds. */
+  readonly time: number;
+  readonly entries: readonly Entry[];
+}
+
+/** A commit with its place in the history. */
+export interface StoredCommit extends Commit {
+  readonly sequence: number;
+}
+
+/** Position of each kind on the wire. Only ever added to. */
+const KINDS = [
+  "claimed",
+  "step-completed",
+  "step-failed",
+  "wait-opened",
+  "wait-settled",
+  "child-started",
+  "waiting",
+  "paused",
+  "cancel-requested",
+  "ended",
+] as const satisfies readonly Entry["kind"][];
+
+/** Fields of each kind on the wire, in order. Only ever added to, at the end. */
+const FIELDS: { readonly [K in Entry["kind"]]: readonly (keyof Extract<Entry, { kind: K }>)[] } = {
+  claimed: ["worker", "because"],
+  "step-completed": ["key", "at", "attempts", "durationMs", "value"],
+  "step-failed": ["key", "at", "attempts", "durationMs", "error"],
+  "wait-opened": ["key", "at", "condition"],
+  "wait-settled": ["key", "leaf", "outcome"],
+  "child-started": ["key", "at", "taskName", "runIds", "first"],
+  waiting: [],
+  paused: ["reason", "details"],
+  "cancel-requested": ["by", "reason"],
+  ended: ["outcome"],
+};
+
+/** What `typeof` says of the fields that are not free data. */
+const FIELD_TYPES: { readonly [field: string]: "string" | "number" | "object" } = {
+  worker: "string",
+  because: "string",
+  key: "string",
+  at: "number",
+  attempts: "number",
+  durationMs: "number",
+  leaf: "number",
+  condition: "object",
+  outcome: "object",
+  error: "object",
+  taskName: "string",
+  runIds: "object",
+  first: "number",
+  reason: "string",
+  by: "string",
+};
+
+/**
+ * Writes a commit as a message body.
+ * @throws {InvalidInputError} When a value in it cannot be stored.
+ */
+export function encodeCommit(commit: Commit, what: string): Uint8Array {
+  const entries = commit.entries.map(toTuple);
+  return encode([commit.startSequence, commit.pass, commit.token, commit.time, entries], what);
+}
+
+/**
+ * Reads a commit.
+ * @throws {UndecodableError} When the message is not a commit of this format.
+ */
+export function decodeCommit(message: Uint8Array, sequence: number, where: string): StoredCommit {
+  const body = decode(message, where);
+  if (!Array.isArray(body)) throw notA("commit", where);
+  const [startSequence, pass, token, time, tuples] = body as unknown[];
+  if (
+    typeof startSequence !== "number" ||
+    typeof pass !== "string" ||
+    typeof token !== "number" ||
+    typeof time !== "number" ||
+    !Array.isArray(tuples)
+  )
+    throw notA("commit", where);
+  const entries = tuples.map((tuple) => fromTuple(tuple, where));
+  return { sequence, startSequence, pass, token, time, entries };
+}
+
+function toTuple(entry: Entry): unknown[] {
+  const record = entry as unknown as { readonly [field: string]: unknown };
+  const tuple: unknown[] = [KINDS.indexOf(entry.kind)];
+  for (const field of FIELDS[entry.kind]) tuple.push(record[field]);
+  return tuple;
+}
+
+function fromTuple(tuple: unknown, where: string): Entry {
+  const kind = Array.isArray(tuple) ? KINDS[tuple[0] as number] : undefined;
+  if (!Array.isArray(tuple) || kind === undefined) throw notA("known entry", where);
+  const entry: { [field: string]: unknown } = { kind };
+  const fields: readonly string[] = FIELDS[kind];
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i] as string;
+    const value: unknown = tuple[i + 1];
+    const type = FIELD_TYPES[field];
+    // biome-ignore lint/suspicious/useValidTypeof: the table above holds only names of types
+    if (type !== undefined && (typeof value !== type || value === null))
+      throw notA(`${kind} entry with a ${field}`, where);
+    entry[field] = value;
+  }
+  return entry as unknown as Entry;
+}
+
+function notA(what: string, where: string): UndecodableError {
+  return new UndecodableError(
+    `The message at ${where} is not a ${what}: another version of Contrail or another program wrote it.`,
+  );
+}

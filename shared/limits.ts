@@ -1,0 +1,63 @@
+/** Every bound by name, with its unit, and the assertions that hold between them. */
+import { invariant } from "./invariant.ts";
+
+/** Bytes of a task name or a run id in UTF-8. Encoded on the wire it may take three times that. */
+export const NAME_BYTES = 128;
+/** Characters of a namespace. */
+export const NAMESPACE_LENGTH = 32;
+/** Bytes of the name of a step. */
+export const STEP_NAME_BYTES = 128;
+/** Shards of a namespace: from 1 to this many. */
+export const SHARD_COUNT = 64;
+/** Shards of a namespace that nobody has set up otherwise (design.md, section 3). */
+export const DEFAULT_SHARD_COUNT = 4;
+
+/** How long a claim lives without a sign of life: the `ack_wait` of a task's consumers. */
+export const CLAIM_TIMEOUT_MS = 10_000;
+/** The shortest claim timeout that can be configured. */
+export const SHORTEST_CLAIM_TIMEOUT_MS = 1_000;
+/** The longest claim timeout that can be configured. */
+export const LONGEST_CLAIM_TIMEOUT_MS = 600_000;
+/** A lease not renewed disappears after this share of the claim timeout, but not under a second. */
+export const LEASE_SHARE_OF_CLAIM = 0.5;
+/** Shortest time between two writes of one worker's lease record. */
+export const LEASE_WRITE_INTERVAL_MS = 50;
+
+/** Takeovers in a row, without another entry between them, after which a run is paused (rule 9). */
+export const TAKEOVERS_BEFORE_PAUSE = 5;
+
+/** The server wakes its scheduler this often; a timer is published that much early (design.md, 2). */
+export const TIMER_LEAD_MS = 250;
+/** A sleep up to this long is not registered with the server: a local timer wakes the run. */
+export const SHORT_SLEEP_MS = 1_000;
+/** An overdue timer still stored after this long was refused by the server: the engine mends it. */
+export const OVERDUE_TIMER_MS = 5_000;
+
+/** Bytes of entries in one commit before it is cut into several. */
+export const COMMIT_BYTES: number = 512 * 1024;
+/** Children one run may start over its whole life. */
+export const CHILDREN_PER_RUN = 100_000;
+/** Waits one run may have pending at once. */
+export const WAITS_PER_RUN = 20_000;
+/** Suspended continuations a worker keeps in memory. */
+export const WARM_RUNS = 1_000;
+
+/** How long an events stream that nobody has set up otherwise keeps events. */
+export const EVENTS_KEEP_MS: number = 30 * 24 * 3_600_000;
+/** Ended runs are kept at least this long (rule 26). */
+export const SHORTEST_KEEP_MS = 3_600_000;
+
+/** The engine's lead of a namespace lives this long without renewal. */
+export const LEAD_TTL_MS = 6_000;
+/** It is renewed this often. */
+export const LEAD_RENEWAL_MS = 1_500;
+
+invariant(
+  LEAD_RENEWAL_MS * 3 < LEAD_TTL_MS,
+  "three renewals of the engine's lead fit into its time to live",
+);
+invariant(LEASE_SHARE_OF_CLAIM < 1, "a lease ends before the claim it stands for is taken over");
+invariant(
+  SHORT_SLEEP_MS > TIMER_LEAD_MS,
+  "a sleep that is registered is longer than the timer's lead",
+);

@@ -1,0 +1,197 @@
+/** The messages of a run's log besides its history: start, ready, wait, timer, cancel. */
+import { decode, encode } from "./codec.ts";
+import type { LeafCondition } from "./entries.ts";
+import { UndecodableError } from "./errors.ts";
+
+/** Where the events of a run begin (rules 20 and 23). */
+export interface EventPosition {
+  /** The run consumes events with a higher sequence only. */
+  readonly after: number;
+  /** When the events stream was created, as the server tells it: another stream, another count. */
+  readonly created: string;
+}
+
+/** What ties a child to the run that started it. */
+export interface ParentReference {
+  readonly taskName: string;
+  readonly runId: string;
+  /** Sequence of the parent's `start`. */
+  readonly startSequence: number;
+}
+
+/** The claim token that begins a run. */
+export interface Start {
+  readonly input: unknown;
+  readonly events: EventPosition;
+  /** Present for children: their history is `c`. */
+  readonly parent?: ParentReference;
+  /** Unique to the call that published it, so that a lost reply is settled. */
+  readonly nonce: string;
+  /** Who started it, for people. */
+  readonly by: string;
+}
+
+/** Proof that a wait is satisfied, or another reason to look at the run. */
+export interface Because {
+  /** A time has come. */
+  readonly timer?: number;
+  /** The lowest matching event of each leaf: operation, leaf, sequence. */
+  readonly events?: readonly (readonly [key: string, leaf: number, sequence: number])[];
+  /** Children that ended: operation, leaf, positions in the group (0 for a single child). */
+  readonly children?: readonly (readonly [
+    key: string,
+    leaf: number,
+    positions: readonly number[],
+  ])[];
+  /** Sequence of a cancel request. */
+  readonly cancel?: number;
+  /** Somebody asked to look again; says who. */
+  readonly poke?: string;
+}
+
+/** A later claim token: it answers one waiting commit and names it (rule 1). */
+export interface Ready {
+  /** Sequence of the waiting commit. */
+  readonly answers: number;
+  readonly startSequence: number;
+  /** Whether the history is `c`. */
+  readonly isChild: boolean;
+  readonly because: Because;
+}
+
+/** A leaf that the engine has to watch. */
+export interface WatchedLeaf {
+  readonly key: string;
+  readonly leaf: number;
+  readonly condition: Exclude<LeafCondition, { kind: "sleep" }>;
+  /** For a group of children: positions whose ends are recorded already, as ranges [from, to]. */
+  readonly recorded?: readonly (readonly [from: number, to: number])[];
+}
+
+/** What a run waits for that the engine has to match. Replaces the run's earlier one. */
+export interface WaitRegistration {
+  /** Sequence of the waiting commit. */
+  readonly waitSequence: number;
+  readonly startSequence: number;
+  readonly isChild: boolean;
+  readonly leaves: readonly WatchedLeaf[];
+  /** Sequences of events this run has consumed that are above the lowest `after` of its leaves. */
+  readonly consumed: readonly number[];
+  /** How long the last pass took: wake-ups for children come no more often (rule 19). */
+  readonly passMs: number;
+}
+
+/** A request to cancel. */
+export interface CancelRequest {
+  readonly startSequence: number;
+  readonly by: string;
+  readonly reason: string;
+}
+
+/** Writes a start. @throws {InvalidInputError} When the input cannot be stored. */
+export function encodeStart(start: Start): Uint8Array {
+  const parent = start.parent
+    ? [start.parent.taskName, start.parent.runId, start.parent.startSequence]
+    : null;
+  const { input, events, nonce, by } = start;
+  return encode([input, events.after, events.created, parent, nonce, by], "input");
+}
+
+/** Reads a start. @throws {UndecodableError} When it is none. */
+export function decodeStart(message: Uint8Array, where: string): Start {
+  const [input, after, created, parent, nonce, by] = fields(message, where);
+  if (
+    typeof after !== "number" ||
+    typeof created !== "string" ||
+    typeof nonce !== "string" ||
+    typeof by !== "string"
+  )
+    throw unreadable("start", where);
+  const start: Start = { input, events: { after, created }, nonce, by };
+  if (parent === null) return start;
+  if (!Array.isArray(parent)) throw unreadable("start", where);
+  const [taskName, runId, startSequence] = parent as unknown[];
+  if (
+    typeof taskName !== "string" ||
+    typeof runId !== "string" ||
+    typeof startSequence !== "number"
+  )
+    throw unreadable("start", where);
+  return { ...start, parent: { taskName, runId, startSequence } };
+}
+
+/** Writes a ready token. */
+export function encodeReady(ready: Ready): Uint8Array {
+  return encode([ready.answers, ready.startSequence, ready.isChild, ready.because], "token");
+}
+
+/** Reads a ready token. @throws {UndecodableError} When it is none. */
+export function decodeReady(message: Uint8Array, where: string): Ready {
+  const [answers, startSequence, isChild, because] = fields(message, where);
+  if (
+    typeof answers !== "number" ||
+    typeof startSequence !== "number" ||
+    typeof isChild !== "boolean" ||
+    typeof because !== "object" ||
+    because === null
+  )
+    throw unreadable("ready token", where);
+  return { answers, startSequence, isChild, because };
+}
+
+/** Writes a registration. */
+export function encodeWait(wait: WaitRegistration): Uint8Array {
+  const { waitSequence, startSequence, isChild, leaves, consumed, passMs } = wait;
+  const rows = leaves.map((leaf) => [leaf.key, leaf.leaf, leaf.condition, leaf.recorded ?? []]);
+  return encode([waitSequence, startSequence, isChild, rows, consumed, passMs], "wait");
+}
+
+/** Reads a registration. @throws {UndecodableError} When it is none. */
+export function decodeWait(message: Uint8Array, where: string): WaitRegistration {
+  const [waitSequence, startSequence, isChild, rows, consumed, passMs] = fields(message, where);
+  if (
+    typeof waitSequence !== "number" ||
+    typeof startSequence !== "number" ||
+    typeof isChild !== "boolean" ||
+    !Array.isArray(rows) ||
+    !Array.isArray(consumed) ||
+    typeof passMs !== "number"
+  )
+    throw unreadable("wait", where);
+  const leaves = rows.map((row: unknown): WatchedLeaf => {
+    const [key, leaf, condition, recorded] = Array.isArray(row) ? (row as unknown[]) : [];
+    if (
+      typeof key !== "string" ||
+      typeof leaf !== "number" ||
+      typeof condition !== "object" ||
+      condition === null ||
+      !Array.isArray(recorded)
+    )
+      throw unreadable("wait", where);
+    return { key, leaf, condition: condition as WatchedLeaf["condition"], recorded };
+  });
+  return { waitSequence, startSequence, isChild, leaves, consumed, passMs };
+}
+
+/** Writes a request to cancel. */
+export function encodeCancel(cancel: CancelRequest): Uint8Array {
+  return encode([cancel.startSequence, cancel.by, cancel.reason], "cancel request");
+}
+
+/** Reads a request to cancel. @throws {UndecodableError} When it is none. */
+export function decodeCancel(message: Uint8Array, where: string): CancelRequest {
+  const [startSequence, by, reason] = fields(message, where);
+  if (typeof startSequence !== "number" || typeof by !== "string" || typeof reason !== "string")
+    throw unreadable("cancel request", where);
+  return { startSequence, by, reason };
+}
+
+function fields(message: Uint8Array, where: string): unknown[] {
+  const body = decode(message, where);
+  if (!Array.isArray(body)) throw unreadable("message of a run's log", where);
+  return body;
+}
+
+function unreadable(what: string, where: string): UndecodableError {
+  return new UndecodableError(`The message at ${where} is not a ${what}.`);
+}

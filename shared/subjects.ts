@@ -1,0 +1,221 @@
+/**
+ * Every stream, subject, bucket, consumer and header name, with its writer and its reader. They are
+ * spelled nowhere else.
+ *
+ * N1. A token made of a user's text has only the characters A-Z a-z 0-9 _ and -, so no wildcard, dot
+ *     or control character ever reaches the server (traps 1 and 24).
+ * N2. Encoding is one to one: two different texts never share a subject.
+ */
+import { createHash } from "node:crypto";
+import { InvalidInputError, UndecodableError } from "./errors.ts";
+import { NAME_BYTES, NAMESPACE_LENGTH } from "./limits.ts";
+
+/** The two pools of slots. */
+export type Pool = "regular" | "durable";
+
+/** A run is known by its task and its id. */
+export interface RunAddress {
+  readonly taskName: string;
+  readonly runId: string;
+}
+
+/**
+ * What the last token of a log subject says. `h` and `c` are histories: of a run that a client, a
+ * trigger or a schedule started, and of a child.
+ */
+export type LogKind = "start" | "ready" | "h" | "c" | "wait" | "timer" | "cancel";
+
+/** Status of a run after the commit that carries it; lets followers read headers alone. */
+export const STATUS_HEADER = "Contrail-Status";
+
+/** Headers of the server that Contrail sends or reads. */
+export const HEADERS = {
+  expectSequence: "Nats-Expected-Last-Subject-Sequence",
+  expectSubject: "Nats-Expected-Last-Subject-Sequence-Subject",
+  schedule: "Nats-Schedule",
+  scheduleTarget: "Nats-Schedule-Target",
+  scheduler: "Nats-Scheduler",
+  scheduleNext: "Nats-Schedule-Next",
+  timeToLive: "Nats-TTL",
+  rollup: "Nats-Rollup",
+} as const;
+
+const SAFE = /^[A-Za-z0-9-]+$/;
+const utf8 = new TextEncoder();
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * Writes any text as one subject token. Letters, digits and `-` stay, `_` becomes `__`, every other
+ * byte of its UTF-8 form becomes `_` and two hex digits: "order 42" is `order_2042`.
+ */
+export function encodeToken(text: string): string {
+  if (SAFE.test(text)) return text;
+  let token = "";
+  for (const byte of utf8.encode(text)) {
+    const char = String.fromCharCode(byte);
+    if (SAFE.test(char)) token += char;
+    else token += char === "_" ? "__" : `_${byte.toString(16).padStart(2, "0")}`;
+  }
+  return token;
+}
+
+/**
+ * Reads back what `encodeToken` wrote.
+ * @throws {UndecodableError} When it did not write this.
+ */
+export function decodeToken(token: string): string {
+  if (SAFE.test(token)) return token;
+  const bytes: number[] = [];
+  for (let i = 0; i < token.length; i++) {
+    const char = token[i] as string;
+    if (char !== "_") bytes.push(char.charCodeAt(0));
+    else if (token[i + 1] === "_") bytes.push("_".charCodeAt(0)) && i++;
+    else {
+      const hex = token.slice(i + 1, i + 3);
+      bytes.push(/^[0-9a-f]{2}$/.test(hex) ? Number.parseInt(hex, 16) : -1);
+      i += 2;
+    }
+  }
+  let text: string | undefined;
+  try {
+    if (!bytes.includes(-1)) text = strictUtf8.decode(Uint8Array.from(bytes));
+  } catch {
+    // not UTF-8: refused below like any other token that encodeToken cannot have written
+  }
+  if (text === undefined || encodeToken(text) !== token)
+    throw new UndecodableError(`The subject token "${token}" is not an encoded name.`, { token });
+  return text;
+}
+
+/**
+ * Refuses a task name or run id that cannot be used.
+ * @throws {InvalidInputError} When it is not a text of 1 to 128 bytes of well-formed Unicode.
+ */
+export function checkName(name: unknown, what: "task name" | "run id"): asserts name is string {
+  const problem =
+    typeof name !== "string"
+      ? `is of type ${name === null ? "null" : typeof name}`
+      : name.length === 0
+        ? "is empty"
+        : name.length > NAME_BYTES || utf8.encode(name).length > NAME_BYTES
+          ? `has ${utf8.encode(name).length} bytes`
+          : /\p{Surrogate}/u.test(name)
+            ? "has half of a surrogate pair"
+            : undefined;
+  if (problem === undefined) return;
+  const shown = typeof name === "string" ? ` ${JSON.stringify(name.slice(0, 40))}` : "";
+  throw new InvalidInputError(
+    `The ${what}${shown} ${problem}. Expected a text of 1 to ${NAME_BYTES} bytes; shorten it, or use a hash of it.`,
+    { value: name },
+  );
+}
+
+/** The subjects of one run, all in the stream of its shard. */
+export interface RunSubjects {
+  readonly shard: number;
+  readonly stream: string;
+  /** Everything of the run: `<ns>.log.<shard>.<task>.<run>`. */
+  readonly prefix: string;
+}
+
+/** The names of one namespace with its number of shards. */
+export class Names {
+  readonly namespace: string;
+  readonly shardCount: number;
+
+  /** @throws {InvalidInputError} When the namespace is not 1 to 32 letters, digits or `-`. */
+  constructor(namespace: string, shardCount: number) {
+    if (!/^[A-Za-z0-9-]+$/.test(namespace) || namespace.length > NAMESPACE_LENGTH)
+      throw new InvalidInputError(
+        `The namespace ${JSON.stringify(namespace)} cannot be used. Expected 1 to ${NAMESPACE_LENGTH} letters, digits or "-".`,
+        { value: namespace },
+      );
+    this.namespace = namespace;
+    this.shardCount = shardCount;
+  }
+
+  /** The log of one shard: written by clients, workers and engines, followed by engines. */
+  logStream(shard: number): string {
+    return `${this.namespace}_LOG_${shard}`;
+  }
+
+  /** What the log of one shard captures. */
+  logSubjects(shard: number): string {
+    return `${this.namespace}.log.${shard}.>`;
+  }
+
+  /** All messages of one kind in a shard, for followers. */
+  everyRun(shard: number, kind: LogKind): string {
+    return `${this.namespace}.log.${shard}.*.*.${kind}`;
+  }
+
+  /** Published events: written by anybody, followed by engines, read by workers. */
+  get eventsStream(): string {
+    return `${this.namespace}_EVENTS`;
+  }
+
+  /** Which worker holds which slots for which runs: written by workers, read by anybody. */
+  slotsBucket(pool: Pool): string {
+    return `${this.namespace}_slots_${pool}`;
+  }
+
+  /** The engines' lead: written and read by engines. */
+  get engineBucket(): string {
+    return `${this.namespace}_engine`;
+  }
+
+  /** The live feed: what the log of every shard stores, republished to plain subscribers. */
+  liveSubject(run: RunAddress, kind: LogKind): string {
+    return `${this.namespace}.live.${encodeToken(run.taskName)}.${encodeToken(run.runId)}.${kind}`;
+  }
+
+  /** Prefix of the micro service's endpoints. */
+  get apiPrefix(): string {
+    return `${this.namespace}.api`;
+  }
+
+  /** The consumer group of a task, of the same name on every shard: created and pulled by workers. */
+  taskConsumer(taskName: string): string {
+    const token = encodeToken(taskName);
+    if (token.length <= 128) return `task-${token}`;
+    return `task-${createHash("sha256").update(taskName).digest("hex")}`;
+  }
+
+  /** What the consumer group of a task receives on one shard. */
+  taskTokens(taskName: string, shard: number): readonly [string, string] {
+    const prefix = `${this.namespace}.log.${shard}.${encodeToken(taskName)}.*`;
+    return [`${prefix}.start`, `${prefix}.ready`];
+  }
+
+  /** Where a run's messages are. The same for one task and id on every machine, for ever. */
+  run(address: RunAddress): RunSubjects {
+    const path = `${encodeToken(address.taskName)}.${encodeToken(address.runId)}`;
+    const shard = fnv1a(path) % this.shardCount;
+    const prefix = `${this.namespace}.log.${shard}.${path}`;
+    return { shard, stream: this.logStream(shard), prefix };
+  }
+
+  /**
+   * Whose message a log subject is.
+   * @throws {UndecodableError} When it is none of this namespace's log.
+   */
+  parse(subject: string): RunAddress & { readonly kind: LogKind; readonly shard: number } {
+    const [ns, log, shard, task, run, kind, more] = subject.split(".");
+    if (ns !== this.namespace || log !== "log" || !task || !run || !kind || more !== undefined)
+      throw new UndecodableError(`"${subject}" is not a subject of the log of ${this.namespace}.`);
+    return {
+      shard: Number(shard),
+      taskName: decodeToken(task),
+      runId: decodeToken(run),
+      kind: kind as LogKind,
+    };
+  }
+}
+
+/** The 32-bit FNV-1a hash of a text of ASCII characters. */
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++)
+    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193) >>> 0;
+  return hash;
+}
