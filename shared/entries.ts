@@ -242,7 +242,6 @@ function fromTuple(tuple: unknown, where: string): Entry {
     const field = fields[i] as string;
     const value: unknown = tuple[i + 1];
     const type = FIELD_TYPES[field];
-    // biome-ignore lint/suspicious/useValidTypeof: the table above holds only names of types
     if (type !== undefined && (typeof value !== type || value === null))
       throw notA(`${kind} entry with a ${field}`, where);
     entry[field] = value;

@@ -1,0 +1,260 @@
+/**
+ * What a history says: the fold over its commits. No clock, no I/O. The worker, the engine, the
+ * client and the command line all use this one fold.
+ *
+ * F1. A commit of another start is skipped (rule 24).
+ * F2. Nothing follows the end.
+ * F3. Folding a history in two parts gives what folding it whole gives.
+ */
+import type {
+  Entry,
+  Failure,
+  LeafCondition,
+  LeafOutcome,
+  Outcome,
+  StoredCommit,
+  StoredCondition,
+} from "./entries.ts";
+import { leavesOf, type RecordedLeaf, resolveWait, type WaitResult } from "./waits.ts";
+
+/** The statuses of a run. */
+export type RunStatus =
+  | "queued"
+  | "running"
+  | "waiting"
+  | "paused"
+  | "completed"
+  | "failed"
+  | "canceled";
+
+/** Something the code asked for and, when it is settled, received; in recorded order. */
+export interface Delivery {
+  readonly key: string;
+  readonly at: number;
+  readonly result: WaitResult;
+}
+
+/** A wait as far as it is recorded. */
+export interface WaitState {
+  readonly key: string;
+  readonly at: number;
+  readonly condition: StoredCondition;
+  readonly leaves: readonly LeafCondition[];
+  readonly openedAt: number;
+  readonly recorded: Map<number, RecordedLeaf>;
+  /** Counts what was recorded, so that every outcome has its place in order. */
+  recordedCount: number;
+  /** Present once the wait is settled. */
+  result?: WaitResult;
+}
+
+/** Children that were started, whether awaited or not. */
+export interface StartedChildren {
+  readonly key: string;
+  readonly at: number;
+  readonly taskName: string;
+  readonly runIds: readonly string[];
+}
+
+/** The fold of one run's history. Changed in place by `evolve`. */
+export interface RunState {
+  status: RunStatus;
+  /** Sequence of the run's `start`; commits of another are not of this run. */
+  readonly startSequence: number;
+  /** Sequence of the last message of the history, of whichever start: what the next commit expects. */
+  tail: number;
+  /** Token of the passage that the last commit belongs to. */
+  token: number;
+  pass: string;
+  /** Sequence of the last waiting commit; 0 is the start. */
+  waitSequence: number;
+  claims: number;
+  /** Claims by takeover since the last entry of another kind (rule 9). */
+  takeovers: number;
+  worker: string;
+  /** When the last commit was written; the start's time before the first. */
+  changedAt: number;
+  readonly deliveries: Delivery[];
+  /** Keys of steps that are recorded. */
+  readonly steps: Set<string>;
+  readonly waits: Map<string, WaitState>;
+  readonly children: Map<string, StartedChildren>;
+  /** How many ordinals of derived child ids are used. */
+  childCount: number;
+  readonly consumedEvents: Set<number>;
+  cancel?: { readonly by: string; readonly reason: string };
+  paused?: { readonly reason: string; readonly details: unknown };
+  outcome?: Outcome;
+}
+
+/** The state of a run of which nothing but its start is stored. */
+export function initialState(startSequence: number, startedAt: number): RunState {
+  return {
+    status: "queued",
+    startSequence,
+    tail: 0,
+    token: startSequence,
+    pass: "",
+    waitSequence: 0,
+    claims: 0,
+    takeovers: 0,
+    worker: "",
+    changedAt: startedAt,
+    deliveries: [],
+    steps: new Set(),
+    waits: new Map(),
+    children: new Map(),
+    childCount: 0,
+    consumedEvents: new Set(),
+  };
+}
+
+/** Adds a commit to a state and returns the same state. */
+export function evolve(state: RunState, commit: StoredCommit): RunState {
+  state.tail = commit.sequence;
+  if (commit.startSequence !== state.startSequence || state.outcome) return state;
+  state.token = commit.token;
+  state.pass = commit.pass;
+  state.changedAt = commit.time;
+  state.status = "running";
+  for (const entry of commit.entries) apply(state, entry, commit);
+  return state;
+}
+
+/** The waits that are not settled, in the order in which they were opened. */
+export function pendingWaits(state: RunState): WaitState[] {
+  return [...state.waits.values()].filter((wait) => wait.result === undefined);
+}
+
+/** The leaves of a wait that have not happened, with their numbers. */
+export function pendingLeaves(wait: WaitState): { leaf: number; condition: LeafCondition }[] {
+  return wait.leaves.flatMap((condition, leaf) =>
+    isLeafDone(condition, wait.recorded.get(leaf)) ? [] : [{ leaf, condition }],
+  );
+}
+
+function isLeafDone(condition: LeafCondition, recorded: RecordedLeaf | undefined): boolean {
+  if (!recorded) return false;
+  if (condition.kind !== "children" || recorded.outcome.kind !== "children") return true;
+  return recorded.outcome.ended.length >= condition.count;
+}
+
+function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
+  if (entry.kind !== "claimed" && entry.kind !== "wait-opened") state.takeovers = 0;
+  switch (entry.kind) {
+    case "claimed":
+      state.claims++;
+      state.takeovers = entry.because === "takeover" ? state.takeovers + 1 : 0;
+      state.worker = entry.worker;
+      delete state.paused;
+      return;
+    case "step-completed":
+      state.steps.add(entry.key);
+      deliver(state, entry, { ok: true, value: entry.value });
+      return;
+    case "step-failed":
+      state.steps.add(entry.key);
+      deliver(state, entry, { ok: false, error: entry.error, status: "failed" });
+      return;
+    case "wait-opened":
+      openWait(state, entry, commit.time);
+      return;
+    case "wait-settled":
+      settleLeaf(state, entry.key, entry.leaf, entry.outcome);
+      return;
+    case "child-started": {
+      const { key, at, taskName, runIds, first } = entry;
+      state.children.set(key, { key, at, taskName, runIds });
+      state.childCount = Math.max(state.childCount, first + runIds.length);
+      return;
+    }
+    case "waiting":
+      state.status = "waiting";
+      state.waitSequence = commit.sequence;
+      return;
+    case "paused":
+      state.status = "paused";
+      state.waitSequence = commit.sequence;
+      state.paused = { reason: entry.reason, details: entry.details };
+      return;
+    case "cancel-requested":
+      state.cancel = { by: entry.by, reason: entry.reason };
+      return;
+    case "ended":
+      state.outcome = entry.outcome;
+      state.status = entry.outcome.status;
+      return;
+  }
+}
+
+function openWait(
+  state: RunState,
+  entry: Extract<Entry, { kind: "wait-opened" }>,
+  openedAt: number,
+): void {
+  const { key, at, condition } = entry;
+  const leaves = leavesOf(condition);
+  state.waits.set(key, {
+    key,
+    at,
+    condition,
+    leaves,
+    openedAt,
+    recorded: new Map(),
+    recordedCount: 0,
+  });
+  for (const leaf of leaves)
+    if (leaf.kind === "children")
+      state.childCount = Math.max(state.childCount, leaf.first + leaf.count);
+}
+
+function settleLeaf(state: RunState, key: string, leaf: number, outcome: LeafOutcome): void {
+  const wait = state.waits.get(key);
+  if (!wait || wait.result) return; // settled by an earlier leaf of the same commit
+  const before = wait.recorded.get(leaf);
+  wait.recorded.set(leaf, {
+    outcome: before ? joinOutcomes(before.outcome, outcome) : outcome,
+    order: wait.recordedCount++,
+  });
+  if (outcome.kind === "event") state.consumedEvents.add(outcome.sequence);
+  const result = resolveWait(wait.condition, wait.recorded);
+  if (!result) return;
+  wait.result = result;
+  deliver(state, wait, result);
+}
+
+/** The ends of a group of children come in parts. */
+function joinOutcomes(before: LeafOutcome, next: LeafOutcome): LeafOutcome {
+  if (before.kind !== "children" || next.kind !== "children") return before;
+  return { kind: "children", ended: [...before.ended, ...next.ended] };
+}
+
+function deliver(
+  state: RunState,
+  asked: { readonly key: string; readonly at: number },
+  result: WaitResult,
+): void {
+  state.deliveries.push({ key: asked.key, at: asked.at, result });
+}
+
+/** A thrown value as a history keeps it. Never throws, whatever the value is. */
+export function toFailure(thrown: unknown, depth = 0): Failure {
+  if (!(thrown instanceof Error)) {
+    let message = "a value that cannot be shown";
+    try {
+      message = typeof thrown === "object" ? JSON.stringify(thrown) : String(thrown);
+    } catch {
+      // the value refuses to be shown; the fixed text says so
+    }
+    return { name: "Error", message };
+  }
+  const code = "code" in thrown && typeof thrown.code === "string" ? thrown.code : undefined;
+  const hasCause = thrown.cause !== undefined && depth < 8;
+  return {
+    name: String(thrown.name),
+    message: String(thrown.message),
+    ...(typeof thrown.stack === "string" ? { stack: thrown.stack } : {}),
+    ...(code === undefined ? {} : { code }),
+    ...(hasCause ? { cause: toFailure(thrown.cause, depth + 1) } : {}),
+  };
+}
