@@ -63,6 +63,8 @@ export interface RunState {
   readonly startSequence: number;
   /** Sequence of the last message of the history, of whichever start: what the next commit expects. */
   tail: number;
+  /** Whether the history holds commits of a later start: this one was purged. */
+  hasNewerStart: boolean;
   /** Token of the passage that the last commit belongs to. */
   token: number;
   pass: string;
@@ -75,12 +77,10 @@ export interface RunState {
   /** When the last commit was written; the start's time before the first. */
   changedAt: number;
   readonly deliveries: Delivery[];
-  /** Keys of steps that are recorded. */
+  /** Keys of steps and child starts that are recorded. */
   readonly steps: Set<string>;
   readonly waits: Map<string, WaitState>;
   readonly children: Map<string, StartedChildren>;
-  /** How many ordinals of derived child ids are used. */
-  childCount: number;
   readonly consumedEvents: Set<number>;
   cancel?: { readonly by: string; readonly reason: string };
   paused?: { readonly reason: string; readonly details: unknown };
@@ -93,6 +93,7 @@ export function initialState(startSequence: number, startedAt: number): RunState
     status: "queued",
     startSequence,
     tail: 0,
+    hasNewerStart: false,
     token: startSequence,
     pass: "",
     waitSequence: 0,
@@ -104,7 +105,6 @@ export function initialState(startSequence: number, startedAt: number): RunState
     steps: new Set(),
     waits: new Map(),
     children: new Map(),
-    childCount: 0,
     consumedEvents: new Set(),
   };
 }
@@ -112,6 +112,7 @@ export function initialState(startSequence: number, startedAt: number): RunState
 /** Adds a commit to a state and returns the same state. */
 export function evolve(state: RunState, commit: StoredCommit): RunState {
   state.tail = commit.sequence;
+  if (commit.startSequence > state.startSequence) state.hasNewerStart = true;
   if (commit.startSequence !== state.startSequence || state.outcome) return state;
   state.token = commit.token;
   state.pass = commit.pass;
@@ -163,9 +164,9 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       settleLeaf(state, entry.key, entry.leaf, entry.outcome);
       return;
     case "child-started": {
-      const { key, at, taskName, runIds, first } = entry;
+      const { key, at, taskName, runIds } = entry;
       state.children.set(key, { key, at, taskName, runIds });
-      state.childCount = Math.max(state.childCount, first + runIds.length);
+      deliver(state, entry, { ok: true, value: runIds });
       return;
     }
     case "waiting":
@@ -178,7 +179,9 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       state.paused = { reason: entry.reason, details: entry.details };
       return;
     case "cancel-requested":
+      if (state.cancel) return;
       state.cancel = { by: entry.by, reason: entry.reason };
+      for (const wait of pendingWaits(state)) cancelWait(state, wait);
       return;
     case "ended":
       state.outcome = entry.outcome;
@@ -193,19 +196,31 @@ function openWait(
   openedAt: number,
 ): void {
   const { key, at, condition } = entry;
-  const leaves = leavesOf(condition);
-  state.waits.set(key, {
+  const wait: WaitState = {
     key,
     at,
     condition,
-    leaves,
+    leaves: leavesOf(condition),
     openedAt,
     recorded: new Map(),
     recordedCount: 0,
-  });
-  for (const leaf of leaves)
-    if (leaf.kind === "children")
-      state.childCount = Math.max(state.childCount, leaf.first + leaf.count);
+  };
+  state.waits.set(key, wait);
+  const result = resolveWait(condition, wait.recorded); // allOf() of nothing holds at once
+  if (state.cancel) cancelWait(state, wait);
+  else if (result) settleWait(state, wait, result);
+}
+
+/** A canceled run waits for nothing: the code receives the cancellation where it waits. */
+function cancelWait(state: RunState, wait: WaitState): void {
+  const message = state.cancel?.reason || "the run was canceled";
+  const error = { name: "RunCanceledError", message };
+  settleWait(state, wait, { ok: false, status: "canceled", error });
+}
+
+function settleWait(state: RunState, wait: WaitState, result: WaitResult): void {
+  wait.result = result;
+  deliver(state, wait, result);
 }
 
 function settleLeaf(state: RunState, key: string, leaf: number, outcome: LeafOutcome): void {
@@ -218,9 +233,7 @@ function settleLeaf(state: RunState, key: string, leaf: number, outcome: LeafOut
   });
   if (outcome.kind === "event") state.consumedEvents.add(outcome.sequence);
   const result = resolveWait(wait.condition, wait.recorded);
-  if (!result) return;
-  wait.result = result;
-  deliver(state, wait, result);
+  if (result) settleWait(state, wait, result);
 }
 
 /** The ends of a group of children come in parts. */
