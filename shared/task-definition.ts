@@ -1,0 +1,185 @@
+/** Defines tasks: checks what the user wrote, once, when the module is loaded. */
+import type { DurableContext, TaskContext } from "./contexts.ts";
+import { describe } from "./describe.ts";
+import { type DurationInput, toDurationMs } from "./durations.ts";
+import { InvalidInputError } from "./errors.ts";
+import { normalizeRetries, type RetryOptions, type RetryPolicy } from "./retry.ts";
+import { isSchema, type Schema } from "./schema.ts";
+import { checkName } from "./subjects.ts";
+import { type AnyTask, isTask, type Task, type TaskKind, taskBrand } from "./task-reference.ts";
+
+/** What regular and durable tasks have in common. */
+interface CommonOptions<Input, Parsed> {
+  /**
+   * Names the task in the log and on every worker. Unique in a namespace, 1 to 128 bytes, any
+   * characters but control characters. A task that gets another name is another task: runs of the
+   * old name wait for a worker that knows it.
+   */
+  readonly name: string;
+  /**
+   * Checks every input, wherever the run was started, before the run begins. The types of the task's
+   * input then come from here: callers give what the schema accepts, `run` gets what it makes of it.
+   * Any library that speaks Standard Schema will do, for instance zod, valibot or arktype.
+   */
+  readonly input?: Schema<Input, Parsed>;
+}
+
+/** A regular task: it holds its slot for as long as it runs. */
+export interface TaskOptions<Input, Output, Parsed = Input> extends CommonOptions<Input, Parsed> {
+  /**
+   * More attempts when `run` fails: their number, or the whole rule.
+   * @defaultValue 3 more, about 1, 2 and 4 seconds apart.
+   */
+  readonly retries?: RetryOptions | number;
+  /**
+   * Time limit of one attempt. `ctx.signal` aborts, the attempt counts as failed, and what `run`
+   * still returns is ignored. More than zero.
+   * @defaultValue None.
+   */
+  readonly timeout?: DurationInput;
+  /**
+   * Does the work and returns the run's output: plain data, or nothing. It can be called more than
+   * once for one run: when an attempt fails, and when a worker dies before the end is recorded.
+   */
+  readonly run: (input: Parsed, ctx: TaskContext) => Promise<Output> | Output;
+}
+
+/** A durable task: it gives its slot back whenever it waits. */
+export interface DurableTaskOptions<Input, Output, Parsed = Input>
+  extends CommonOptions<Input, Parsed> {
+  /**
+   * What the task's steps do when they fail, unless they say otherwise. The run itself fails when
+   * `run` throws; it is not attempted again, because its steps were.
+   * @defaultValue 3 more attempts, about 1, 2 and 4 seconds apart.
+   */
+  readonly retries?: RetryOptions | number;
+  /**
+   * Does the work and returns the run's output: plain data, or nothing. It is called again from its
+   * beginning whenever the run goes on at another worker, so between the calls of `ctx` it must do
+   * the same every time.
+   */
+  readonly run: (input: Parsed, ctx: DurableContext) => Promise<Output> | Output;
+}
+
+/** What a worker needs to know of a task. */
+export interface TaskDefinition {
+  readonly name: string;
+  readonly kind: TaskKind;
+  /** The user's function. A durable task's takes a DurableContext. */
+  readonly run: (input: unknown, ctx: TaskContext & DurableContext) => unknown;
+  readonly schema: Schema | undefined;
+  /** Of the run, or, in a durable task, of steps that do not say. */
+  readonly retries: RetryPolicy;
+  /** Of one attempt of a regular task. */
+  readonly timeoutMs: number | undefined;
+}
+
+/**
+ * Defines a regular task: a function that holds its slot for as long as it runs. The types of its
+ * input and output flow to whoever starts it.
+ * @throws {InvalidInputError} When an option cannot be used; names it.
+ * @example
+ * export const packItem = task({
+ *   name: "pack-item",
+ *   retries: { limit: 3, backoff: { initial: "1s", factor: 2, max: "1m" } },
+ *   timeout: "30s",
+ *   run: async (input: { sku: string }) => ({ parcel: `P-${input.sku}` }),
+ * });
+ */
+export function task<Parsed, Output, Input = Parsed>(
+  options: TaskOptions<Input, Output, Parsed>,
+): Task<Input, Output, "regular"> {
+  const what = checkOptions(options, "task", ["name", "input", "retries", "timeout", "run"]);
+  const { timeout } = options;
+  const timeoutMs = timeout === undefined ? undefined : toDurationMs(timeout, `timeout of ${what}`);
+  if (timeoutMs === 0)
+    throw new InvalidInputError(
+      `The timeout of ${what} is ${describe(timeout)}. Expected more than zero; leave it out for no limit.`,
+      { value: timeout },
+    );
+  return define(options as TaskOptions<unknown, Output>, { kind: "regular", what, timeoutMs });
+}
+
+/**
+ * Defines a durable task: a function that gives its slot back whenever it waits, and goes on later,
+ * at any worker, from where it stood. The types of its input and output flow to whoever starts it.
+ * @throws {InvalidInputError} When an option cannot be used; names it.
+ * @example
+ * export const remind = durableTask({
+ *   name: "remind",
+ *   run: async (order: { id: string }, ctx) => {
+ *     await ctx.sleepFor({ hours: 24 });
+ *     await ctx.step("send mail", () => mail.send(order.id));
+ *   },
+ * });
+ */
+export function durableTask<Parsed, Output, Input = Parsed>(
+  options: DurableTaskOptions<Input, Output, Parsed>,
+): Task<Input, Output, "durable"> {
+  const what = checkOptions(options, "durableTask", ["name", "input", "retries", "run"]);
+  return define(options as DurableTaskOptions<unknown, Output>, {
+    kind: "durable",
+    what,
+    timeoutMs: undefined,
+  });
+}
+
+/** What `task` or `durableTask` made of its options; of this copy of the package or another. */
+export function definitionOf(value: AnyTask): TaskDefinition {
+  if (!isTask(value))
+    throw new InvalidInputError(
+      `Expected a task made by task() or durableTask(), got ${describe(value)}.`,
+      { value },
+    );
+  return (value as unknown as { readonly [taskBrand]: TaskDefinition })[taskBrand];
+}
+
+function define<Kind extends TaskKind>(
+  options: TaskOptions<unknown, unknown> | DurableTaskOptions<unknown, unknown>,
+  checked: { readonly kind: Kind; readonly what: string; readonly timeoutMs: number | undefined },
+): Task<unknown, never, Kind> {
+  const { name, input: schema, run } = options;
+  const { kind, what, timeoutMs } = checked;
+  const definition: TaskDefinition = Object.freeze({
+    name,
+    kind,
+    run,
+    schema,
+    retries: Object.freeze(normalizeRetries(options.retries, `retries of ${what}`)),
+    timeoutMs,
+  });
+  return Object.freeze(Object.defineProperty({ name, kind }, taskBrand, { value: definition }));
+}
+
+/** Checks what both kinds have in common, and returns what to call the task in other errors. */
+function checkOptions(
+  options: { readonly name: unknown; readonly input?: unknown; readonly run: unknown },
+  maker: string,
+  allowed: readonly string[],
+): string {
+  if (typeof options !== "object" || options === null)
+    throw new InvalidInputError(
+      `${maker}() got ${describe(options)}. Expected an object with name and run.`,
+      { value: options },
+    );
+  const { name, input, run } = options;
+  checkName(name, "task name");
+  const what = `task ${describe(name)}`;
+  const refuse = (problem: string, value: unknown): InvalidInputError =>
+    new InvalidInputError(`The ${what} ${problem}.`, { value });
+  if (/\p{Cc}/u.test(name)) throw refuse("has a control character in its name", name);
+  const unknown = Object.keys(options).find((option) => !allowed.includes(option));
+  if (unknown !== undefined)
+    throw refuse(
+      `has an unknown option ${describe(unknown)}. ${maker}() takes ${allowed.join(", ")}`,
+      unknown,
+    );
+  if (typeof run !== "function")
+    throw refuse(`has ${describe(run)} as run. Expected its function, (input, ctx) => output`, run);
+  if (input !== undefined && !isSchema(input))
+    throw refuse(
+      `has ${describe(input)} as input. Expected a Standard Schema, for instance z.object(); without a schema the type of the input is that of run's first parameter`,
+      input,
+    );
+  return what;
+}
