@@ -15,7 +15,8 @@ import { toFailure } from "../shared/run-state.ts";
 import { validateInput } from "../shared/schema.ts";
 import type { RunAddress } from "../shared/subjects.ts";
 import { checkName } from "../shared/subjects.ts";
-import { type AnyTask, inputSchemaOf } from "../shared/task.ts";
+import { definitionOf } from "../shared/task-definition.ts";
+import type { AnyTask } from "../shared/task-reference.ts";
 import type { Services } from "./services.ts";
 
 /** The run that starts children. */
@@ -56,7 +57,7 @@ export async function startChild(
 ): Promise<Failure | undefined> {
   try {
     checkName(child.runId, "run id");
-    const schema = inputSchemaOf(child.task);
+    const schema = definitionOf(child.task).schema;
     const what = `input of child "${child.task.name}"`;
     const input = schema ? await validateInput(schema, child.input, what) : child.input;
     await publishStart(services, parent, { ...child, input }, signal);
