@@ -27,6 +27,8 @@ export interface HeldRun {
   provenAt: number;
   /** The run belongs to somebody else. */
   onLost(): void;
+  /** This worker ends: the run is for another worker to go on with, at once. */
+  onHandOver(): void;
   /** Somebody asked to cancel the run. May be called again for the same request. */
   onCancel(request: CancelRequest): void;
 }

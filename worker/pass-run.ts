@@ -139,8 +139,7 @@ export class PassRun implements HeldRun {
     this.#over.abort();
   }
 
-  /** Ends the hold and gives the token to another worker at once. */
-  handOver(): void {
+  onHandOver(): void {
     this.leave();
     this.token.nak();
   }

@@ -46,6 +46,8 @@ export interface StreamState {
   readonly firstSequence: number;
   readonly lastSequence: number;
   readonly messageCount: number;
+  /** The leader's clock when it answered, in milliseconds since the epoch. */
+  readonly answeredAtMs: number;
   /** The stream's configuration as the server tells it. */
   readonly config: Readonly<Record<string, unknown>>;
   /** The server that leads the stream; undefined outside a cluster. */
@@ -147,6 +149,7 @@ export class Reader {
       created: String(answer.created),
       firstSequence: Number(state?.first_seq ?? 0),
       lastSequence: Number(state?.last_seq ?? 0),
+      answeredAtMs: Date.parse(String(answer["ts"])),
       messageCount: Number(state?.messages ?? 0),
       config: (answer.config ?? {}) as Record<string, unknown>,
       leader: cluster?.leader === undefined ? undefined : String(cluster.leader),
