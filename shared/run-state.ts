@@ -8,7 +8,6 @@
  */
 import type {
   Entry,
-  Failure,
   LeafCondition,
   LeafOutcome,
   Outcome,
@@ -253,26 +252,4 @@ function deliver(
   result: WaitResult,
 ): void {
   state.deliveries.push({ key: asked.key, at: asked.at, result, recordedAt: state.changedAt });
-}
-
-/** A thrown value as a history keeps it. Never throws, whatever the value is. */
-export function toFailure(thrown: unknown, depth = 0): Failure {
-  if (!(thrown instanceof Error)) {
-    let message = "a value that cannot be shown";
-    try {
-      message = typeof thrown === "object" ? JSON.stringify(thrown) : String(thrown);
-    } catch {
-      // the value refuses to be shown; the fixed text says so
-    }
-    return { name: "Error", message };
-  }
-  const code = "code" in thrown && typeof thrown.code === "string" ? thrown.code : undefined;
-  const hasCause = thrown.cause !== undefined && depth < 8;
-  return {
-    name: String(thrown.name),
-    message: String(thrown.message),
-    ...(typeof thrown.stack === "string" ? { stack: thrown.stack } : {}),
-    ...(code === undefined ? {} : { code }),
-    ...(hasCause ? { cause: toFailure(thrown.cause, depth + 1) } : {}),
-  };
 }

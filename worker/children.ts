@@ -4,6 +4,7 @@
  */
 import type { Failure } from "../shared/entries.ts";
 import { ContrailError, RunConflictError, UnavailableError } from "../shared/errors.ts";
+import { toFailure } from "../shared/failures.ts";
 import { hashId, newId } from "../shared/ids.ts";
 import {
   decodeStart,
@@ -11,7 +12,6 @@ import {
   encodeStart,
   type ParentReference,
 } from "../shared/messages.ts";
-import { toFailure } from "../shared/run-state.ts";
 import { validateInput } from "../shared/schema.ts";
 import type { RunAddress } from "../shared/subjects.ts";
 import { checkName } from "../shared/subjects.ts";

@@ -10,6 +10,7 @@
 import { decideToken, type TokenAction } from "../shared/claim-decision.ts";
 import type { Entry } from "../shared/entries.ts";
 import { UndecodableError } from "../shared/errors.ts";
+import { toFailure } from "../shared/failures.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import { TAKEOVERS_BEFORE_PAUSE } from "../shared/limits.ts";
 import {
@@ -20,7 +21,7 @@ import {
   type EventPosition,
   type Start,
 } from "../shared/messages.ts";
-import { initialState, type RunState, toFailure } from "../shared/run-state.ts";
+import { initialState, type RunState } from "../shared/run-state.ts";
 import type { RunAddress, RunSubjects } from "../shared/subjects.ts";
 import type { TaskDefinition } from "../shared/task-definition.ts";
 import { makeContext } from "./context.ts";

@@ -10,8 +10,9 @@
 import type { CancelTimer } from "../shared/clock.ts";
 import type { Entry } from "../shared/entries.ts";
 import { InvariantError } from "../shared/errors.ts";
+import { toFailure } from "../shared/failures.ts";
 import { SHORT_SLEEP_MS } from "../shared/limits.ts";
-import { newWait, toFailure, type WaitState } from "../shared/run-state.ts";
+import { newWait, type WaitState } from "../shared/run-state.ts";
 import { startChild } from "./children.ts";
 import type { Committer } from "./committer.ts";
 import type { Execution, Operation } from "./execution.ts";

@@ -16,6 +16,7 @@ import {
   RunFailedError,
   StepFailedError,
 } from "../shared/errors.ts";
+import { fromFailure } from "../shared/failures.ts";
 import type { Delivery, RunState } from "../shared/run-state.ts";
 import { ReplayCursor } from "./replay-cursor.ts";
 import { Signal } from "./signal.ts";
@@ -143,16 +144,4 @@ function toError(
       cause,
     });
   return new RunFailedError(`${name} failed: ${failure.message}`, { cause });
-}
-
-/** A recorded failure as an error again, with its name, stack and causes. */
-export function fromFailure(failure: Failure): Error {
-  const error = new Error(
-    failure.message,
-    failure.cause ? { cause: fromFailure(failure.cause) } : undefined,
-  );
-  error.name = failure.name;
-  if (failure.stack !== undefined) error.stack = failure.stack;
-  if (failure.code !== undefined) Object.assign(error, { code: failure.code });
-  return error;
 }

@@ -1,8 +1,8 @@
 /** The pass of a regular run: its code from beginning to end, with its attempts, in one slot. */
 import type { TaskContext } from "../shared/contexts.ts";
 import type { Outcome } from "../shared/entries.ts";
+import { toFailure } from "../shared/failures.ts";
 import { retryDelayMs } from "../shared/retry.ts";
-import { toFailure } from "../shared/run-state.ts";
 import type { TaskDefinition } from "../shared/task-definition.ts";
 import type { PassEnd } from "./durable-pass.ts";
 import type { PassRun } from "./pass-run.ts";

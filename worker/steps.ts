@@ -1,9 +1,9 @@
 /** The attempt loop of a step. Says how it ended as an entry; commits nothing itself. */
 import type { Entry } from "../shared/entries.ts";
 import { TimeoutError } from "../shared/errors.ts";
+import { toFailure } from "../shared/failures.ts";
 import { hashId, type RandomSource } from "../shared/ids.ts";
 import { retryDelayMs } from "../shared/retry.ts";
-import { toFailure } from "../shared/run-state.ts";
 import type { Operation } from "./execution.ts";
 import type { Services } from "./services.ts";
 import type { StepWork } from "./work.ts";
