@@ -5,7 +5,8 @@
 import { describe } from "./describe.ts";
 import { type DurationInput, type InstantInput, toDurationMs, toInstantMs } from "./durations.ts";
 import { InvalidInputError, LimitExceededError } from "./errors.ts";
-import { checkEventPattern, checkFilter, type Filter } from "./filters.ts";
+import { checkEventPattern } from "./event-names.ts";
+import { checkFilter, type Filter } from "./filters.ts";
 import { isSchema, type Schema } from "./schema.ts";
 import { checkName } from "./subjects.ts";
 import { type AnyTask, type ChildHandle, isTask, type Task } from "./task-reference.ts";

@@ -32,6 +32,8 @@ export interface Delivery {
   readonly key: string;
   readonly at: number;
   readonly result: WaitResult;
+  /** Time of the commit that recorded it. */
+  readonly recordedAt: number;
 }
 
 /** A wait as far as it is recorded. */
@@ -61,6 +63,8 @@ export interface RunState {
   status: RunStatus;
   /** Sequence of the run's `start`; commits of another are not of this run. */
   readonly startSequence: number;
+  /** When the start was stored, in milliseconds since the epoch. */
+  readonly startedAt: number;
   /** Sequence of the last message of the history, of whichever start: what the next commit expects. */
   tail: number;
   /** Whether the history holds commits of a later start: this one was purged. */
@@ -80,6 +84,8 @@ export interface RunState {
   /** Keys of steps and child starts that are recorded. */
   readonly steps: Set<string>;
   readonly waits: Map<string, WaitState>;
+  /** Those of them that are not settled, in the order in which they were opened. */
+  readonly pending: Map<string, WaitState>;
   readonly children: Map<string, StartedChildren>;
   readonly consumedEvents: Set<number>;
   cancel?: { readonly by: string; readonly reason: string };
@@ -92,6 +98,7 @@ export function initialState(startSequence: number, startedAt: number): RunState
   return {
     status: "queued",
     startSequence,
+    startedAt,
     tail: 0,
     hasNewerStart: false,
     token: startSequence,
@@ -104,6 +111,7 @@ export function initialState(startSequence: number, startedAt: number): RunState
     deliveries: [],
     steps: new Set(),
     waits: new Map(),
+    pending: new Map(),
     children: new Map(),
     consumedEvents: new Set(),
   };
@@ -120,11 +128,6 @@ export function evolve(state: RunState, commit: StoredCommit): RunState {
   state.status = "running";
   for (const entry of commit.entries) apply(state, entry, commit);
   return state;
-}
-
-/** The waits that are not settled, in the order in which they were opened. */
-export function pendingWaits(state: RunState): WaitState[] {
-  return [...state.waits.values()].filter((wait) => wait.result === undefined);
 }
 
 /** The leaves of a wait that have not happened, with their numbers. */
@@ -181,7 +184,7 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
     case "cancel-requested":
       if (state.cancel) return;
       state.cancel = { by: entry.by, reason: entry.reason };
-      for (const wait of pendingWaits(state)) cancelWait(state, wait);
+      for (const wait of [...state.pending.values()]) cancelWait(state, wait);
       return;
     case "ended":
       state.outcome = entry.outcome;
@@ -195,20 +198,21 @@ function openWait(
   entry: Extract<Entry, { kind: "wait-opened" }>,
   openedAt: number,
 ): void {
-  const { key, at, condition } = entry;
-  const wait: WaitState = {
-    key,
-    at,
-    condition,
-    leaves: leavesOf(condition),
-    openedAt,
-    recorded: new Map(),
-    recordedCount: 0,
-  };
-  state.waits.set(key, wait);
-  const result = resolveWait(condition, wait.recorded); // allOf() of nothing holds at once
+  const wait = newWait(entry, openedAt);
+  state.waits.set(wait.key, wait);
+  state.pending.set(wait.key, wait);
+  const result = resolveWait(wait.condition, wait.recorded); // allOf() of nothing holds at once
   if (state.cancel) cancelWait(state, wait);
   else if (result) settleWait(state, wait, result);
+}
+
+/** A wait of which nothing has happened. */
+export function newWait(
+  { key, at, condition }: Extract<Entry, { kind: "wait-opened" }>,
+  openedAt: number,
+): WaitState {
+  const leaves = leavesOf(condition);
+  return { key, at, condition, leaves, openedAt, recorded: new Map(), recordedCount: 0 };
 }
 
 /** A canceled run waits for nothing: the code receives the cancellation where it waits. */
@@ -220,6 +224,7 @@ function cancelWait(state: RunState, wait: WaitState): void {
 
 function settleWait(state: RunState, wait: WaitState, result: WaitResult): void {
   wait.result = result;
+  state.pending.delete(wait.key);
   deliver(state, wait, result);
 }
 
@@ -247,7 +252,7 @@ function deliver(
   asked: { readonly key: string; readonly at: number },
   result: WaitResult,
 ): void {
-  state.deliveries.push({ key: asked.key, at: asked.at, result });
+  state.deliveries.push({ key: asked.key, at: asked.at, result, recordedAt: state.changedAt });
 }
 
 /** A thrown value as a history keeps it. Never throws, whatever the value is. */

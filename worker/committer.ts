@@ -5,7 +5,8 @@
  * A1. Every commit is guarded by the literal history subject (P6). Who is refused has lost the run.
  * A2. An unknown outcome is settled before anything else happens: the same commit with the same
  *     guard again, and then whoever stands behind the guard (rule 6).
- * A3. The state is changed only by what is stored.
+ * A3. The state is changed only by what is stored, and holds it as a replay would read it: what the
+ *     code receives is never the very object that it returned from a step.
  */
 import { decodeCommit, type Entry } from "../shared/entries.ts";
 import { InvariantError } from "../shared/errors.ts";
@@ -99,7 +100,7 @@ export class Committer {
         this.#lost = true;
         return "lost";
       }
-      evolve(state, { ...part.commit, sequence });
+      evolve(state, decodeCommit(part.bytes, sequence, history));
     }
     return "stored";
   }

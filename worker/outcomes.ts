@@ -8,11 +8,10 @@
  */
 import { decodeEventPayload } from "../shared/codec.ts";
 import { decodeCommit, type Entry, type LeafOutcome, type Outcome } from "../shared/entries.ts";
-import { UnavailableError } from "../shared/errors.ts";
 import { compileFilter, type Filter } from "../shared/filters.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
 import type { Because } from "../shared/messages.ts";
-import { pendingLeaves, pendingWaits, type RunState } from "../shared/run-state.ts";
+import { pendingLeaves, type RunState, type WaitState } from "../shared/run-state.ts";
 import type { RunAddress } from "../shared/subjects.ts";
 import { childIdPrefix } from "./children.ts";
 import type { Services } from "./services.ts";
@@ -38,7 +37,7 @@ export async function settledBy(
   because: Because,
   now: number,
 ): Promise<Entry[]> {
-  const happened = dueSleeps(state, now);
+  const happened = dueSleeps(state.pending.values(), now);
   const timer = because.timer !== undefined;
   const [events, children] = await Promise.all([
     timer ? lookForEvents(services, state) : namedEvents(services, state, because),
@@ -51,14 +50,13 @@ export async function settledBy(
 }
 
 /** The sleeps that are due. */
-export function dueSleeps(state: RunState, now: number): Happened[] {
-  return pendingWaits(state).flatMap((wait) =>
-    pendingLeaves(wait).flatMap(({ leaf, condition }) =>
-      condition.kind === "sleep" && condition.dueAt <= now
-        ? [{ key: wait.key, leaf, outcome: { kind: "sleep" }, time: condition.dueAt } as const]
-        : [],
-    ),
-  );
+export function dueSleeps(waits: Iterable<WaitState>, now: number): Happened[] {
+  const due: Happened[] = [];
+  for (const wait of waits)
+    for (const { leaf, condition } of pendingLeaves(wait))
+      if (condition.kind === "sleep" && condition.dueAt <= now)
+        due.push({ key: wait.key, leaf, outcome: { kind: "sleep" }, time: condition.dueAt });
+  return due;
 }
 
 /** The events that the engine named. */
@@ -70,24 +68,27 @@ async function namedEvents(
   const wanted = (because.events ?? []).filter(
     ([key, leaf, sequence]) => isPending(state, key, leaf) && !state.consumedEvents.has(sequence),
   );
-  return Promise.all(
-    wanted.map(async ([key, leaf, sequence]) => {
+  const found = await Promise.all(
+    wanted.map(async ([key, leaf, sequence]): Promise<Happened[]> => {
       const stream = services.names.eventsStream;
       const stored =
         (await services.link.reader.get(stream, sequence)) ??
         (await services.link.reader.get(stream, sequence, { leader: true }));
-      if (!stored)
-        throw new UnavailableError(`Event ${sequence} is not in ${stream} any more.`, { sequence });
-      return { key, leaf, outcome: eventOutcome(stored), time: stored.timeMs };
+      if (stored) return [{ key, leaf, outcome: eventOutcome(stored), time: stored.timeMs }];
+      services.log.warn("An event was gone before the run that it woke could read it.", {
+        sequence,
+      });
+      return [];
     }),
   );
+  return found.flat();
 }
 
 /** The lowest matching event of each pending wait, found without the engine. */
 async function lookForEvents(services: Services, state: RunState): Promise<Happened[]> {
   const taken = new Set(state.consumedEvents);
   const found: Happened[] = [];
-  for (const wait of pendingWaits(state))
+  for (const wait of state.pending.values())
     for (const { leaf, condition } of pendingLeaves(wait)) {
       if (condition.kind !== "event") continue;
       const matches = compileFilter((condition.where ?? {}) as Filter);
@@ -152,7 +153,7 @@ function lookForChildren(
 function awaitedChildren(run: RunAddress, state: RunState): AwaitedChild[] {
   const prefix = childIdPrefix({ ...run, startSequence: state.startSequence });
   const awaited: AwaitedChild[] = [];
-  for (const wait of pendingWaits(state))
+  for (const wait of state.pending.values())
     for (const { leaf, condition } of pendingLeaves(wait)) {
       const { key } = wait;
       if (condition.kind === "child") {

@@ -9,6 +9,7 @@ import {
   credsAuthenticator,
   errors,
   type NatsConnection,
+  NatsConnectionImpl,
   type NodeConnectionOptions,
   nkeyAuthenticator,
   type Status,
@@ -173,12 +174,16 @@ class Link implements NatsLink {
 
   #note(status: Status): void {
     if (status.type === "disconnect") this.#lose();
-    else if (status.type === "reconnect") {
-      if (this.#state === "closed") return;
-      this.#state = "connected";
-      this.#noteServer();
-      this.#reconnected.call();
-    } else if (status.type === "error") this.#noteError(status.error);
+    else if (status.type === "reconnect") this.#find();
+    else if (status.type === "staleConnection") hangUp(this.nc);
+    else if (status.type === "error") this.#noteError(status.error);
+  }
+
+  #find(): void {
+    if (this.#state !== "disconnected") return;
+    this.#state = "connected";
+    this.#noteServer();
+    this.#reconnected.call();
   }
 
   #lose(): void {
@@ -204,6 +209,15 @@ class Link implements NatsLink {
     this.#state = "closed";
     this.#closed.call();
   }
+}
+
+/**
+ * Leaves a server that is silent. The client wants to send what is buffered before it does, which
+ * never ends when the server reads nothing: it was seen to wait for as long as the server was paused.
+ */
+function hangUp(nc: NatsConnection): void {
+  if (nc instanceof NatsConnectionImpl)
+    void nc.protocol.transport.close(new Error("The server is silent.")); // never rejects
 }
 
 function clientOptions(

@@ -8,6 +8,7 @@
  */
 import type { Msg } from "@nats-io/transport-node";
 import { InvalidInputError, LimitExceededError } from "../errors.ts";
+import { HEADERS } from "../subjects.ts";
 import { Backoff, pause } from "./backoff.ts";
 import { asClientHeaders, encodeHeaders, type HeaderList, headersOf } from "./headers.ts";
 import { type Acknowledgement, parseAcknowledgement } from "./publish-ack.ts";
@@ -245,11 +246,8 @@ export class Publisher {
 }
 
 function guardHeaders({ expect, expectSubject, headers }: GuardedOptions): HeaderList {
-  const guard: (readonly [string, string])[] = [
-    ["Nats-Expected-Last-Subject-Sequence", String(expect)],
-  ];
-  if (expectSubject !== undefined)
-    guard.push(["Nats-Expected-Last-Subject-Sequence-Subject", expectSubject]);
+  const guard: (readonly [string, string])[] = [[HEADERS.expectSequence, String(expect)]];
+  if (expectSubject !== undefined) guard.push([HEADERS.expectSubject, expectSubject]);
   return headers === undefined ? guard : guard.concat(headers);
 }
 

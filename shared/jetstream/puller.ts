@@ -52,6 +52,14 @@ export interface PullEnd {
   readonly description: string;
 }
 
+/** What a consumer says about itself while it has nothing to deliver. */
+export interface Heartbeat {
+  /** Deliveries so far. More than were received means that some were lost. */
+  readonly consumerSequence: number;
+  /** It has looked at every message up to here, and delivered those that match. */
+  readonly streamSequence: number;
+}
+
 /** One request for messages. */
 export interface PullRequest {
   /** At most so many messages. */
@@ -62,8 +70,14 @@ export interface PullRequest {
   readonly noWait?: boolean;
   /** At most so many bytes, more or less; a single larger message ends the request. */
   readonly maxBytes?: number;
+  /**
+   * How often the server shows that a request lives that has nothing to deliver; it counts as lost
+   * without two of them. At most a third of `expiresMs`. Default 2,000, and none below 3 s.
+   */
+  readonly heartbeatMs?: number;
   /** Must not throw. */
   onMessage(message: DeliveredMessage): void;
+  onHeartbeat?(heartbeat: Heartbeat): void;
   /** Called once, after the last message. Must not throw. */
   onEnd(end: PullEnd): void;
 }
@@ -87,11 +101,13 @@ interface Open {
 const SWEEP_INTERVAL_MS = 100;
 /** How much longer than the server we wait for the end of a request. */
 const GRACE_MS = 1_000;
-const LONGEST_HEARTBEAT_MS = 2_000;
+const HEARTBEAT_MS = 2_000;
 /** Requests shorter than this have no heartbeat: their end comes soon enough. */
 const SHORTEST_WITH_HEARTBEAT_MS = 3_000;
 /** Missing so many heartbeats in a row means that the request is lost. */
 const MISSED_HEARTBEATS = 2.5;
+/** Status of a message that only shows that the request lives. */
+const HEARTBEAT = 100;
 
 /** The requests of one process to one consumer. */
 export class Puller {
@@ -163,6 +179,12 @@ export class Puller {
     this.#end("closed");
   }
 
+  /** The same at once: what is on its way is not received and will be delivered again. */
+  discard(): void {
+    for (const lane of this.#freeLanes.splice(0)) lane.subscription.unsubscribe();
+    this.#end("closed");
+  }
+
   #end(reason: PullEndReason): void {
     this.#isClosed = true;
     for (const stop of this.#stopListening.splice(0)) stop();
@@ -197,9 +219,17 @@ export class Puller {
   }
 
   #receiveStatus(open: Open, message: Msg): void {
-    const { status, description } = headersOf(message);
-    const reason = endReason(status, description);
-    if (reason !== undefined) this.#finish(open, reason, description);
+    const headers = headersOf(message);
+    const { status } = headers;
+    if (status === HEARTBEAT) {
+      open.request.onHeartbeat?.({
+        consumerSequence: Number(headers.last("Nats-Last-Consumer") ?? 0),
+        streamSequence: Number(headers.last("Nats-Last-Stream") ?? 0),
+      });
+      return;
+    }
+    const { description } = headers;
+    this.#finish(open, endReason(status, description), description);
   }
 
   #finish(open: Open, reason: PullEndReason, description = ""): void {
@@ -250,9 +280,9 @@ function isConfirmed(reason: PullEndReason): boolean {
   return reason === "complete" || reason === "empty" || reason === "expired" || reason === "full";
 }
 
-function heartbeatFor({ expiresMs, noWait }: PullRequest): number {
+function heartbeatFor({ expiresMs, noWait, heartbeatMs }: PullRequest): number {
   if (noWait || expiresMs < SHORTEST_WITH_HEARTBEAT_MS) return 0;
-  return Math.min(LONGEST_HEARTBEAT_MS, Math.floor(expiresMs / 3));
+  return Math.min(heartbeatMs ?? HEARTBEAT_MS, Math.floor(expiresMs / 3));
 }
 
 function requestBody({ request, heartbeatMs }: Open): string {
@@ -265,9 +295,7 @@ function requestBody({ request, heartbeatMs }: Open): string {
   });
 }
 
-/** Nothing for a heartbeat, which only shows that the request lives. */
-function endReason(status: number, description: string): PullEndReason | undefined {
-  if (status === 100) return undefined;
+function endReason(status: number, description: string): PullEndReason {
   if (status === 404) return "empty";
   if (status === 408) return "expired";
   if (status === 503) return "no-responders";
