@@ -67,6 +67,8 @@ export interface SetupOptions {
 /** The oldest server that fires schedules and checks guards as Contrail needs it. */
 export const OLDEST_SERVER = "2.14.5";
 const OLDEST_API_LEVEL = 4;
+/** JetStream is off, for the account or for the whole server. */
+const NOT_ENABLED = [10039, 10076];
 const SHORTEST_EVENTS_KEEP_MS = 60_000;
 const LONGEST_EVENTS_KEEP_MS = 100 * 365 * 86_400_000;
 /** Message ids are of no use in the log, where guards do their work; the server insists on some. */
@@ -74,7 +76,7 @@ const LOG_DUPLICATE_WINDOW_MS = 100;
 /** Watchers of the buckets see for so long that a key's time was over. */
 const MARKER_MS = 10_000;
 /** Setting up waits at most so long for a server to answer for JetStream. */
-const ANSWER_MS = 8_000;
+const ANSWER_MS = 5_000;
 /** Another process may be in the middle of setting up the same namespace. */
 const SETTLE_TRIES = 20;
 const SETTLE_PAUSE_MS = 100;
@@ -253,19 +255,22 @@ async function checkServer(link: NatsLink): Promise<void> {
       `The server is nats-server ${serverVersion}. Contrail needs ${OLDEST_SERVER} or newer, which fires scheduled messages reliably: update the server.`,
       { found: serverVersion, expected: OLDEST_SERVER },
     );
-  const info = await accountInfo(link.requests, { withinMs: ANSWER_MS }).catch((cause: unknown) => {
-    const isSilent = cause instanceof UnavailableError && "answer" in cause;
-    if (!isSilent || cause.answer !== "no-responders") throw cause;
-    throw new IncompatibleSetupError(
-      `No server answers for JetStream. Start nats-server with JetStream (\`nats-server -js\`), or enable it for this account.`,
-      { cause },
-    );
-  });
+  const info = await accountInfo(link.requests, { withinMs: ANSWER_MS }).catch(withoutJetStream);
   if (info.apiLevel < OLDEST_API_LEVEL)
     throw new IncompatibleSetupError(
       `JetStream of this server has API level ${info.apiLevel}. Contrail needs level ${OLDEST_API_LEVEL}, which nats-server ${OLDEST_SERVER} has: update all servers of the cluster.`,
       { found: info.apiLevel, expected: OLDEST_API_LEVEL },
     );
+}
+
+function withoutJetStream(cause: unknown): never {
+  if (!(cause instanceof UnavailableError)) throw cause;
+  const { answer, errorCode } = cause as { readonly answer?: string; readonly errorCode?: number };
+  if (answer !== "no-responders" && !NOT_ENABLED.includes(errorCode ?? 0)) throw cause;
+  throw new IncompatibleSetupError(
+    "The server has no JetStream for this account. Start nats-server with JetStream (`nats-server -js`), and enable it for the account.",
+    { cause },
+  );
 }
 
 /** Whether a version such as "2.14.5" or "2.15.0-beta.1" comes before another. */
