@@ -8,8 +8,8 @@ import {
   RunConflictError,
   UnavailableError,
 } from "./errors.ts";
+import { checkEventName } from "./event-names.ts";
 import { EventsPosition } from "./events-position.ts";
-import { checkEventName } from "./filters.ts";
 import { newId } from "./ids.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "./jetstream/connection.ts";
 import { decodeStart, encodeCancel, encodeStart, type Start } from "./messages.ts";

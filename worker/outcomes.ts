@@ -12,7 +12,7 @@ import { compileFilter, type Filter } from "../shared/filters.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
 import type { Because } from "../shared/messages.ts";
 import { pendingLeaves, type RunState, type WaitState } from "../shared/run-state.ts";
-import type { RunAddress } from "../shared/subjects.ts";
+import { EVENTS_PREFIX, type RunAddress } from "../shared/subjects.ts";
 import { childIdPrefix } from "./children.ts";
 import type { Services } from "./services.ts";
 
@@ -24,8 +24,6 @@ interface Happened {
   readonly time: number;
 }
 
-/** The prefix of event subjects. */
-const EVENTS_PREFIX = "events.";
 /** Children whose ends are put into one entry. */
 const CHILDREN_PER_ENTRY = 500;
 
