@@ -15,7 +15,7 @@ export function describe(value: unknown): string {
   try {
     return shorten(show(value, 0));
   } catch {
-    return `${typeof value === "function" ? "a function" : "an object"} that cannot be read`;
+    return "an object that cannot be read"; // a proxy
   }
 }
 

@@ -90,7 +90,9 @@ const TEXT_LENGTH = 200;
  */
 export function toDurationMs(value: DurationInput, what: string): number {
   const refuse = (problem: string, help = ACCEPTED): InvalidInputError =>
-    new InvalidInputError(`The ${what} ${describe(value)} ${problem}. ${help}`, { value });
+    new InvalidInputError(`The ${what} is ${describe(value)}, which ${problem}. ${help}`, {
+      value,
+    });
   const ms =
     typeof value === "string" ? textMs(value, refuse) : partsMs(readParts(value, refuse), refuse);
   if (!(ms <= LONGEST_DURATION_MS)) throw refuse("is longer than 100 years");
@@ -105,7 +107,7 @@ export function toDurationMs(value: DurationInput, what: string): number {
 export function toInstantMs(value: InstantInput, what: string): number {
   const refuse = (problem: string): InvalidInputError =>
     new InvalidInputError(
-      `The ${what} ${describe(value)} ${problem}. Write a Temporal.Instant, a Temporal.ZonedDateTime, a Date, or a text with its offset such as "2030-01-31T09:00:00Z" or "2030-01-31T10:00:00+01:00".`,
+      `The ${what} is ${describe(value)}, which ${problem}. Write a Temporal.Instant, a Temporal.ZonedDateTime, a Date, or a text with its offset such as "2030-01-31T09:00:00Z" or "2030-01-31T10:00:00+01:00".`,
       { value },
     );
   const ms = typeof value === "string" ? textInstantMs(value, refuse) : objectInstantMs(value);

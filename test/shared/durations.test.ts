@@ -66,19 +66,19 @@ for (const [input, ms] of durations)
     t.is(toDurationMs(input, "pause"), ms));
 
 const badDurations: readonly [input: unknown, message: RegExp][] = [
-  [500, /The pause 500 has no unit\. Write the unit: "500ms"/],
-  ["500", /The pause "500" has no unit\. Write the unit: "500ms"/],
-  [Number.NaN, /The pause NaN has no unit/],
-  ["", /"" is not a duration\. Write a text such as "90s"/],
-  ["soon", /"soon" is not a duration/],
+  [500, /The pause is 500, which has no unit\. Write the unit: "500ms"/],
+  ["500", /The pause is "500", which has no unit\. Write the unit: "500ms"/],
+  [Number.NaN, /The pause is NaN, which has no unit/],
+  ["", /"", which is not a duration\. Write a text such as "90s"/],
+  ["soon", /"soon", which is not a duration/],
   ["1h 1", /is not a duration/],
   ["1h -1m", /is not a duration/],
-  ["5 parsecs", /"5 parsecs" has an unknown unit "parsecs"/],
+  ["5 parsecs", /"5 parsecs", which has an unknown unit "parsecs"/],
   ["5 constructor", /has an unknown unit "constructor"/],
   ["1h 2h", /says its hours twice/],
-  ["-1h", /"-1h" is negative/],
+  ["-1h", /"-1h", which is negative/],
   ["-PT1H", /is negative/],
-  [{ hours: -1 }, /\{ hours: -1 \} is negative/],
+  [{ hours: -1 }, /\{ hours: -1 \}, which is negative/],
   [Temporal.Duration.from({ hours: -1 }), /is negative/],
   ["1 month", /has months or years\. The length .* use sleepUntil with a date/],
   ["P1M", /use sleepUntil/],
@@ -91,18 +91,18 @@ const badDurations: readonly [input: unknown, message: RegExp][] = [
   ["36526 days", /is longer than 100 years/],
   [`1${"0".repeat(150)} days`, /is longer than 100 years/],
   ["1".repeat(10_000), /is too long a text/],
-  [{}, /\{\} has no parts/],
+  [{}, /\{\}, which has no parts/],
   [{ hour: 1 }, /has an unknown part "hour"/],
   [{ hours: "1" }, /has hours that are not a number/],
   [{ hours: Number.POSITIVE_INFINITY }, /has hours that are not a number/],
   [{ hours: 1n }, /has hours that are not a number/],
-  [null, /The pause null is not a duration/],
-  [undefined, /undefined is not a duration/],
-  [true, /true is not a duration/],
-  [Symbol("s"), /Symbol\(s\) is not a duration/],
-  [() => 1, /a function is not a duration/],
-  [[1], /\[1\] is not a duration/],
-  [new Date(0), /00Z is not a duration/],
+  [null, /The pause is null, which is not a duration/],
+  [undefined, /undefined, which is not a duration/],
+  [true, /true, which is not a duration/],
+  [Symbol("s"), /Symbol\(s\), which is not a duration/],
+  [() => 1, /a function, which is not a duration/],
+  [[1], /\[1\], which is not a duration/],
+  [new Date(0), /00Z, which is not a duration/],
   [Temporal.PlainTime.from("10:00"), /is not a duration/],
   [hostile, /cannot be read/],
 ];
@@ -186,7 +186,7 @@ test("whatever a duration is given as, it is a whole number of milliseconds or r
         const ms = toDurationMs(input as DurationInput, "pause");
         return Number.isSafeInteger(ms) && ms >= 0 && ms <= LONGEST_DURATION_MS;
       } catch (error) {
-        return error instanceof InvalidInputError && error.message.startsWith("The pause ");
+        return error instanceof InvalidInputError && error.message.startsWith("The pause is ");
       }
     }),
   );
@@ -216,7 +216,10 @@ for (const [input, ms] of instants)
 const badInstants: readonly [input: unknown, message: RegExp][] = [
   ["2030-01-31T09:00:00", /does not say its zone, so it is another instant on every machine/],
   ["2030-01-31", /does not say its zone/],
-  ["tomorrow", /The deadline "tomorrow" is not a point in time\. Write a Temporal\.Instant/],
+  [
+    "tomorrow",
+    /The deadline is "tomorrow", which is not a point in time\. Write a Temporal\.Instant/,
+  ],
   ["", /is not a point in time/],
   ["1".repeat(1_000), /is too long a text/],
   [1_893_456_000_000, /is not a point in time/],
