@@ -100,6 +100,19 @@ export function toDurationMs(value: DurationInput, what: string): number {
 }
 
 /**
+ * The milliseconds of a time limit: a duration of more than zero.
+ * @throws {InvalidInputError} When it is none.
+ */
+export function toTimeoutMs(value: DurationInput, what: string): number {
+  const ms = toDurationMs(value, what);
+  if (ms > 0) return ms;
+  throw new InvalidInputError(
+    `The ${what} is ${describe(value)}. Expected more than zero; leave it out for no limit.`,
+    { value },
+  );
+}
+
+/**
  * The milliseconds since the epoch of an instant, a whole number.
  * @param what Names the value in the error.
  * @throws {InvalidInputError} When it is no instant, has no zone, or is not in the years 1 to 9999.

@@ -28,6 +28,8 @@ const handle: ChildHandle<string> = {
   runId: "started",
   result: async () => "",
 };
+const hostile = Proxy.revocable({}, {});
+hostile.revoke();
 const Paid = z.object({ cents: z.coerce.number() });
 const plain = (condition: Condition): unknown => JSON.parse(JSON.stringify(condition));
 
@@ -47,8 +49,6 @@ test("conditions are frozen plain data, known in every copy of the package", (t)
   t.true(isCondition(condition));
   const copy = Object.defineProperty({}, Symbol.for("contrail.condition"), { value: true });
   t.true(isCondition(copy));
-  const revoked = Proxy.revocable({}, {});
-  revoked.revoke();
   for (const other of [
     null,
     undefined,
@@ -56,7 +56,7 @@ test("conditions are frozen plain data, known in every copy of the package", (t)
     {},
     { kind: "sleep" },
     Promise.resolve(),
-    revoked.proxy,
+    hostile.proxy,
   ])
     t.false(isCondition(other));
 });
@@ -84,6 +84,21 @@ const refused: readonly [name: string, make: () => unknown, message: RegExp][] =
     "an event with a schema that is none",
     () => event("a", { schema: {} as never }),
     /The option "schema" of event "a" is \{\}\. Expected a Standard Schema/,
+  ],
+  [
+    "an event with a misspelled option",
+    () => event("a", { were: { b: 1 } } as never),
+    /The argument of event "a" has an unknown option "were"\. Expected where, from, schema/,
+  ],
+  [
+    "a child with a misspelled option",
+    () => child(packItem, { sku: "a" }, { key: 1 } as never),
+    /"key"/,
+  ],
+  [
+    "a child of a proxy",
+    () => child(hostile.proxy as never),
+    /child\(\) got an object that cannot be read/,
   ],
   ["a child of no task", () => child({} as never), /child\(\) got \{\}\. Expected a task made by/],
   ["a child of nothing", () => child(null as never), /child\(\) got null/],

@@ -13,6 +13,7 @@ import {
   Temporal,
   toDurationMs,
   toInstantMs,
+  toTimeoutMs,
 } from "../../shared/durations.ts";
 import { InvalidInputError } from "../../shared/errors.ts";
 
@@ -191,6 +192,15 @@ test("whatever a duration is given as, it is a whole number of milliseconds or r
     }),
   );
   t.pass();
+});
+
+test("a time limit is a duration of more than zero", (t) => {
+  t.is(toTimeoutMs({ nanoseconds: 1 }, "timeout"), 1);
+  t.throws(() => toTimeoutMs("0s", "timeout"), {
+    instanceOf: InvalidInputError,
+    message: /The timeout is "0s"\. Expected more than zero/,
+  });
+  t.throws(() => toTimeoutMs(5 as never, "timeout"), { message: /has no unit/ });
 });
 
 const instants: readonly [input: InstantInput, ms: number][] = [

@@ -53,10 +53,10 @@ const refused: readonly [options: unknown, message: RegExp][] = [
   [null, /The retries is null\. Expected an object with limit, backoff, retryIf/],
   ["3", /The retries is "3"/],
   [[3], /The retries is \[3\]/],
-  [{ times: 3 }, /The retries have an unknown option "times"\. Expected limit, backoff, retryIf/],
+  [{ times: 3 }, /The retries has an unknown option "times"\. Expected limit, backoff, retryIf/],
   [{ retryIf: true }, /The retryIf of the retries is true\. Expected a function/],
   [{ backoff: "1s" }, /The backoff of the retries is "1s"\. Expected an object with initial/],
-  [{ backoff: { min: "1s" } }, /The backoff of the retries have an unknown option "min"/],
+  [{ backoff: { min: "1s" } }, /The backoff of the retries has an unknown option "min"/],
   [{ backoff: { initial: 100 } }, /The initial backoff of the retries is 100, which has no unit/],
   [{ backoff: { max: "x" } }, /The longest backoff of the retries is "x", which is not a duration/],
   [{ backoff: { initial: "2s", max: "1s" } }, /is "1s"\. Expected not less than the initial/],
@@ -82,6 +82,11 @@ test("waits double up to the longest one, and end with the limit", (t) => {
   );
   const waits = [1, 2, 3, 4, 5, 6].map((attempt) => nextDelayMs(policy, attempt, noJitter));
   t.deepEqual(waits, [1_000, 2_000, 4_000, 5_000, 5_000, undefined]);
+});
+
+test("no wait at all stays none after any number of attempts", (t) => {
+  const policy = { ...never, limit: Number.POSITIVE_INFINITY, initialMs: 0 };
+  t.is(nextDelayMs(policy, 1e6, noJitter), 0);
 });
 
 test("a wait is within its bounds, whatever the rule", (t) => {

@@ -7,6 +7,8 @@ import { durableTask, isTask, task } from "../../shared/task.ts";
 import { definitionOf, type TaskOptions } from "../../shared/task-definition.ts";
 
 const run = (): number => 1;
+const revoked = Proxy.revocable({}, {});
+revoked.revoke();
 
 test("a regular task has a name and a kind, and its definition what a worker needs", (t) => {
   const input = z.object({ sku: z.string() });
@@ -56,8 +58,6 @@ test("a task is known by its mark in every copy of the package, and nothing else
   t.is(definitionOf(definition.task({ name: "b", run })).run, run);
   t.not(reference.isTask, isTask);
   t.true(reference.isTask(task({ name: "a", run })));
-  const revoked = Proxy.revocable({}, {});
-  revoked.revoke();
   for (const value of [null, undefined, run, {}, { name: "a", kind: "regular" }, revoked.proxy]) {
     t.false(isTask(value));
     t.throws(() => definitionOf(value as never), {
@@ -71,9 +71,10 @@ for (const name of ["a", "Größe 🙂", "a.b *>", "é".repeat(64)])
   test(`${describe(name)} is a name of a task`, (t) => t.is(task({ name, run }).name, name));
 
 const refused: readonly [options: unknown, message: RegExp][] = [
-  [undefined, /task\(\) got undefined\. Expected an object with name and run/],
-  [null, /task\(\) got null/],
-  ["a", /task\(\) got "a"/],
+  [undefined, /The argument of task\(\) is undefined\. Expected an object with name, input, /],
+  [null, /The argument of task\(\) is null/],
+  ["a", /The argument of task\(\) is "a"/],
+  [revoked.proxy, /The argument of task\(\) is an object that cannot be read/],
   [{ run }, /The task name is of type undefined/],
   [{ name: "", run }, /The task name "" is empty/],
   [{ name: "é".repeat(65), run }, /has 130 bytes\. Expected a text of 1 to 128 bytes/],
@@ -82,7 +83,10 @@ const refused: readonly [options: unknown, message: RegExp][] = [
   [{ name: "\ud800", run }, /has half of a surrogate pair/],
   [{ name: "a" }, /The task "a" has undefined as run\. Expected its function/],
   [{ name: "a", run: "x" }, /has "x" as run/],
-  [{ name: "a", run, retry: 3 }, /has an unknown option "retry"\. task\(\) takes name, input, /],
+  [
+    { name: "a", run, retry: 3 },
+    /The argument of task\(\) has an unknown option "retry"\. Expected name, input, /,
+  ],
   [{ name: "a", run, input: {} }, /has \{\} as input\. Expected a Standard Schema/],
   [{ name: "a", run, retries: -1 }, /The limit of the retries of task "a" is -1/],
   [{ name: "a", run, timeout: 5 }, /The timeout of task "a" is 5, which has no unit/],
@@ -100,6 +104,6 @@ for (const [options, message] of refused)
 test("a durable task takes no time limit and says what it takes", (t) => {
   t.throws(() => durableTask({ name: "a", run, timeout: "1h" } as never), {
     instanceOf: InvalidInputError,
-    message: /has an unknown option "timeout"\. durableTask\(\) takes name, input, retries, run/,
+    message: /durableTask\(\) has an unknown option "timeout"\. Expected name, input, retries, run/,
   });
 });
