@@ -17,6 +17,8 @@ export interface ParentReference {
   readonly runId: string;
   /** Sequence of the parent's `start`. */
   readonly startSequence: number;
+  /** Key of the parent's operation that started it. */
+  readonly key: string;
 }
 
 /** The claim token that begins a run. */
@@ -91,7 +93,7 @@ export interface CancelRequest {
 /** Writes a start. @throws {InvalidInputError} When the input cannot be stored. */
 export function encodeStart(start: Start): Uint8Array {
   const parent = start.parent
-    ? [start.parent.taskName, start.parent.runId, start.parent.startSequence]
+    ? [start.parent.taskName, start.parent.runId, start.parent.startSequence, start.parent.key]
     : null;
   const { input, events, nonce, by } = start;
   return encode([input, events.after, events.created, parent, nonce, by], "input");
@@ -110,14 +112,15 @@ export function decodeStart(message: Uint8Array, where: string): Start {
   const start: Start = { input, events: { after, created }, nonce, by };
   if (parent === null) return start;
   if (!Array.isArray(parent)) throw unreadable("start", where);
-  const [taskName, runId, startSequence] = parent as unknown[];
+  const [taskName, runId, startSequence, key] = parent as unknown[];
   if (
     typeof taskName !== "string" ||
+    typeof key !== "string" ||
     typeof runId !== "string" ||
     typeof startSequence !== "number"
   )
     throw unreadable("start", where);
-  return { ...start, parent: { taskName, runId, startSequence } };
+  return { ...start, parent: { taskName, runId, startSequence, key } };
 }
 
 /** Writes a ready token. */

@@ -8,7 +8,6 @@
  */
 import type {
   Entry,
-  Failure,
   LeafCondition,
   LeafOutcome,
   Outcome,
@@ -32,6 +31,8 @@ export interface Delivery {
   readonly key: string;
   readonly at: number;
   readonly result: WaitResult;
+  /** Time of the commit that recorded it. */
+  readonly recordedAt: number;
 }
 
 /** A wait as far as it is recorded. */
@@ -61,8 +62,12 @@ export interface RunState {
   status: RunStatus;
   /** Sequence of the run's `start`; commits of another are not of this run. */
   readonly startSequence: number;
+  /** When the start was stored, in milliseconds since the epoch. */
+  readonly startedAt: number;
   /** Sequence of the last message of the history, of whichever start: what the next commit expects. */
   tail: number;
+  /** Whether the history holds commits of a later start: this one was purged. */
+  hasNewerStart: boolean;
   /** Token of the passage that the last commit belongs to. */
   token: number;
   pass: string;
@@ -75,12 +80,12 @@ export interface RunState {
   /** When the last commit was written; the start's time before the first. */
   changedAt: number;
   readonly deliveries: Delivery[];
-  /** Keys of steps that are recorded. */
+  /** Keys of steps and child starts that are recorded. */
   readonly steps: Set<string>;
   readonly waits: Map<string, WaitState>;
+  /** Those of them that are not settled, in the order in which they were opened. */
+  readonly pending: Map<string, WaitState>;
   readonly children: Map<string, StartedChildren>;
-  /** How many ordinals of derived child ids are used. */
-  childCount: number;
   readonly consumedEvents: Set<number>;
   cancel?: { readonly by: string; readonly reason: string };
   paused?: { readonly reason: string; readonly details: unknown };
@@ -92,7 +97,9 @@ export function initialState(startSequence: number, startedAt: number): RunState
   return {
     status: "queued",
     startSequence,
+    startedAt,
     tail: 0,
+    hasNewerStart: false,
     token: startSequence,
     pass: "",
     waitSequence: 0,
@@ -103,8 +110,8 @@ export function initialState(startSequence: number, startedAt: number): RunState
     deliveries: [],
     steps: new Set(),
     waits: new Map(),
+    pending: new Map(),
     children: new Map(),
-    childCount: 0,
     consumedEvents: new Set(),
   };
 }
@@ -112,6 +119,7 @@ export function initialState(startSequence: number, startedAt: number): RunState
 /** Adds a commit to a state and returns the same state. */
 export function evolve(state: RunState, commit: StoredCommit): RunState {
   state.tail = commit.sequence;
+  if (commit.startSequence > state.startSequence) state.hasNewerStart = true;
   if (commit.startSequence !== state.startSequence || state.outcome) return state;
   state.token = commit.token;
   state.pass = commit.pass;
@@ -119,11 +127,6 @@ export function evolve(state: RunState, commit: StoredCommit): RunState {
   state.status = "running";
   for (const entry of commit.entries) apply(state, entry, commit);
   return state;
-}
-
-/** The waits that are not settled, in the order in which they were opened. */
-export function pendingWaits(state: RunState): WaitState[] {
-  return [...state.waits.values()].filter((wait) => wait.result === undefined);
 }
 
 /** The leaves of a wait that have not happened, with their numbers. */
@@ -163,9 +166,9 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       settleLeaf(state, entry.key, entry.leaf, entry.outcome);
       return;
     case "child-started": {
-      const { key, at, taskName, runIds, first } = entry;
+      const { key, at, taskName, runIds } = entry;
       state.children.set(key, { key, at, taskName, runIds });
-      state.childCount = Math.max(state.childCount, first + runIds.length);
+      deliver(state, entry, { ok: true, value: runIds });
       return;
     }
     case "waiting":
@@ -178,7 +181,9 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       state.paused = { reason: entry.reason, details: entry.details };
       return;
     case "cancel-requested":
+      if (state.cancel) return;
       state.cancel = { by: entry.by, reason: entry.reason };
+      for (const wait of [...state.pending.values()]) cancelWait(state, wait);
       return;
     case "ended":
       state.outcome = entry.outcome;
@@ -192,20 +197,34 @@ function openWait(
   entry: Extract<Entry, { kind: "wait-opened" }>,
   openedAt: number,
 ): void {
-  const { key, at, condition } = entry;
+  const wait = newWait(entry, openedAt);
+  state.waits.set(wait.key, wait);
+  state.pending.set(wait.key, wait);
+  const result = resolveWait(wait.condition, wait.recorded); // allOf() of nothing holds at once
+  if (state.cancel) cancelWait(state, wait);
+  else if (result) settleWait(state, wait, result);
+}
+
+/** A wait of which nothing has happened. */
+export function newWait(
+  { key, at, condition }: Extract<Entry, { kind: "wait-opened" }>,
+  openedAt: number,
+): WaitState {
   const leaves = leavesOf(condition);
-  state.waits.set(key, {
-    key,
-    at,
-    condition,
-    leaves,
-    openedAt,
-    recorded: new Map(),
-    recordedCount: 0,
-  });
-  for (const leaf of leaves)
-    if (leaf.kind === "children")
-      state.childCount = Math.max(state.childCount, leaf.first + leaf.count);
+  return { key, at, condition, leaves, openedAt, recorded: new Map(), recordedCount: 0 };
+}
+
+/** A canceled run waits for nothing: the code receives the cancellation where it waits. */
+function cancelWait(state: RunState, wait: WaitState): void {
+  const message = state.cancel?.reason || "the run was canceled";
+  const error = { name: "RunCanceledError", message };
+  settleWait(state, wait, { ok: false, status: "canceled", error });
+}
+
+function settleWait(state: RunState, wait: WaitState, result: WaitResult): void {
+  wait.result = result;
+  state.pending.delete(wait.key);
+  deliver(state, wait, result);
 }
 
 function settleLeaf(state: RunState, key: string, leaf: number, outcome: LeafOutcome): void {
@@ -218,9 +237,7 @@ function settleLeaf(state: RunState, key: string, leaf: number, outcome: LeafOut
   });
   if (outcome.kind === "event") state.consumedEvents.add(outcome.sequence);
   const result = resolveWait(wait.condition, wait.recorded);
-  if (!result) return;
-  wait.result = result;
-  deliver(state, wait, result);
+  if (result) settleWait(state, wait, result);
 }
 
 /** The ends of a group of children come in parts. */
@@ -234,27 +251,5 @@ function deliver(
   asked: { readonly key: string; readonly at: number },
   result: WaitResult,
 ): void {
-  state.deliveries.push({ key: asked.key, at: asked.at, result });
-}
-
-/** A thrown value as a history keeps it. Never throws, whatever the value is. */
-export function toFailure(thrown: unknown, depth = 0): Failure {
-  if (!(thrown instanceof Error)) {
-    let message = "a value that cannot be shown";
-    try {
-      message = typeof thrown === "object" ? JSON.stringify(thrown) : String(thrown);
-    } catch {
-      // the value refuses to be shown; the fixed text says so
-    }
-    return { name: "Error", message };
-  }
-  const code = "code" in thrown && typeof thrown.code === "string" ? thrown.code : undefined;
-  const hasCause = thrown.cause !== undefined && depth < 8;
-  return {
-    name: String(thrown.name),
-    message: String(thrown.message),
-    ...(typeof thrown.stack === "string" ? { stack: thrown.stack } : {}),
-    ...(code === undefined ? {} : { code }),
-    ...(hasCause ? { cause: toFailure(thrown.cause, depth + 1) } : {}),
-  };
+  state.deliveries.push({ key: asked.key, at: asked.at, result, recordedAt: state.changedAt });
 }

@@ -25,6 +25,9 @@ export interface RunAddress {
  */
 export type LogKind = "start" | "ready" | "h" | "c" | "wait" | "timer" | "cancel";
 
+/** First token of the subjects of events, with its dot: published by anybody. */
+export const EVENTS_PREFIX = "events.";
+
 /** Status of a run after the commit that carries it; lets followers read headers alone. */
 export const STATUS_HEADER = "Contrail-Status";
 
@@ -162,6 +165,11 @@ export class Names {
   /** The engines' lead: written and read by engines. */
   get engineBucket(): string {
     return `${this.namespace}_engine`;
+  }
+
+  /** Where the log of every shard is republished to: `<ns>.live.<task>.<run>.<kind>`. */
+  get liveSubjects(): string {
+    return `${this.namespace}.live.>`;
   }
 
   /** The live feed: what the log of every shard stores, republished to plain subscribers. */

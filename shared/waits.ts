@@ -52,6 +52,7 @@ function settle(
   }
   const parts = condition.of.map(([name, part]) => ({
     name,
+    kind: part.kind,
     settled: settle(part, recorded, position),
   }));
   return condition.kind === "anyOf" ? firstOf(parts) : allOf(parts);
@@ -59,21 +60,23 @@ function settle(
 
 interface Part {
   readonly name: string | number;
+  readonly kind: StoredCondition["kind"];
   readonly settled: Settled | undefined;
 }
 
 function firstOf(parts: readonly Part[]): Settled | undefined {
-  let first: { name: string | number; settled: Settled } | undefined;
-  for (const { name, settled } of parts)
-    if (settled && (!first || settled.order < first.settled.order)) first = { name, settled };
+  let first: { part: Part; settled: Settled } | undefined;
+  for (const part of parts)
+    if (part.settled && (!first || part.settled.order < first.settled.order))
+      first = { part, settled: part.settled };
   if (!first) return undefined;
   const { order, result } = first.settled;
   if (!result.ok) return { order, result };
-  const which = typeof first.name === "string" ? { key: first.name } : { index: first.name };
-  const value = isRecord(result.value)
-    ? { ...result.value, ...which }
-    : { kind: "allOf", value: result.value, ...which };
-  return { order, result: { ok: true, value } };
+  const { name, kind } = first.part;
+  const which = typeof name === "string" ? { key: name } : { index: name };
+  const isNested = kind === "anyOf" || kind === "allOf";
+  const fields = isNested ? { kind, value: result.value } : (result.value as object);
+  return { order, result: { ok: true, value: { ...fields, ...which } } };
 }
 
 function allOf(parts: readonly Part[]): Settled | undefined {
@@ -134,8 +137,4 @@ function groupResult(
     else if (!failed || position < failed.position) failed = { position, result };
   }
   return failed?.result ?? { ok: true, value: { kind: "children", outputs } };
-}
-
-function isRecord(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && "kind" in value;
 }

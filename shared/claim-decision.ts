@@ -1,0 +1,74 @@
+/**
+ * What a worker does with a token: the decision table of the protocol. Pure; every answer is either
+ * final or decided by the guard of the claim that follows.
+ *
+ * D1. A token answers exactly one waiting commit, or the start, and claims nothing else (rules 1, 2).
+ * D2. A token is dropped only in a state that no later commit can change back (rule 5).
+ */
+import type { RunState } from "./run-state.ts";
+
+/** What of a token the decision needs. */
+export interface TokenFacts {
+  /** Its own sequence in the log. */
+  readonly sequence: number;
+  /** Sequence of the waiting commit it answers; 0 for the start. */
+  readonly answers: number;
+}
+
+/** What the worker knows about the reading besides what was read. */
+export interface ReadingFacts {
+  /** The history was read at least as new as the token. */
+  readonly isFresh: boolean;
+  /** A pass of this very worker holds the run with this very token. */
+  readonly isHeldHere: boolean;
+  /** Nobody else can have been handed this token (rule 7). */
+  readonly isSurelyFirst: boolean;
+}
+
+/** What to do with the token. */
+export type TokenAction =
+  /** Run the code without a claim. */
+  | "begin"
+  /** Claim with a guard on the tail that was read, then run. */
+  | "claim"
+  /** The owner is lost: claim in its place. */
+  | "take-over"
+  /** Too many owners were lost in a row: commit a pause instead. */
+  | "pause"
+  /** The token led to this wait: register the wait again, then acknowledge. */
+  | "register"
+  /** Only extend the token's claim. */
+  | "extend"
+  /** The token can never claim again: acknowledge. */
+  | "drop"
+  /** The reading is too old to tell: read again. */
+  | "read-again";
+
+/**
+ * Decides what to do with a token.
+ * @param takeoverLimit After so many takeovers in a row the run is paused (rule 9).
+ */
+export function decideToken(
+  token: TokenFacts,
+  state: RunState,
+  facts: ReadingFacts,
+  takeoverLimit: number,
+): TokenAction {
+  if (state.outcome || state.hasNewerStart) return "drop";
+  if (token.answers > state.tail) return facts.isFresh ? "drop" : "read-again";
+  switch (state.status) {
+    case "queued":
+      if (token.answers > 0) return facts.isFresh ? "drop" : "read-again";
+      return facts.isSurelyFirst ? "begin" : "claim";
+    case "running":
+      if (state.token !== token.sequence) return "drop";
+      if (facts.isHeldHere) return "extend";
+      return state.takeovers >= takeoverLimit ? "pause" : "take-over";
+    case "waiting":
+    case "paused":
+      if (state.token === token.sequence) return "register";
+      return token.answers === state.waitSequence ? "claim" : "drop";
+    default:
+      return "drop";
+  }
+}

@@ -1,0 +1,309 @@
+/**
+ * Creates streams, consumers and buckets, or checks that what exists fits. Safe to repeat and to do
+ * from several processes at once: whoever comes second finds what the first one made.
+ */
+import { IncompatibleSetupError, UnavailableError } from "../errors.ts";
+import {
+  type ApiAnswer,
+  type ApiError,
+  type ApiOptions,
+  callApi,
+  errorOf,
+  isMissing,
+} from "./api.ts";
+import type { Requests } from "./requests.ts";
+import {
+  type BucketConfig,
+  bucketConfig,
+  type ConsumerConfig,
+  type StreamConfig,
+  toServerConsumer,
+  toServerStream,
+} from "./server-config.ts";
+
+/** One field that is not as wanted. */
+export interface Difference {
+  /** The server's name of the field, such as `num_replicas`. */
+  readonly field: string;
+  readonly found: unknown;
+  readonly expected: unknown;
+}
+
+/** What ensuring came to. */
+export interface Ensured {
+  /** Whether this call created it, as far as it knows: a repeated request finds its own work. */
+  readonly wasCreated: boolean;
+  /** Fields that differ and may. */
+  readonly differences: readonly Difference[];
+  /** The configuration as the server tells it. */
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+/** How exact to be. */
+export interface EnsureOptions extends ApiOptions {
+  /** Fields, by the server's names, that may differ from what is wanted. Default none. */
+  readonly mayDiffer?: readonly string[];
+}
+
+/** What a server says about itself and what its account may use. */
+export interface AccountInfo {
+  /** The API level of JetStream; 0 for servers before 2.11. */
+  readonly apiLevel: number;
+  readonly streamCount: number;
+  readonly consumerCount: number;
+  readonly memoryBytes: number;
+  readonly storageBytes: number;
+  /** -1 means no limit. */
+  readonly limits: {
+    readonly memoryBytes: number;
+    readonly storageBytes: number;
+    readonly streams: number;
+    readonly consumers: number;
+    readonly maxAckPending: number;
+  };
+  readonly domain: string | undefined;
+}
+
+const STREAM_EXISTS = 10058;
+const CONSUMER_EXISTS = 10148;
+const CONSUMER_NAME_EXISTS = 10013;
+/** JetStream is off, for the account or the whole server. */
+const NOT_ENABLED = [10039, 10076];
+
+/**
+ * Creates the stream, or compares the one that exists.
+ * @throws {IncompatibleSetupError} When a field differs that may not; the message names all of them.
+ * @throws {UnavailableError} When no server answers.
+ */
+export async function ensureStream(
+  requests: Requests,
+  config: StreamConfig,
+  options: EnsureOptions = {},
+): Promise<Ensured> {
+  const wanted = toServerStream(config);
+  const { name } = config;
+  const what = `The stream ${name}`;
+  const found = await findConfig(requests, `STREAM.INFO.${name}`, options);
+  if (found !== undefined) return compare(what, wanted, found, options);
+  const answer = await callApi(requests, `STREAM.CREATE.${name}`, wanted, options);
+  const error = errorOf(answer);
+  if (error === undefined) return created(what, wanted, answer, options);
+  if (error.err_code !== STREAM_EXISTS) throw refused(what, error);
+  const other = await findConfig(requests, `STREAM.INFO.${name}`, options);
+  if (other === undefined) throw refused(what, error);
+  return compare(what, wanted, other, options);
+}
+
+/**
+ * Creates the durable consumer, or compares the one that exists.
+ * @throws {IncompatibleSetupError} When a field differs that may not, or the stream is missing.
+ * @throws {UnavailableError} When no server answers.
+ */
+export async function ensureConsumer(
+  requests: Requests,
+  stream: string,
+  config: ConsumerConfig,
+  options: EnsureOptions = {},
+): Promise<Ensured> {
+  const wanted = toServerConsumer(config);
+  const { name } = config;
+  const what = `The consumer ${name} of the stream ${stream}`;
+  const found = await findConfig(requests, `CONSUMER.INFO.${stream}.${name}`, options);
+  if (found !== undefined) return compare(what, wanted, found, options);
+  const request = { stream_name: stream, config: wanted, action: "create" };
+  const answer = await callApi(requests, `CONSUMER.CREATE.${stream}.${name}`, request, options);
+  const error = errorOf(answer);
+  if (error === undefined) return created(what, wanted, answer, options);
+  if (error.err_code !== CONSUMER_EXISTS && error.err_code !== CONSUMER_NAME_EXISTS)
+    throw refused(what, error);
+  const other = await findConfig(requests, `CONSUMER.INFO.${stream}.${name}`, options);
+  if (other === undefined) throw refused(what, error);
+  return compare(what, wanted, other, options);
+}
+
+/** Creates the key-value bucket, or compares the one that exists. Errors as for streams. */
+export async function ensureBucket(
+  requests: Requests,
+  config: BucketConfig,
+  options: EnsureOptions = {},
+): Promise<Ensured> {
+  return ensureStream(requests, bucketConfig(config), options);
+}
+
+/** The stream's configuration as the server tells it; nothing when there is no such stream. */
+export async function streamConfig(
+  requests: Requests,
+  stream: string,
+  options: ApiOptions = {},
+): Promise<Readonly<Record<string, unknown>> | undefined> {
+  return findConfig(requests, `STREAM.INFO.${stream}`, options);
+}
+
+/** Deletes a stream with all it holds. False when there was none. */
+export async function deleteStream(
+  requests: Requests,
+  stream: string,
+  options: ApiOptions = {},
+): Promise<boolean> {
+  return remove(requests, `STREAM.DELETE.${stream}`, `The stream ${stream}`, options);
+}
+
+/** Deletes a consumer. False when there was none. */
+export async function deleteConsumer(
+  requests: Requests,
+  { stream, consumer }: { readonly stream: string; readonly consumer: string },
+  options: ApiOptions = {},
+): Promise<boolean> {
+  const what = `The consumer ${consumer} of the stream ${stream}`;
+  return remove(requests, `CONSUMER.DELETE.${stream}.${consumer}`, what, options);
+}
+
+/** Which messages to purge. */
+export interface Purge {
+  readonly stream: string;
+  /** Wildcards are allowed. */
+  readonly subject: string;
+  /** Only messages before this sequence; the same in every repetition, so that no newer one goes. */
+  readonly before: number;
+}
+
+/** Removes the messages of a subject before a sequence and says how many this call removed. */
+export async function purgeSubject(
+  requests: Requests,
+  { stream, subject, before }: Purge,
+  options: ApiOptions = {},
+): Promise<number> {
+  const request = { filter: subject, seq: before };
+  const answer = await callApi(requests, `STREAM.PURGE.${stream}`, request, options);
+  const error = errorOf(answer);
+  if (error !== undefined) throw refused(`Purging ${subject} from ${stream}`, error);
+  return Number(answer.purged ?? 0);
+}
+
+/**
+ * What the account may use.
+ * @throws {IncompatibleSetupError} When JetStream is off.
+ */
+export async function accountInfo(
+  requests: Requests,
+  options: ApiOptions = {},
+): Promise<AccountInfo> {
+  const answer = await callApi(requests, "INFO", undefined, options);
+  const error = errorOf(answer);
+  if (error !== undefined && NOT_ENABLED.includes(error.err_code))
+    throw new IncompatibleSetupError(
+      "JetStream is not enabled for this account. Start the server with `-js` or a `jetstream` block in its configuration.",
+      { ...error },
+    );
+  if (error !== undefined) throw refused("Asking for the account's limits", error);
+  const limits = (answer.limits ?? {}) as Readonly<Record<string, unknown>>;
+  const api = (answer.api ?? {}) as Readonly<Record<string, unknown>>;
+  return {
+    apiLevel: Number(api.level ?? 0),
+    streamCount: Number(answer.streams ?? 0),
+    consumerCount: Number(answer.consumers ?? 0),
+    memoryBytes: Number(answer.memory ?? 0),
+    storageBytes: Number(answer.storage ?? 0),
+    limits: {
+      memoryBytes: Number(limits.max_memory ?? -1),
+      storageBytes: Number(limits.max_storage ?? -1),
+      streams: Number(limits.max_streams ?? -1),
+      consumers: Number(limits.max_consumers ?? -1),
+      maxAckPending: Number(limits.max_ack_pending ?? -1),
+    },
+    domain: answer.domain === undefined ? undefined : String(answer.domain),
+  };
+}
+
+async function findConfig(
+  requests: Requests,
+  subject: string,
+  options: ApiOptions,
+): Promise<Readonly<Record<string, unknown>> | undefined> {
+  const answer = await callApi(requests, subject, undefined, options);
+  if (isMissing(answer)) return undefined;
+  const error = errorOf(answer);
+  if (error !== undefined) throw refused(subject, error);
+  return (answer.config ?? {}) as Readonly<Record<string, unknown>>;
+}
+
+async function remove(
+  requests: Requests,
+  subject: string,
+  what: string,
+  options: ApiOptions,
+): Promise<boolean> {
+  const answer = await callApi(requests, subject, undefined, options);
+  if (isMissing(answer)) return false;
+  const error = errorOf(answer);
+  if (error !== undefined) throw refused(what, error);
+  return true;
+}
+
+function refused(what: string, error: ApiError): UnavailableError | IncompatibleSetupError {
+  const { code, err_code, description } = error;
+  const details = { code, errorCode: err_code };
+  const message = `${what}: the server refused with "${description}" (${err_code}).`;
+  // 4xx: the same request will be refused again until somebody changes something.
+  if (code >= 400 && code < 500 && code !== 429)
+    return new IncompatibleSetupError(message, details);
+  return new UnavailableError(message, details);
+}
+
+type Config = Readonly<Record<string, unknown>>;
+
+function created(what: string, wanted: Config, answer: ApiAnswer, options: EnsureOptions): Ensured {
+  const config = (answer.config ?? {}) as Config;
+  return { ...compare(what, wanted, config, options), wasCreated: true };
+}
+
+function compare(what: string, wanted: Config, found: Config, options: EnsureOptions): Ensured {
+  const differences = differencesOf(wanted, found);
+  const { mayDiffer = [] } = options;
+  const wrong = differences.filter(({ field }) => !mayDiffer.includes(field));
+  if (wrong.length > 0) {
+    const list = wrong.map(
+      ({ field, found: value, expected }) =>
+        `${field} is ${JSON.stringify(value)}, expected ${JSON.stringify(expected)}`,
+    );
+    throw new IncompatibleSetupError(
+      `${what} exists but does not fit: ${list.join("; ")}. Change it, or remove it if nothing in it is needed.`,
+      { differences: wrong, field: wrong[0]?.field },
+    );
+  }
+  return { wasCreated: false, differences, config: found };
+}
+
+/** Compares the fields that are wanted; the server has more, with defaults of its own. */
+export function differencesOf(wanted: Config, found: Config): Difference[] {
+  const differences: Difference[] = [];
+  for (const [field, expected] of Object.entries(wanted)) {
+    const value = found[field];
+    if (!isSame(expected, value)) differences.push({ field, found: value, expected });
+  }
+  return differences;
+}
+
+/** The server leaves out what is false, empty or zero; and it may return lists in any order. */
+function isSame(expected: unknown, found: unknown): boolean {
+  if (isNothing(expected) && isNothing(found)) return true;
+  if (Array.isArray(expected) && Array.isArray(found))
+    return JSON.stringify([...expected].sort()) === JSON.stringify([...found].sort());
+  if (isRecord(expected) && isRecord(found))
+    return Object.entries(expected).every(([field, value]) => isSame(value, found[field]));
+  return expected === found;
+}
+
+function isNothing(value: unknown): boolean {
+  return (
+    value === undefined ||
+    value === false ||
+    value === "" ||
+    value === 0 ||
+    (Array.isArray(value) && value.length === 0)
+  );
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

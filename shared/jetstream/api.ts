@@ -1,0 +1,80 @@
+/** The JSON API of the servers: streams, consumers, messages from a stream's leader. */
+import { UnavailableError } from "../errors.ts";
+import type { Requests } from "./requests.ts";
+
+/** A reply of the API; its fields are what the server's documentation says, or an error. */
+export type ApiAnswer = Readonly<Record<string, unknown>>;
+
+/** What the server says when it refuses. */
+export interface ApiError {
+  /** Like a status of HTTP. */
+  readonly code: number;
+  /** The JetStream error code, such as 10059. */
+  readonly err_code: number;
+  readonly description: string;
+}
+
+/** How long to ask, and what may end it. */
+export interface ApiOptions {
+  /** Default 12,000. */
+  readonly withinMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+const UNAVAILABLE = 503;
+/** "raft: not leader" and the like; also "stream offline", which may end. */
+const SERVER_ERROR = 500;
+
+/**
+ * Sends one request and returns the answer, also when it is an error that the same request would
+ * meet again. It may be sent several times, so it must be safe to repeat.
+ * @throws {UnavailableError} When no server answers, or only with passing errors.
+ */
+export async function callApi(
+  requests: Requests,
+  subject: string,
+  body: object | undefined,
+  options: ApiOptions = {},
+): Promise<ApiAnswer> {
+  let answer: ApiAnswer = {};
+  const asked = requests.ask({
+    ...options,
+    subject: `$JS.API.${subject}`,
+    payload: body === undefined ? "" : JSON.stringify(body),
+    what: subject,
+    receive: (reply) => {
+      answer = parse(subject, reply.data);
+      const error = errorOf(answer);
+      return error?.code === UNAVAILABLE || error?.code === SERVER_ERROR ? "again" : "done";
+    },
+  });
+  await asked.catch((cause: unknown) => {
+    const error = errorOf(answer);
+    if (error === undefined || !(cause instanceof UnavailableError)) throw cause;
+    const { err_code: errorCode, description } = error;
+    const message = `${cause.message} It said "${description}" (${errorCode}).`;
+    throw new UnavailableError(message, { cause, errorCode });
+  });
+  return answer;
+}
+
+/** The error in an answer, if it is one. */
+export function errorOf(answer: ApiAnswer): ApiError | undefined {
+  return answer.error as ApiError | undefined;
+}
+
+/** Whether the answer says that what was asked for does not exist. */
+export function isMissing(answer: ApiAnswer): boolean {
+  return errorOf(answer)?.code === 404;
+}
+
+function parse(subject: string, data: Uint8Array): ApiAnswer {
+  const text = Buffer.from(data.buffer, data.byteOffset, data.length).toString("utf8");
+  try {
+    return JSON.parse(text) as ApiAnswer;
+  } catch (cause) {
+    throw new UnavailableError(`The answer to ${subject} is not JSON: ${text.slice(0, 80)}`, {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,283 @@
+/**
+ * The connection to the servers. The client's own settings suit short programs: it takes minutes to
+ * see that a server is gone and gives up after ten tries. These do neither.
+ */
+import { readFileSync } from "node:fs";
+import {
+  type Authenticator,
+  connect,
+  credsAuthenticator,
+  errors,
+  type NatsConnection,
+  NatsConnectionImpl,
+  type NodeConnectionOptions,
+  nkeyAuthenticator,
+  type Status,
+} from "@nats-io/transport-node";
+import { type Clock, systemClock } from "../clock.ts";
+import { InvalidInputError, UnavailableError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import { Publisher } from "./publisher.ts";
+import { Reader } from "./reader.ts";
+import { Requests } from "./requests.ts";
+import { Listeners, type StopListening, type Wire } from "./wire.ts";
+
+/** Certificates for TLS; file names or contents in PEM format. */
+export interface TlsFiles {
+  readonly caFile?: string;
+  readonly ca?: string;
+  readonly certFile?: string;
+  readonly cert?: string;
+  readonly keyFile?: string;
+  readonly key?: string;
+  /** Begin with TLS, as the server's `handshake_first` requires. */
+  readonly handshakeFirst?: boolean;
+  /** Accept any certificate. Default true: refuse unknown ones. */
+  readonly rejectUnauthorized?: boolean;
+}
+
+/** Where to connect to, and as whom. */
+export interface NatsOptions {
+  /** `host:port` or `nats://host:port`, one or several. User and password may stand in the URL. */
+  readonly servers: string | readonly string[];
+  /** What the servers show for this connection. */
+  readonly name?: string;
+  readonly user?: string;
+  readonly pass?: string;
+  readonly token?: string;
+  /** A `.creds` file with a user's JWT and key. */
+  readonly credsFile?: string;
+  /** The seed of an nkey, or a file that holds it. */
+  readonly nkey?: string;
+  readonly tls?: TlsFiles;
+  /** First tokens of reply subjects, for users who may subscribe to these only. Default `_INBOX`. */
+  readonly inboxPrefix?: string;
+  /** How long one dial may take. Default 2,500. */
+  readonly dialTimeoutMs?: number;
+  /** How often the server is asked for a sign of life; it is given up after three. Default 2,000. */
+  readonly pingIntervalMs?: number;
+  /** How long a write waits for its answer before its outcome is unknown. Default 3,000. */
+  readonly ackTimeoutMs?: number;
+  readonly clock?: Clock;
+}
+
+/** A connection with everything that writes and reads over it. */
+export interface NatsLink extends Wire {
+  readonly publisher: Publisher;
+  readonly reader: Reader;
+  readonly requests: Requests;
+  /** Version of the server the connection stands to, such as `2.15.1`; changes with reconnects. */
+  readonly serverVersion: string;
+  /** Closes at once. Writes under way have an unknown outcome. Safe to repeat. */
+  close(): Promise<void>;
+  /** Waits for the answers to writes under way, at most 3 s, sends what is buffered and closes. */
+  drain(): Promise<void>;
+}
+
+const PING_INTERVAL_MS = 2_000;
+const DIAL_TIMEOUT_MS = 2_500;
+const RECONNECT_PAUSE_MS = 250;
+/** What a server accepts unless it says otherwise. */
+const DEFAULT_MAX_PAYLOAD = 1_048_576;
+
+/**
+ * Connects to the first server that answers. A connection lost later comes back by itself, for as
+ * long as the process lives; nothing that was under way is repeated, except by whoever asked.
+ * @throws {UnavailableError} When no server answers or accepts the credentials.
+ * @throws {InvalidInputError} When an address or a credentials file cannot be used.
+ */
+export async function connectNats(options: NatsOptions): Promise<NatsLink> {
+  const servers = serverList(options.servers);
+  const authenticator = authenticatorOf(options);
+  let nc: NatsConnection;
+  try {
+    nc = await connect(clientOptions(options, servers, authenticator));
+  } catch (cause) {
+    throw firstConnectError(servers, cause);
+  }
+  return new Link(nc, options);
+}
+
+class Link implements NatsLink {
+  readonly nc: NatsConnection;
+  readonly clock: Clock;
+  readonly inboxPrefix: string;
+  readonly publisher: Publisher;
+  readonly reader: Reader;
+  readonly requests: Requests;
+  readonly #disconnected = new Listeners();
+  readonly #reconnected = new Listeners();
+  readonly #closed = new Listeners();
+  readonly #forbidden = new Listeners<[string]>();
+  #state: "connected" | "disconnected" | "closed" = "connected";
+  #maxPayload = DEFAULT_MAX_PAYLOAD;
+  #serverVersion = "";
+
+  constructor(nc: NatsConnection, options: NatsOptions) {
+    this.nc = nc;
+    this.clock = options.clock ?? systemClock;
+    this.inboxPrefix = `${options.inboxPrefix ?? "_INBOX"}.${newId()}.`;
+    this.#noteServer();
+    const { ackTimeoutMs } = options;
+    this.publisher = new Publisher(this, ackTimeoutMs === undefined ? {} : { ackTimeoutMs });
+    this.requests = new Requests(this);
+    this.reader = new Reader(this.requests);
+    void this.#follow(); // ends when the connection is closed
+  }
+
+  get isConnected(): boolean {
+    return this.#state === "connected";
+  }
+
+  get maxPayload(): number {
+    return this.#maxPayload;
+  }
+
+  get serverVersion(): string {
+    return this.#serverVersion;
+  }
+
+  onDisconnect(listener: () => void): StopListening {
+    return this.#disconnected.add(listener);
+  }
+
+  onReconnect(listener: () => void): StopListening {
+    return this.#reconnected.add(listener);
+  }
+
+  onClose(listener: () => void): StopListening {
+    return this.#closed.add(listener);
+  }
+
+  onForbidden(listener: (subject: string) => void): StopListening {
+    return this.#forbidden.add(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#end();
+    await this.nc.close();
+  }
+
+  async drain(): Promise<void> {
+    if (this.#state === "connected") await this.publisher.idle();
+    if (this.nc.isClosed() || this.nc.isDraining()) return this.close();
+    // Draining sends a last ping, which nobody would answer.
+    if (this.#state !== "connected") return this.close();
+    await this.nc.drain().catch(() => this.close());
+    this.#end();
+  }
+
+  async #follow(): Promise<void> {
+    for await (const status of this.nc.status()) this.#note(status);
+    this.#end();
+  }
+
+  #note(status: Status): void {
+    if (status.type === "disconnect") this.#lose();
+    else if (status.type === "reconnect") this.#find();
+    else if (status.type === "staleConnection") hangUp(this.nc);
+    else if (status.type === "error") this.#noteError(status.error);
+  }
+
+  #find(): void {
+    if (this.#state !== "disconnected") return;
+    this.#state = "connected";
+    this.#noteServer();
+    this.#reconnected.call();
+  }
+
+  #lose(): void {
+    if (this.#state !== "connected") return;
+    this.#state = "disconnected";
+    this.#disconnected.call();
+  }
+
+  #noteError(error: Error): void {
+    if (error instanceof errors.PermissionViolationError && error.operation === "publish")
+      this.#forbidden.call(error.subject);
+  }
+
+  #noteServer(): void {
+    const { info } = this.nc;
+    if (info === undefined) return;
+    this.#maxPayload = info.max_payload;
+    this.#serverVersion = info.version;
+  }
+
+  #end(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#closed.call();
+  }
+}
+
+/**
+ * Leaves a server that is silent. The client wants to send what is buffered before it does, which
+ * never ends when the server reads nothing: it was seen to wait for as long as the server was paused.
+ */
+function hangUp(nc: NatsConnection): void {
+  if (nc instanceof NatsConnectionImpl)
+    void nc.protocol.transport.close(new Error("The server is silent.")); // never rejects
+}
+
+function clientOptions(
+  options: NatsOptions,
+  servers: string[],
+  authenticator: Authenticator | undefined,
+): NodeConnectionOptions {
+  return {
+    servers,
+    name: options.name ?? "contrail",
+    ...(options.user === undefined ? {} : { user: options.user, pass: options.pass ?? "" }),
+    ...(options.token === undefined ? {} : { token: options.token }),
+    ...(authenticator === undefined ? {} : { authenticator }),
+    ...(options.tls === undefined ? {} : { tls: { ...options.tls } }),
+    inboxPrefix: options.inboxPrefix ?? "_INBOX",
+    timeout: options.dialTimeoutMs ?? DIAL_TIMEOUT_MS,
+    pingInterval: options.pingIntervalMs ?? PING_INTERVAL_MS,
+    maxPingOut: 2,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: RECONNECT_PAUSE_MS,
+    // A server that forgot its users for a moment must not end a worker for good.
+    ignoreAuthErrorAbort: true,
+    noAsyncTraces: true,
+  };
+}
+
+function serverList(servers: string | readonly string[]): string[] {
+  const list = typeof servers === "string" ? servers.split(",") : [...servers];
+  const trimmed = list.map((server) => server.trim()).filter((server) => server !== "");
+  if (trimmed.length === 0)
+    throw new InvalidInputError(
+      'No servers were given. Expected an address such as "nats://127.0.0.1:4222", in the option `servers` or in NATS_URL.',
+    );
+  return trimmed;
+}
+
+function authenticatorOf({ credsFile, nkey }: NatsOptions): Authenticator | undefined {
+  if (credsFile !== undefined) return credsAuthenticator(readSecret(credsFile));
+  if (nkey === undefined) return undefined;
+  const seed = nkey.startsWith("S") ? Buffer.from(nkey) : readSecret(nkey);
+  return nkeyAuthenticator(Buffer.from(seed.toString().trim()));
+}
+
+function readSecret(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (cause) {
+    throw new InvalidInputError(`The credentials file "${file}" cannot be read.`, { cause, file });
+  }
+}
+
+function firstConnectError(servers: string[], cause: unknown): UnavailableError {
+  const names = servers.map((server) => server.replace(/\/\/[^@/]*@/, "//"));
+  const reason = cause instanceof Error ? cause.message || cause.name : String(cause);
+  const denied = cause instanceof errors.AuthorizationError;
+  const advice = denied
+    ? "Check the user, password, token or credentials file."
+    : "Start a nats-server with JetStream (`nats-server -js`), or set NATS_URL to the address of a running one.";
+  return new UnavailableError(`Cannot connect to ${names.join(", ")}: ${reason}. ${advice}`, {
+    cause,
+    servers: names,
+  });
+}

@@ -1,0 +1,310 @@
+/**
+ * Requests messages from a durable pull consumer.
+ *
+ * U1. Every request ends exactly once, also when the server, its leader or the connection is gone.
+ * U2. A message is handed over under the request it answers, and never after that request's end.
+ *
+ * A delivered message does not say which request it answers, and the server serves waiting requests
+ * in turn. So each open request has an inbox of its own, a lane. A lane is used again after an end
+ * the server confirmed, and dropped after any other, since its messages might still come.
+ */
+import type { Msg, Subscription } from "@nats-io/transport-node";
+import { Delivered, type DeliveredMessage, parseDelivery } from "./delivery.ts";
+import { headersOf } from "./headers.ts";
+import { Sweep } from "./sweep.ts";
+import { listen, type StopListening, type Wire } from "./wire.ts";
+
+/** Which consumer to pull from. */
+export interface PullerOptions {
+  readonly stream: string;
+  readonly consumer: string;
+}
+
+/** Why a request ended. */
+export type PullEndReason =
+  /** As many messages came as were asked for. */
+  | "complete"
+  /** Nothing (more) was there, and the request was not to wait. */
+  | "empty"
+  | "expired"
+  /** `maxBytes` was reached. */
+  | "full"
+  | "leadership-change"
+  | "consumer-deleted"
+  | "server-shutdown"
+  /** There is no such consumer, or it has no leader now. */
+  | "no-responders"
+  /** The server does not accept the request; `description` says why. */
+  | "refused"
+  /** The server fell silent. */
+  | "lost"
+  /** The connection was lost and stands again. */
+  | "reconnected"
+  /** The puller or its connection was closed. */
+  | "closed";
+
+/** The end of a request. */
+export interface PullEnd {
+  /** How many of the requested messages did not come. */
+  readonly missing: number;
+  readonly reason: PullEndReason;
+  /** What the server said, if it said anything. */
+  readonly description: string;
+}
+
+/** What a consumer says about itself while it has nothing to deliver. */
+export interface Heartbeat {
+  /** Deliveries so far. More than were received means that some were lost. */
+  readonly consumerSequence: number;
+  /** It has looked at every message up to here, and delivered those that match. */
+  readonly streamSequence: number;
+}
+
+/** One request for messages. */
+export interface PullRequest {
+  /** At most so many messages. */
+  readonly batch: number;
+  /** How long the server keeps the request open. At least 100. */
+  readonly expiresMs: number;
+  /** End at once when there is nothing. Default false. */
+  readonly noWait?: boolean;
+  /** At most so many bytes, more or less; a single larger message ends the request. */
+  readonly maxBytes?: number;
+  /**
+   * How often the server shows that a request lives that has nothing to deliver; it counts as lost
+   * without two of them. At most a third of `expiresMs`. Default 2,000, and none below 3 s.
+   */
+  readonly heartbeatMs?: number;
+  /** Must not throw. */
+  onMessage(message: DeliveredMessage): void;
+  onHeartbeat?(heartbeat: Heartbeat): void;
+  /** Called once, after the last message. Must not throw. */
+  onEnd(end: PullEnd): void;
+}
+
+interface Lane {
+  readonly subject: string;
+  readonly subscription: Subscription;
+  open: Open | undefined;
+}
+
+interface Open {
+  readonly request: PullRequest;
+  readonly requestedAt: number;
+  readonly expiresAt: number;
+  readonly heartbeatMs: number;
+  lane: Lane | undefined;
+  heardAt: number;
+  received: number;
+}
+
+const SWEEP_INTERVAL_MS = 100;
+/** How much longer than the server we wait for the end of a request. */
+const GRACE_MS = 1_000;
+const HEARTBEAT_MS = 2_000;
+/** Requests shorter than this have no heartbeat: their end comes soon enough. */
+const SHORTEST_WITH_HEARTBEAT_MS = 3_000;
+/** Missing so many heartbeats in a row means that the request is lost. */
+const MISSED_HEARTBEATS = 2.5;
+/** Status of a message that only shows that the request lives. */
+const HEARTBEAT = 100;
+
+/** The requests of one process to one consumer. */
+export class Puller {
+  readonly #wire: Wire;
+  readonly #subject: string;
+  readonly #inbox: string;
+  readonly #sweep: Sweep;
+  readonly #open = new Set<Open>();
+  readonly #stopListening: StopListening[];
+  #freeLanes: Lane[] = [];
+  #laneCount = 0;
+  #isClosed = false;
+
+  constructor(wire: Wire, { stream, consumer }: PullerOptions) {
+    this.#wire = wire;
+    this.#subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
+    this.#inbox = `${wire.inboxPrefix}u${nextPullerNumber()}.`;
+    this.#sweep = new Sweep(wire.clock, SWEEP_INTERVAL_MS, (now) => this.#expire(now));
+    this.#stopListening = [
+      wire.onDisconnect(() => this.#dropLanes()),
+      wire.onReconnect(() => this.#endAll("reconnected")),
+      wire.onClose(() => this.#end("closed")),
+    ];
+  }
+
+  /** How many requests are open. */
+  get openCount(): number {
+    return this.#open.size;
+  }
+
+  /**
+   * Asks for messages. While the connection is down the request is not sent and ends as
+   * "reconnected" when it stands again.
+   */
+  request(request: PullRequest): void {
+    const now = this.#wire.clock.monotonic();
+    const open: Open = {
+      request,
+      requestedAt: now,
+      expiresAt: now + request.expiresMs + GRACE_MS,
+      heartbeatMs: heartbeatFor(request),
+      lane: undefined,
+      heardAt: now,
+      received: 0,
+    };
+    this.#open.add(open);
+    if (this.#isClosed || this.#wire.nc.isClosed()) {
+      queueMicrotask(() => this.#finish(open, "closed"));
+      return;
+    }
+    if (!this.#wire.isConnected) return;
+    const lane = this.#freeLanes.pop() ?? this.#newLane();
+    lane.open = open;
+    open.lane = lane;
+    this.#wire.nc.publish(this.#subject, requestBody(open), { reply: lane.subject });
+    this.#sweep.wake();
+  }
+
+  /**
+   * Takes no more messages, except those that are on their way, and ends all requests as "closed".
+   * Messages already handed over are not touched. Safe to repeat.
+   */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const lanes = [...this.#freeLanes, ...[...this.#open].flatMap(({ lane }) => lane ?? [])];
+    this.#freeLanes = [];
+    await Promise.all(lanes.map(({ subscription }) => subscription.drain().catch(() => {})));
+    this.#end("closed");
+  }
+
+  /** The same at once: what is on its way is not received and will be delivered again. */
+  discard(): void {
+    for (const lane of this.#freeLanes.splice(0)) lane.subscription.unsubscribe();
+    this.#end("closed");
+  }
+
+  #end(reason: PullEndReason): void {
+    this.#isClosed = true;
+    for (const stop of this.#stopListening.splice(0)) stop();
+    this.#sweep.stop();
+    this.#endAll(reason);
+  }
+
+  #newLane(): Lane {
+    const subject = `${this.#inbox}${(this.#laneCount++).toString(36)}`;
+    const lane: Lane = {
+      subject,
+      open: undefined,
+      subscription: listen(this.#wire.nc, subject, (message) => this.#receive(lane, message)),
+    };
+    return lane;
+  }
+
+  #receive(lane: Lane, message: Msg): void {
+    const { open } = lane;
+    if (open === undefined) return;
+    const receivedAt = this.#wire.clock.monotonic();
+    open.heardAt = receivedAt;
+    const info = parseDelivery(message.reply ?? "");
+    if (info === undefined) {
+      this.#receiveStatus(open, message);
+      return;
+    }
+    open.received++;
+    const times = { requestedAt: open.requestedAt, receivedAt };
+    open.request.onMessage(new Delivered(this.#wire.nc, message, info, times));
+    if (open.received >= open.request.batch) this.#finish(open, "complete");
+  }
+
+  #receiveStatus(open: Open, message: Msg): void {
+    const headers = headersOf(message);
+    const { status } = headers;
+    if (status === HEARTBEAT) {
+      open.request.onHeartbeat?.({
+        consumerSequence: Number(headers.last("Nats-Last-Consumer") ?? 0),
+        streamSequence: Number(headers.last("Nats-Last-Stream") ?? 0),
+      });
+      return;
+    }
+    const { description } = headers;
+    this.#finish(open, endReason(status, description), description);
+  }
+
+  #finish(open: Open, reason: PullEndReason, description = ""): void {
+    if (!this.#open.delete(open)) return;
+    const { lane, request, received } = open;
+    if (lane !== undefined) {
+      lane.open = undefined;
+      if (isConfirmed(reason) && !this.#isClosed) this.#freeLanes.push(lane);
+      else lane.subscription.unsubscribe();
+    }
+    request.onEnd({ missing: Math.max(request.batch - received, 0), reason, description });
+  }
+
+  #expire(now: number): boolean {
+    for (const open of this.#open) {
+      if (open.lane === undefined) continue;
+      const silence = open.heartbeatMs === 0 ? Infinity : open.heartbeatMs * MISSED_HEARTBEATS;
+      if (now >= open.expiresAt || now - open.heardAt > silence) this.#finish(open, "lost");
+    }
+    return this.#open.size > 0;
+  }
+
+  /**
+   * The servers of a cluster may keep a request although its client is gone, and serve it when
+   * somebody listens to its inbox again. So nobody must.
+   */
+  #dropLanes(): void {
+    for (const lane of this.#freeLanes.splice(0)) lane.subscription.unsubscribe();
+    for (const open of this.#open) {
+      open.lane?.subscription.unsubscribe();
+      open.lane = undefined;
+    }
+  }
+
+  #endAll(reason: PullEndReason): void {
+    for (const open of [...this.#open]) this.#finish(open, reason);
+  }
+}
+
+let pullerCount = 0;
+
+function nextPullerNumber(): string {
+  return (pullerCount++).toString(36);
+}
+
+/** Ends after which the server sends nothing more for the request. */
+function isConfirmed(reason: PullEndReason): boolean {
+  return reason === "complete" || reason === "empty" || reason === "expired" || reason === "full";
+}
+
+function heartbeatFor({ expiresMs, noWait, heartbeatMs }: PullRequest): number {
+  if (noWait || expiresMs < SHORTEST_WITH_HEARTBEAT_MS) return 0;
+  return Math.min(heartbeatMs ?? HEARTBEAT_MS, Math.floor(expiresMs / 3));
+}
+
+function requestBody({ request, heartbeatMs }: Open): string {
+  const { batch, expiresMs, noWait, maxBytes } = request;
+  return JSON.stringify({
+    batch,
+    ...(noWait ? { no_wait: true } : { expires: Math.round(expiresMs * 1e6) }),
+    ...(heartbeatMs === 0 ? {} : { idle_heartbeat: Math.round(heartbeatMs * 1e6) }),
+    ...(maxBytes === undefined ? {} : { max_bytes: maxBytes }),
+  });
+}
+
+function endReason(status: number, description: string): PullEndReason {
+  if (status === 404) return "empty";
+  if (status === 408) return "expired";
+  if (status === 503) return "no-responders";
+  if (status !== 409) return "refused";
+  const text = description.toLowerCase();
+  if (text.includes("leadership change")) return "leadership-change";
+  if (text.includes("consumer deleted")) return "consumer-deleted";
+  if (text.includes("server shutdown")) return "server-shutdown";
+  if (text.includes("message size exceeds maxbytes") || text.includes("batch completed"))
+    return "full";
+  return "refused";
+}

@@ -1,0 +1,222 @@
+/**
+ * Real servers for tests: on free ports of the loopback address, with stores of their own below the
+ * temporary directory. They end with the test process, however that ends.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { until } from "./until.ts";
+
+/** One server process. It keeps its port and its store over restarts. */
+export interface TestServer {
+  readonly url: string;
+  readonly port: number;
+  readonly name: string;
+  readonly storeDir: string;
+  readonly pid: number | undefined;
+  /** What the server printed since it was started first. */
+  readonly log: () => string;
+  /** SIGKILL; resolves when the process is gone. */
+  kill(): Promise<void>;
+  /** SIGTERM; resolves when the process is gone. */
+  shutdown(): Promise<void>;
+  /** Starts it again, over the same store; resolves when it accepts connections. */
+  start(): Promise<void>;
+  /** Shuts it down and starts it again. */
+  restart(): Promise<void>;
+  /** SIGSTOP: it keeps its connections and answers nothing. */
+  pause(): void;
+  /** SIGCONT. */
+  resume(): void;
+  /** Ends it and removes its store. */
+  stop(): Promise<void>;
+}
+
+/** One server, or three that know each other. */
+export interface TestTopology {
+  readonly servers: readonly TestServer[];
+  /** Addresses of all servers. */
+  readonly urls: string[];
+  /** How often streams are to be replicated: 1 or 3. */
+  readonly replicas: 1 | 3;
+  /** Ends all servers and removes their stores. */
+  stop(): Promise<void>;
+}
+
+/** Where the server's program is: CONTRAIL_NATS_SERVER, or `nats-server` on the PATH. */
+export function findServerBinary(): string {
+  const given = process.env.CONTRAIL_NATS_SERVER;
+  if (given) return given;
+  for (const folder of (process.env.PATH ?? "").split(delimiter)) {
+    const file = join(folder, "nats-server");
+    if (folder !== "" && existsSync(file)) return file;
+  }
+  throw new Error("No nats-server: set CONTRAIL_NATS_SERVER to its path, or put it on the PATH.");
+}
+
+/** Starts one server with JetStream. */
+export async function startTestServer(config = ""): Promise<TestServer & TestTopology> {
+  const [port] = await freePorts(1);
+  const server = new Server(`test-${port}`, port as number, [], config);
+  await server.start();
+  return Object.assign(server, { servers: [server], urls: [server.url], replicas: 1 as const });
+}
+
+/** Starts three servers as one cluster; resolves when it can create replicated streams. */
+export async function startTestCluster(config = ""): Promise<TestTopology> {
+  const ports = await freePorts(6);
+  const routes = ports.slice(3);
+  const servers = [0, 1, 2].map((i) => {
+    const cluster = [
+      ...["--cluster_name", "test", "--cluster", `nats://127.0.0.1:${routes[i]}`],
+      ...["--routes", routes.map((port) => `nats://127.0.0.1:${port}`).join(",")],
+    ];
+    return new Server(`test-${ports[i]}`, ports[i] as number, cluster, config);
+  });
+  const stop = async (): Promise<void> => {
+    await Promise.all(servers.map((server) => server.stop()));
+  };
+  try {
+    await Promise.all(servers.map((server) => server.start()));
+    await until(() => servers.some((server) => server.log().includes("metadata leader")), {
+      withinMs: 30_000,
+      what: "a metadata leader of the test cluster",
+    });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { servers, urls: servers.map((server) => server.url), replicas: 3, stop };
+}
+
+/** Calls `declare` for one server and for a cluster of three, to declare the same tests for both. */
+export function forEachTopology(
+  declare: (title: "R1" | "R3", start: () => Promise<TestTopology>) => void,
+): void {
+  declare("R1", () => startTestServer());
+  declare("R3", () => startTestCluster());
+}
+
+class Server implements TestServer {
+  readonly name: string;
+  readonly port: number;
+  readonly url: string;
+  readonly storeDir: string;
+  readonly #arguments: string[];
+  #process: ChildProcess | undefined;
+  #log = "";
+
+  constructor(name: string, port: number, cluster: string[], config: string) {
+    this.name = name;
+    this.port = port;
+    this.url = `nats://127.0.0.1:${port}`;
+    this.storeDir = mkdtempSync(join(tmpdir(), "contrail-test-"));
+    removeAtExit.add(this.storeDir);
+    const file = config === "" ? [] : ["--config", config];
+    this.#arguments = [
+      ...["--jetstream", "--store_dir", this.storeDir, "--name", name],
+      ...["--addr", "127.0.0.1", "--port", String(port), ...cluster, ...file],
+    ];
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  log(): string {
+    return this.#log;
+  }
+
+  async start(): Promise<void> {
+    if (this.#process !== undefined) throw new Error(`${this.name} runs already`);
+    const child = spawn(findServerBinary(), this.#arguments, {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const guard = guardOf(child.pid as number);
+    this.#process = child;
+    child.once("exit", () => {
+      guard.kill("SIGKILL");
+      if (this.#process === child) this.#process = undefined;
+    });
+    let output = "";
+    child.stderr.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+      this.#log += chunk.toString();
+    });
+    await until(
+      () => {
+        if (child.exitCode !== null) throw new Error(output);
+        return output.includes("Server is ready");
+      },
+      { withinMs: 15_000, what: `${this.name} is ready` },
+    );
+  }
+
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  async shutdown(): Promise<void> {
+    await this.#end("SIGTERM");
+  }
+
+  async restart(): Promise<void> {
+    await this.shutdown();
+    await this.start();
+  }
+
+  pause(): void {
+    this.#process?.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#process?.kill("SIGCONT");
+  }
+
+  async stop(): Promise<void> {
+    await this.#end("SIGKILL");
+    rmSync(this.storeDir, { recursive: true, force: true });
+    removeAtExit.delete(this.storeDir);
+  }
+
+  async #end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+    const child = this.#process;
+    if (child === undefined) return;
+    const gone = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGCONT");
+    child.kill(signal);
+    await gone;
+    this.#process = undefined;
+  }
+}
+
+/** Kills a server when its standard input closes: when this process is gone, however it went. */
+function guardOf(pid: number): ChildProcess {
+  const guard = spawn("/bin/sh", ["-c", 'read -r line; kill -9 "$0"', String(pid)], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+  });
+  guard.unref();
+  return guard;
+}
+
+/** Ports that nobody listens on now. */
+async function freePorts(count: number): Promise<number[]> {
+  const listeners = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const listener = createServer();
+      await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+      return listener;
+    }),
+  );
+  const ports = listeners.map((listener) => (listener.address() as AddressInfo).port);
+  await Promise.all(listeners.map((listener) => new Promise((resolve) => listener.close(resolve))));
+  return ports;
+}
+
+const removeAtExit = new Set<string>();
+process.once("exit", () => {
+  for (const folder of removeAtExit) rmSync(folder, { recursive: true, force: true });
+});

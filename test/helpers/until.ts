@@ -1,0 +1,45 @@
+/** Waiting in tests: for a condition, never for a time. */
+
+/** How long to wait, and how often to look. */
+export interface UntilOptions {
+  /** The test fails when the condition does not hold by then. Default 10,000. */
+  readonly withinMs?: number;
+  /** Default 10. */
+  readonly everyMs?: number;
+  /** What is waited for, for the message. */
+  readonly what?: string;
+}
+
+/**
+ * Polls until `condition` returns something truthy, and returns that. A condition that throws counts
+ * as not holding yet.
+ * @throws {Error} When it does not hold in time, with what it last returned or threw.
+ */
+export async function until<T>(
+  condition: () => T | Promise<T>,
+  { withinMs = 10_000, everyMs = 10, what = "the condition" }: UntilOptions = {},
+): Promise<NonNullable<T>> {
+  const deadline = performance.now() + withinMs;
+  let last: unknown;
+  for (;;) {
+    try {
+      const value = await condition();
+      if (value) return value;
+      last = value;
+    } catch (error) {
+      last = error;
+    }
+    if (performance.now() > deadline)
+      throw new Error(`${what} did not hold within ${withinMs} ms; last: ${show(last)}`);
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+}
+
+function show(value: unknown): string {
+  if (value instanceof Error) return value.stack ?? value.message;
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return String(value);
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * Appends to the history of one run on behalf of one pass: compare-and-append with the last known
+ * sequence as the guard, one commit in flight at a time.
+ *
+ * A1. Every commit is guarded by the literal history subject (P6). Who is refused has lost the run.
+ * A2. An unknown outcome is settled before anything else happens: the same commit with the same
+ *     guard again, and then whoever stands behind the guard (rule 6).
+ * A3. The state is changed only by what is stored, and holds it as a replay would read it: what the
+ *     code receives is never the very object that it returned from a step.
+ */
+import { decodeCommit, type Entry } from "../shared/entries.ts";
+import { InvariantError } from "../shared/errors.ts";
+import type { HeaderList } from "../shared/jetstream/headers.ts";
+import type { Publisher } from "../shared/jetstream/publisher.ts";
+import type { Reader } from "../shared/jetstream/reader.ts";
+import { evolve, type RunState, type RunStatus } from "../shared/run-state.ts";
+import { STATUS_HEADER } from "../shared/subjects.ts";
+import { fitCommits } from "./commit-size.ts";
+
+/** What a committer needs to know of its run and pass. */
+export interface CommitterOptions {
+  readonly publisher: Pick<Publisher, "guardedPublish">;
+  readonly reader: Pick<Reader, "lastFor">;
+  readonly stream: string;
+  /** The literal subject of the history. */
+  readonly history: string;
+  readonly state: RunState;
+  readonly pass: string;
+  /** Stream sequence of the token of this passage. */
+  readonly token: number;
+  /** The server's clock. */
+  readonly now: () => number;
+  /** The largest message that the server accepts. */
+  readonly maxBytes: number;
+  /** Ends retries: the pass is given up. */
+  readonly signal: AbortSignal;
+}
+
+/** Whether the commit is stored, or the run belongs to somebody else. */
+export type CommitEnd = "stored" | "lost";
+
+/** Appends commits for one pass. */
+export class Committer {
+  readonly #options: CommitterOptions;
+  #buffer: Entry[] = [];
+  #running: Promise<CommitEnd> | undefined;
+  #lost = false;
+
+  constructor(options: CommitterOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the run belongs to somebody else: nothing is appended any more. */
+  get isLost(): boolean {
+    return this.#lost;
+  }
+
+  /** Whether a commit is on its way. */
+  get isBusy(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Puts an entry into the next commit without asking for one. */
+  add(entry: Entry): void {
+    this.#buffer.push(entry);
+  }
+
+  /**
+   * Stores what was added, behind the commit that is on its way. Entries that are added meanwhile
+   * go along.
+   */
+  async commit(headers: HeaderList = []): Promise<CommitEnd> {
+    while (this.#running) await this.#running;
+    if (this.#lost) return "lost";
+    const entries = this.#buffer;
+    if (entries.length === 0) return "stored";
+    this.#buffer = [];
+    this.#running = this.#store(entries, headers);
+    try {
+      return await this.#running;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  /** Gives the run up: nothing is appended any more. */
+  abandon(): void {
+    this.#lost = true;
+  }
+
+  async #store(entries: readonly Entry[], headers: HeaderList): Promise<CommitEnd> {
+    const { state, pass, token, now, history } = this.#options;
+    const base = { startSequence: state.startSequence, pass, token, time: now() };
+    for (const part of fitCommits({ ...base, entries }, this.#options.maxBytes, history)) {
+      const sequence = await this.#append(part.bytes, [
+        [STATUS_HEADER, statusAfter(part.commit.entries)],
+        ...headers,
+      ]);
+      if (sequence === undefined) {
+        this.#lost = true;
+        return "lost";
+      }
+      evolve(state, decodeCommit(part.bytes, sequence, history));
+    }
+    return "stored";
+  }
+
+  async #append(body: Uint8Array, headers: HeaderList): Promise<number | undefined> {
+    const { publisher, history, state, signal } = this.#options;
+    const guard = state.tail;
+    let isUncertain = false;
+    while (!signal.aborted && !this.#lost) {
+      const outcome = await publisher.guardedPublish(history, body, {
+        expect: guard,
+        headers,
+        signal,
+      });
+      isUncertain ||= outcome.uncertain;
+      if (outcome.ok) return outcome.sequence;
+      if (outcome.kind === "guard") return isUncertain ? this.#mineBehind(guard) : undefined;
+      if (outcome.kind === "refused")
+        throw new InvariantError(
+          `The server refused a commit of ${history}: ${outcome.description} (${outcome.code}).`,
+        );
+      isUncertain = true;
+    }
+    return undefined;
+  }
+
+  /**
+   * The sequence of the commit behind the guard, if this pass wrote it. The leader is asked: a
+   * replica may not have it yet. If somebody has appended after it the run is lost all the same.
+   */
+  async #mineBehind(guard: number): Promise<number | undefined> {
+    const { reader, stream, history, pass } = this.#options;
+    const last = await reader.lastFor(stream, history, { leader: true });
+    if (!last || last.sequence <= guard) return undefined;
+    const commit = decodeCommit(last.data, last.sequence, history);
+    return commit.pass === pass ? last.sequence : undefined;
+  }
+}
+
+/** The status of the run after these entries, for those who read headers only. */
+export function statusAfter(entries: readonly Entry[]): RunStatus {
+  const last = entries.at(-1);
+  if (last?.kind === "ended") return last.outcome.status;
+  if (last?.kind === "waiting" || last?.kind === "paused") return last.kind;
+  return "running";
+}

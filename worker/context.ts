@@ -1,0 +1,252 @@
+/** The `ctx` of a durable task: each call becomes an operation of the run's execution. */
+import {
+  type ChildOptions,
+  type Condition,
+  child as childCondition,
+  event as eventCondition,
+  sleep as sleepCondition,
+  sleepUntil as sleepUntilCondition,
+} from "../shared/conditions.ts";
+import type {
+  DurableContext,
+  LogFields,
+  Logger,
+  StepContext,
+  StepOptions,
+  WaitForEventOptions,
+} from "../shared/contexts.ts";
+import { describe } from "../shared/describe.ts";
+import {
+  type DurationInput,
+  type InstantInput,
+  instantFromMs,
+  toDurationMs,
+} from "../shared/durations.ts";
+import { InvalidInputError } from "../shared/errors.ts";
+import { type RandomSource, seededRandom } from "../shared/ids.ts";
+import { STEP_NAME_BYTES } from "../shared/limits.ts";
+import { normalizeRetries } from "../shared/retry.ts";
+import { type Schema, validateInput } from "../shared/schema.ts";
+import { definitionOf, type TaskDefinition } from "../shared/task-definition.ts";
+import type { AnyTask, ChildHandle } from "../shared/task-reference.ts";
+import type { Execution } from "./execution.ts";
+import { describeCondition, type ManyChildren, ordinalsOf, type Work } from "./work.ts";
+
+/** What a context needs of the run it belongs to. */
+export interface ContextRun {
+  readonly runId: string;
+  readonly startSequence: number;
+  readonly definition: TaskDefinition;
+  readonly execution: Execution<Work>;
+  readonly log: Logger;
+  /** The present pass's signal; a continuation kept in memory outlives passes. */
+  readonly signal: () => AbortSignal;
+  /** When the run was started. */
+  readonly startedAt: number;
+}
+
+/** Makes the `ctx` of one run. */
+export function makeContext(run: ContextRun): DurableContext {
+  return new Context(run) as unknown as DurableContext; // overloads cannot be implemented by name
+}
+
+class Context {
+  readonly runId: string;
+  readonly taskName: string;
+  readonly attempt = 1;
+  readonly log: Logger;
+  readonly #run: ContextRun;
+  readonly #random: RandomSource;
+  #ordinal = 0;
+
+  constructor(run: ContextRun) {
+    this.#run = run;
+    this.runId = run.runId;
+    this.taskName = run.definition.name;
+    this.#random = seededRandom(`${this.taskName}/${run.runId}/${run.startSequence}`);
+    this.log = liveLogger(run);
+  }
+
+  get signal(): AbortSignal {
+    return this.#run.signal();
+  }
+
+  async step(
+    name: string,
+    action: (step: StepContext) => unknown,
+    options: StepOptions = {},
+  ): Promise<unknown> {
+    checkStep(name, action);
+    const { definition, execution } = this.#run;
+    const what = `step ${describe(name)}`;
+    const retries = normalizeRetries(options.retries, `retries of ${what}`, definition.retries);
+    const timeoutMs =
+      options.timeout === undefined
+        ? undefined
+        : toDurationMs(options.timeout, `timeout of ${what}`);
+    const work: Work = { kind: "step", name, action, retries, timeoutMs };
+    return execution.ask("s", name, work, (value) => value);
+  }
+
+  async sleepFor(duration: DurationInput): Promise<void> {
+    await this.#wait(sleepCondition(duration));
+  }
+
+  async sleepUntil(instant: InstantInput): Promise<void> {
+    await this.#wait(sleepUntilCondition(instant));
+  }
+
+  async waitForEvent(name: string, options: WaitForEventOptions = {}): Promise<unknown> {
+    const { timeout, ...rest } = options;
+    const waited = eventCondition(name, rest);
+    if (timeout === undefined) return checkedEvent(await this.#wait(waited), rest.schema);
+    const condition: Condition = {
+      kind: "anyOf",
+      of: [
+        ["event", waited],
+        ["timeout", sleepCondition(timeout)],
+      ],
+    };
+    const result = (await this.#wait(condition)) as { readonly kind: string; key?: string };
+    if (result.kind === "sleep") return null;
+    const { key: _, ...found } = result;
+    return checkedEvent(found, rest.schema);
+  }
+
+  async waitFor(condition: Condition): Promise<unknown> {
+    return checkEvents(await this.#wait(condition), condition);
+  }
+
+  async run(task: AnyTask, input: unknown, options: ChildOptions = {}): Promise<unknown> {
+    definitionOf(task);
+    if (Array.isArray(input)) {
+      if (input.length === 0) return [];
+      const many: ManyChildren = { kind: "children", task, inputs: input };
+      return ((await this.#wait(many)) as { outputs: unknown[] }).outputs;
+    }
+    const condition = childCondition(task as never, input as never, options);
+    return ((await this.#wait(condition)) as { output: unknown }).output;
+  }
+
+  async start(task: AnyTask, input: unknown, options: ChildOptions = {}): Promise<unknown> {
+    definitionOf(task);
+    const inputs = Array.isArray(input) ? (input as unknown[]) : [input];
+    const work: Work = {
+      kind: "start",
+      task,
+      inputs,
+      id: options.id,
+      firstOrdinal: this.#takeOrdinals(options.id === undefined ? inputs.length : 0),
+    };
+    const runIds = await this.#run.execution.ask(
+      "c",
+      task.name,
+      work,
+      (value) => value as readonly string[],
+    );
+    const handles = runIds.map((runId) => this.#handle(task.name, runId));
+    return Array.isArray(input) ? handles : handles[0];
+  }
+
+  now(): unknown {
+    return instantFromMs(Math.round(this.#run.execution.receivedAt ?? this.#run.startedAt));
+  }
+
+  random(): number {
+    return this.#random();
+  }
+
+  uuid(): string {
+    const bytes = Uint8Array.from({ length: 16 }, () => Math.floor(this.#random() * 256));
+    bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40; // version 4
+    bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80; // the variant of RFC 9562
+    const hex = Buffer.from(bytes).toString("hex");
+    return [
+      hex.slice(0, 8),
+      hex.slice(8, 12),
+      hex.slice(12, 16),
+      hex.slice(16, 20),
+      hex.slice(20),
+    ].join("-");
+  }
+
+  #handle(taskName: string, runId: string): ChildHandle {
+    const handle: ChildHandle = {
+      taskName,
+      runId,
+      result: async () => {
+        const result = await this.#wait(childCondition(handle));
+        return (result as { output: unknown }).output;
+      },
+    };
+    return handle;
+  }
+
+  #wait(condition: Condition | ManyChildren): Promise<unknown> {
+    const work: Work = {
+      kind: "wait",
+      condition,
+      firstOrdinal: this.#takeOrdinals(ordinalsOf(condition)),
+    };
+    return this.#run.execution.ask("w", describeCondition(condition), work, (value) => value);
+  }
+
+  #takeOrdinals(count: number): number {
+    const first = this.#ordinal;
+    this.#ordinal += count;
+    return first;
+  }
+}
+
+/** A payload that does not fit its schema fails the wait that got it. */
+async function checkedEvent(result: unknown, schema: Schema | undefined): Promise<unknown> {
+  if (!schema) return result;
+  const found = result as { readonly name: string; readonly data: unknown };
+  const data = await validateInput(schema, found.data, `payload of event "${found.name}"`);
+  return { ...found, data };
+}
+
+/** Checks the events in the result of a condition by the schemas in the condition. */
+async function checkEvents(result: unknown, condition: Condition): Promise<unknown> {
+  if (condition.kind === "event") return checkedEvent(result, condition.schema);
+  if (condition.kind === "anyOf") {
+    const first = result as { key?: string; index?: number; kind: string; value?: unknown };
+    const part = condition.of.find(([name]) => name === (first.key ?? first.index))?.[1];
+    if (!part) return result;
+    if ("of" in part) return { ...first, value: await checkEvents(first.value, part) };
+    return checkEvents(result, part);
+  }
+  if (condition.kind !== "allOf") return result;
+  const parts = (Array.isArray(result) ? [...result] : { ...(result as object) }) as {
+    [name: string | number]: unknown;
+  };
+  for (const [name, part] of condition.of) parts[name] = await checkEvents(parts[name], part);
+  return parts;
+}
+
+function checkStep(name: unknown, action: unknown): void {
+  const isName =
+    typeof name === "string" && name !== "" && Buffer.byteLength(name) <= STEP_NAME_BYTES;
+  if (!isName)
+    throw new InvalidInputError(
+      `A step is named ${describe(name)}. Expected a text of 1 to ${STEP_NAME_BYTES} bytes that is the same in every execution.`,
+      { value: name },
+    );
+  if (typeof action !== "function")
+    throw new InvalidInputError(
+      `Step ${describe(name)} got ${describe(action)} as its action. Expected a function.`,
+      { value: action },
+    );
+}
+
+/** Drops lines while the code goes through what is recorded already. */
+function liveLogger(run: ContextRun): Logger {
+  const { execution, log } = run;
+  const fields = { taskName: run.definition.name, runId: run.runId };
+  const write =
+    (level: keyof Logger) =>
+    (message: string, more?: LogFields): void => {
+      if (!execution.isReplaying) log[level](message, { ...more, ...fields });
+    };
+  return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
+}

@@ -1,0 +1,147 @@
+/**
+ * One execution of a durable task's code: what it has asked for, and what it has received. It may
+ * outlive a pass: suspended, it is kept in memory and goes on in a later pass of the same worker.
+ *
+ * X1. Between two results the microtasks are drained, so that the code asks in the same order in
+ *     every replay.
+ * X2. What the code catches or ignores never decides how a pass ends: an operation of a pass that is
+ *     over stays pending for ever.
+ */
+
+import type { Failure } from "../shared/entries.ts";
+import {
+  InvalidInputError,
+  RunCanceledError,
+  RunConflictError,
+  RunFailedError,
+  StepFailedError,
+} from "../shared/errors.ts";
+import { fromFailure } from "../shared/failures.ts";
+import type { Delivery, RunState } from "../shared/run-state.ts";
+import { ReplayCursor } from "./replay-cursor.ts";
+import { Signal } from "./signal.ts";
+
+/** Letters of the kinds of operations in their keys. */
+export type OperationKind = "s" | "w" | "c";
+
+/** What the code asked for. */
+export interface Operation<Work = unknown> {
+  readonly key: string;
+  /** How many results the code had received when it asked. */
+  readonly at: number;
+  readonly work: Work;
+  /** Gives the code its result. */
+  readonly deliver: (delivery: Delivery) => void;
+}
+
+/** How the code ended. */
+export type CodeEnd =
+  | { readonly ok: true; readonly output: unknown }
+  | { readonly ok: false; readonly thrown: unknown };
+
+/** What the code has asked for and received. */
+export class Execution<Work> {
+  readonly state: RunState;
+  readonly cursor: ReplayCursor;
+  /** Raised whenever the code may have asked for something or has ended. */
+  readonly changed: Signal = new Signal();
+  readonly #operations: Map<string, Operation<Work>> = new Map();
+  readonly #counts: Map<string, number> = new Map();
+  #fresh: Operation<Work>[] = [];
+  #end: CodeEnd | undefined;
+  #receivedAt: number | undefined;
+
+  constructor(state: RunState) {
+    this.state = state;
+    this.cursor = new ReplayCursor(state);
+  }
+
+  /** Calls the task's code. Called once. */
+  begin(code: () => unknown): void {
+    void (async () => {
+      try {
+        this.#end = { ok: true, output: await code() };
+      } catch (thrown) {
+        this.#end = { ok: false, thrown };
+      }
+      this.changed.raise();
+    })();
+  }
+
+  /** Whether the code has still to receive what is recorded. */
+  get isReplaying(): boolean {
+    return this.cursor.next !== undefined;
+  }
+
+  /** When what the code received last was recorded; nothing before the first. */
+  get receivedAt(): number | undefined {
+    return this.#receivedAt;
+  }
+
+  /** How the code ended, if it has. */
+  get end(): CodeEnd | undefined {
+    return this.#end;
+  }
+
+  /**
+   * Notes that the code asks for an operation, and returns the promise of its result.
+   * @param name What distinguishes it from others of its kind; a repeated name is numbered.
+   */
+  ask<T>(
+    kind: OperationKind,
+    name: string,
+    work: Work,
+    receive: (value: unknown) => T,
+  ): Promise<T> {
+    const counted = `${kind} ${name}`;
+    const count = this.#counts.get(counted) ?? 0;
+    this.#counts.set(counted, count + 1);
+    const key = `${kind}${count} ${name}`;
+    return new Promise<T>((resolve, reject) => {
+      const deliver = ({ result }: Delivery): void => {
+        if (result.ok) resolve(receive(result.value));
+        else reject(toError(kind, name, result.error, result.status));
+      };
+      const operation = { key, at: this.cursor.received, work, deliver };
+      this.#operations.set(key, operation);
+      this.#fresh.push(operation);
+      this.cursor.ask(key);
+      this.changed.raise();
+    });
+  }
+
+  /** Hands the next recorded result to the code. */
+  deliverNext(): void {
+    const delivery = this.cursor.take();
+    if (!delivery) return;
+    this.#receivedAt = delivery.recordedAt;
+    this.#operations.get(delivery.key)?.deliver(delivery);
+    this.#operations.delete(delivery.key);
+  }
+
+  /** Operations asked for since the last call that the history does not hold. */
+  takeUnrecorded(): Operation<Work>[] {
+    const fresh = this.#fresh.filter(({ key }) => !this.cursor.isRecorded(key));
+    this.#fresh = [];
+    return fresh;
+  }
+}
+
+/** What the code catches when an operation failed: the recorded failure, or an error around it. */
+function toError(
+  kind: OperationKind,
+  name: string,
+  failure: Failure,
+  status: "failed" | "canceled",
+): Error {
+  const cause = fromFailure(failure);
+  if (kind === "s")
+    return new StepFailedError(`Step "${name}" failed: ${failure.message}`, { cause, step: name });
+  if (failure.code === "run-conflict") return new RunConflictError(failure.message, { cause });
+  if (failure.code === "invalid-input") return new InvalidInputError(failure.message, { cause });
+  if (status === "canceled")
+    return new RunCanceledError(`Canceled while waiting for ${name}: ${failure.message}`, {
+      cause,
+    });
+  return new RunFailedError(`${name} failed: ${failure.message}`, { cause });
+}

@@ -1,0 +1,172 @@
+/** What a pass holds while it goes through a run: token, slot, claim, and the way to its history. */
+import { newId, type RandomSource, seededRandom } from "../shared/ids.ts";
+import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
+import type { CancelRequest, EventPosition } from "../shared/messages.ts";
+import type { RunState } from "../shared/run-state.ts";
+import type { ServerClock } from "../shared/server-clock.ts";
+import type { RunAddress, RunSubjects } from "../shared/subjects.ts";
+import { derivedChildId, type ParentRun } from "./children.ts";
+import { Committer } from "./committer.ts";
+import type { HeldRun, HeldRuns } from "./held-runs.ts";
+import type { RunPlace } from "./registration.ts";
+import type { Services } from "./services.ts";
+import type { Slot, SlotPool } from "./slots.ts";
+import type { StepRun } from "./steps.ts";
+
+/** What a pass is made from. */
+export interface PassRunOptions {
+  readonly services: Services;
+  readonly address: RunAddress;
+  readonly subjects: RunSubjects;
+  readonly isChild: boolean;
+  readonly state: RunState;
+  readonly events: EventPosition;
+  readonly token: DeliveredMessage;
+  readonly slot: Slot;
+  readonly pool: SlotPool;
+  readonly held: HeldRuns;
+}
+
+/** One pass's hold on its run. Given up once: by acknowledging the token or by leaving it. */
+export class PassRun implements HeldRun {
+  readonly services: Services;
+  readonly address: RunAddress;
+  readonly place: RunPlace;
+  readonly state: RunState;
+  readonly token: DeliveredMessage;
+  readonly stream: string;
+  readonly history: string;
+  readonly cancelSubject: string;
+  readonly pass: string = newId();
+  readonly parent: ParentRun;
+  readonly committer: Committer;
+  readonly serverClock: ServerClock;
+  readonly random: RandomSource;
+  provenAt: number;
+  #slot: Slot;
+  readonly #pool: SlotPool;
+  readonly #held: HeldRuns;
+  readonly #over: AbortController = new AbortController();
+  readonly #canceled: AbortController = new AbortController();
+  #userSignal: AbortSignal | undefined;
+  #onCancel: ((request: CancelRequest) => void) | undefined;
+
+  constructor(options: PassRunOptions) {
+    const { services, address, subjects, isChild, state, token } = options;
+    this.services = services;
+    this.address = address;
+    this.history = `${subjects.prefix}.${isChild ? "c" : "h"}`;
+    this.place = { prefix: subjects.prefix, history: this.history, isChild };
+    this.cancelSubject = `${subjects.prefix}.cancel`;
+    this.stream = subjects.stream;
+    this.state = state;
+    this.token = token;
+    this.parent = { ...address, startSequence: state.startSequence, events: options.events };
+    this.serverClock = services.serverClock(subjects.shard);
+    this.random = seededRandom(this.pass);
+    this.provenAt = token.requestedAt;
+    this.#slot = options.slot;
+    this.#pool = options.pool;
+    this.#held = options.held;
+    this.committer = new Committer({
+      publisher: services.link.publisher,
+      reader: services.link.reader,
+      stream: subjects.stream,
+      history: this.history,
+      state,
+      pass: this.pass,
+      token: token.streamSequence,
+      now: () => this.serverClock.latest(),
+      maxBytes: services.link.maxPayload,
+      signal: this.signal,
+    });
+    this.#held.add(this);
+  }
+
+  /** Aborts when the pass is over. */
+  get signal(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  /** What user code gets: aborts also when the run is canceled. */
+  get userSignal(): AbortSignal {
+    this.#userSignal ??= AbortSignal.any([this.#over.signal, this.#canceled.signal]);
+    return this.#userSignal;
+  }
+
+  /** What steps are given. */
+  get step(): StepRun {
+    return {
+      ...this.address,
+      startSequence: this.state.startSequence,
+      fencingToken: String(this.state.tail).padStart(16, "0"),
+      signal: this.signal,
+      userSignal: this.userSignal,
+      random: this.random,
+      prove: () => this.#held.prove(this),
+    };
+  }
+
+  /** The id of a child by its ordinal. */
+  childId(ordinal: number): string {
+    return derivedChildId(this.parent, ordinal);
+  }
+
+  /** Notes that a commit was stored that was sent at this monotonic time. */
+  noteProof(sentAt: number): void {
+    this.provenAt = Math.max(this.provenAt, sentAt);
+  }
+
+  /** Gives the slot back. Safe to repeat. */
+  release(): void {
+    this.#slot.release();
+  }
+
+  /** Takes a slot again, when one is free. */
+  async reacquire(): Promise<void> {
+    this.#slot = await this.#pool.acquire(this.address, () => this.services.clock.now());
+  }
+
+  /** What the token stands for is stored: it may go. Ends the hold without a word to the code. */
+  acknowledge(): void {
+    this.#letGo();
+    this.token.ack();
+  }
+
+  /** The pass is over before its time: the code is told, the token is left to be delivered again. */
+  leave(): void {
+    this.#letGo();
+    this.#over.abort();
+  }
+
+  onHandOver(): void {
+    this.leave();
+    this.token.nak();
+  }
+
+  /** Calls back when somebody asks to cancel the run. */
+  whenCanceled(callback: (request: CancelRequest) => void): void {
+    this.#onCancel = callback;
+  }
+
+  onLost(): void {
+    const { taskName, runId } = this.address;
+    this.services.log.warn("The run was taken over by another worker; this pass stops.", {
+      taskName,
+      runId,
+    });
+    this.leave();
+  }
+
+  onCancel(request: CancelRequest): void {
+    if (this.#canceled.signal.aborted) return;
+    this.#canceled.abort();
+    this.#onCancel?.(request);
+  }
+
+  #letGo(): void {
+    this.#held.remove(this);
+    this.release();
+    this.committer.abandon();
+  }
+}

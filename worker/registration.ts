@@ -1,0 +1,147 @@
+/**
+ * What is stored when a run suspends, besides the waiting commit: one schedule for the earliest due
+ * time and one registration for what the engine has to match. Both are guarded by the waiting
+ * commit, so that a late one is refused instead of replacing a newer one (rules 11 to 13).
+ */
+import type { HeaderList } from "../shared/jetstream/headers.ts";
+import { TIMER_LEAD_MS } from "../shared/limits.ts";
+import { encodeReady, encodeWait, type WatchedLeaf } from "../shared/messages.ts";
+import { pendingLeaves, type RunState, type WaitState } from "../shared/run-state.ts";
+import { HEADERS } from "../shared/subjects.ts";
+import type { Services } from "./services.ts";
+
+/** Where a run's messages go. */
+export interface RunPlace {
+  /** `<ns>.log.<shard>.<task>.<run>` */
+  readonly prefix: string;
+  /** The literal subject of its history. */
+  readonly history: string;
+  readonly isChild: boolean;
+}
+
+/** When the earliest sleep of these waits is due, if there is one. */
+export function earliestDue(waits: Iterable<WaitState>): number | undefined {
+  let earliest: number | undefined;
+  for (const wait of waits)
+    for (const { condition } of pendingLeaves(wait))
+      if (condition.kind === "sleep" && (earliest === undefined || condition.dueAt < earliest))
+        earliest = condition.dueAt;
+  return earliest;
+}
+
+/** What the engine has to watch for this run. */
+export function watchedLeaves(state: RunState): WatchedLeaf[] {
+  const watched: WatchedLeaf[] = [];
+  for (const wait of state.pending.values())
+    for (const { leaf, condition } of pendingLeaves(wait))
+      if (condition.kind !== "sleep")
+        watched.push({
+          key: wait.key,
+          leaf,
+          condition,
+          recorded: recordedRanges(state, wait.key, leaf),
+        });
+  return watched;
+}
+
+/** Headers that cancel the run's schedule along with the message that carries them. */
+export function cancelTimer(place: RunPlace): HeaderList {
+  return [
+    [HEADERS.scheduler, `${place.prefix}.timer`],
+    [HEADERS.scheduleNext, "purge"],
+  ];
+}
+
+/**
+ * Registers the waits of a run whose last commit is a waiting one. May be done again, by anybody.
+ * @returns False when a registration could not be stored: the token must not be acknowledged.
+ */
+export async function registerWaits(
+  services: Services,
+  place: RunPlace,
+  state: RunState,
+  options: { readonly passMs: number; readonly signal: AbortSignal },
+): Promise<boolean> {
+  const { publisher } = services.link;
+  const guard = {
+    expect: state.waitSequence,
+    expectSubject: place.history,
+    signal: options.signal,
+  };
+  const writes: Promise<boolean>[] = [];
+  const write = async (kind: "timer" | "wait", body: Uint8Array, headers?: HeaderList) => {
+    const point = services.failpoint(`before-${kind}`);
+    if (point) await point;
+    const outcome = await publisher.guardedPublish(`${place.prefix}.${kind}`, body, {
+      ...guard,
+      ...(headers ? { headers } : {}),
+    });
+    return outcome.ok || outcome.kind === "guard"; // refused by the guard: the run went on
+  };
+  const dueAt = earliestDue(state.pending.values());
+  if (dueAt !== undefined) writes.push(write("timer", ...timerMessage(place, state, dueAt)));
+  const leaves = watchedLeaves(state);
+  if (leaves.length > 0 || state.status === "paused")
+    writes.push(write("wait", waitMessage(place, state, leaves, options.passMs)));
+  return (await Promise.all(writes)).every((isStored) => isStored);
+}
+
+function timerMessage(
+  place: RunPlace,
+  state: RunState,
+  dueAt: number,
+): [body: Uint8Array, headers: HeaderList] {
+  const body = encodeReady({
+    answers: state.waitSequence,
+    startSequence: state.startSequence,
+    isChild: place.isChild,
+    because: { timer: dueAt },
+  });
+  const at = new Date(Math.max(0, Math.floor(dueAt - TIMER_LEAD_MS))).toISOString();
+  return [
+    body,
+    [
+      [HEADERS.schedule, `@at ${at}`],
+      [HEADERS.scheduleTarget, `${place.prefix}.ready`],
+    ],
+  ];
+}
+
+function waitMessage(
+  place: RunPlace,
+  state: RunState,
+  leaves: readonly WatchedLeaf[],
+  passMs: number,
+): Uint8Array {
+  const lowest = leaves.reduce(
+    (least, { condition }) =>
+      condition.kind === "event" ? Math.min(least, condition.after) : least,
+    Number.POSITIVE_INFINITY,
+  );
+  return encodeWait({
+    waitSequence: state.waitSequence,
+    startSequence: state.startSequence,
+    isChild: place.isChild,
+    leaves,
+    consumed: [...state.consumedEvents].filter((sequence) => sequence > lowest),
+    passMs,
+  });
+}
+
+/** Which positions of a group of children are recorded, as ranges. */
+function recordedRanges(state: RunState, key: string, leaf: number): [number, number][] {
+  const recorded = state.waits.get(key)?.recorded.get(leaf)?.outcome;
+  if (recorded?.kind !== "children") return [];
+  return toRanges(recorded.ended.map(([position]) => position));
+}
+
+/** Numbers as ranges [from, to], in order. */
+export function toRanges(numbers: readonly number[]): [number, number][] {
+  const ranges: [number, number][] = [];
+  for (const number of [...numbers].sort((a, b) => a - b)) {
+    const last = ranges.at(-1);
+    if (last && number <= last[1] + 1) last[1] = Math.max(last[1], number);
+    else ranges.push([number, number]);
+  }
+  return ranges;
+}

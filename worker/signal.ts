@@ -1,0 +1,26 @@
+/** Something happened; look again. Raising it twice before anybody looks is raising it once. */
+export class Signal {
+  #raised = false;
+  #wake: (() => void) | undefined;
+
+  /** Wakes the one who waits, or lets the next wait return at once. */
+  raise(): void {
+    this.#raised = true;
+    this.#wake?.();
+  }
+
+  /** Returns when it has been raised since the last time this returned. One waiter at a time. */
+  async wait(): Promise<void> {
+    while (!this.#raised)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    this.#wake = undefined;
+    this.#raised = false;
+  }
+}
+
+/** Returns when all the microtasks queued so far, and those that they queue, have run. */
+export function drainMicrotasks(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
