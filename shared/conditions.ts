@@ -264,7 +264,7 @@ export function child(
  * @throws {LimitExceededError} When it is nested more than 32 deep or has more than 1,000 parts.
  * @example
  * const first = await ctx.waitFor(anyOf({ paid: event("order.paid"), late: sleep("7 days") }));
- * if (first.key === "paid") console.log(first.data);
+ * if (first.key === "paid") return first.data;
  */
 export function anyOf<const Parts extends readonly Condition[]>(
   ...parts: Parts

@@ -1,11 +1,6 @@
 import test from "ava";
 import { z } from "zod";
-import {
-  applySchemas,
-  encodeCondition,
-  leaves,
-  type StorageContext,
-} from "../../shared/condition-storage.ts";
+import { applySchemas } from "../../shared/condition-schemas.ts";
 import { CONDITION_DEPTH, CONDITION_LEAVES, isCondition } from "../../shared/conditions.ts";
 import { describe } from "../../shared/describe.ts";
 import { InvalidInputError, InvariantError, LimitExceededError } from "../../shared/errors.ts";
@@ -20,7 +15,6 @@ import {
   sleepUntil,
   task,
 } from "../../shared/task.ts";
-import { leavesOf } from "../../shared/waits.ts";
 
 const packItem = task({ name: "pack-item", run: (input: { sku: string }) => input.sku });
 const handle: ChildHandle<string> = {
@@ -137,7 +131,7 @@ test("conditions are nested to their depth and no deeper", (t) => {
 
 test("conditions have a bounded number of leaves, counted where they are shared or empty too", (t) => {
   const many = allOf(...new Array(CONDITION_LEAVES).fill(sleep("1s")));
-  t.is(leaves(many).length, CONDITION_LEAVES);
+  t.is(many.of.length, CONDITION_LEAVES);
   for (const make of [
     () => anyOf(many, sleep("1s")),
     () => allOf(many, many),
@@ -147,74 +141,26 @@ test("conditions have a bounded number of leaves, counted where they are shared 
     t.throws(make, { instanceOf: LimitExceededError, message: /ctx\.run\(task, inputs\)/ });
 });
 
-const mixed = anyOf({
-  first: allOf(sleep("1s"), event("a.*", { from: "now" })),
-  second: child(packItem, { sku: "a" }, { id: "p" }),
-  third: anyOf(child(handle), sleepUntil(new Date(5_000))),
+test("a child is one to start, or one that was started", (t) => {
+  t.deepEqual<unknown, unknown>(child(packItem, { sku: "a" }, { id: "p" }).child, {
+    task: packItem,
+    input: { sku: "a" },
+    id: "p",
+  });
+  t.deepEqual<unknown, unknown>(child(handle).child, { taskName: "pack-item", runId: "started" });
 });
 
-test("the leaves of a condition are numbered from left to right, each with its path", (t) => {
-  t.deepEqual(
-    leaves(mixed).map(({ index, path, condition }) => [index, path, condition.kind]),
-    [
-      [0, ["first", 0], "sleep"],
-      [1, ["first", 1], "event"],
-      [2, ["second"], "child"],
-      [3, ["third", 0], "child"],
-      [4, ["third", 1], "sleep"],
-    ],
+test("a sleep is as long as it says, or until when it says", (t) => {
+  t.deepEqual(sleep({ seconds: 1 }).until, { afterMs: 1_000 });
+  t.deepEqual(sleepUntil(new Date(5_000)).until, { at: 5_000 });
+});
+
+test("an event keeps what it was asked for", (t) => {
+  const asked = event("a.*", { where: { b: { $gt: 1 } }, from: "now", schema: Paid });
+  t.deepEqual<unknown, unknown>(
+    { ...asked },
+    { kind: "event", name: "a.*", where: { b: { $gt: 1 } }, from: "now", schema: Paid },
   );
-});
-
-test("a condition is stored with absolute times, positions of events and ids of children", (t) => {
-  const asked: unknown[] = [];
-  const context: StorageContext = {
-    nowMs: 10_000,
-    eventsAfter: ({ name, from }, leaf) => asked.push([name, from, leaf]) + 6,
-    childAddress: ({ task, input, id }, leaf) => {
-      asked.push([task.name, input, id, leaf]);
-      return { taskName: task.name, runId: "derived" };
-    },
-  };
-  const stored = encodeCondition(mixed, context);
-  t.deepEqual(stored, {
-    kind: "anyOf",
-    of: [
-      [
-        "first",
-        {
-          kind: "allOf",
-          of: [
-            [0, { kind: "sleep", dueAt: 11_000 }],
-            [1, { kind: "event", name: "a.*", after: 7 }],
-          ],
-        },
-      ],
-      ["second", { kind: "child", taskName: "pack-item", runId: "derived" }],
-      [
-        "third",
-        {
-          kind: "anyOf",
-          of: [
-            [0, { kind: "child", taskName: "pack-item", runId: "started" }],
-            [1, { kind: "sleep", dueAt: 5_000 }],
-          ],
-        },
-      ],
-    ],
-  });
-  t.deepEqual(asked, [
-    ["a.*", "now", 1],
-    ["pack-item", { sku: "a" }, "p", 2],
-  ]);
-  t.is(leavesOf(stored).length, leaves(mixed).length);
-  const filtered = event("a", { where: { b: { $gt: 1 } }, schema: Paid });
-  t.deepEqual(encodeCondition(filtered, context), {
-    kind: "event",
-    name: "a",
-    where: { b: { $gt: 1 } },
-    after: 9,
-  });
 });
 
 const paid = event("paid", { schema: Paid });
