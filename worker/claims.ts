@@ -305,7 +305,8 @@ export class Claims {
 
   async #claim(action: "claim" | "take-over", read: Reading, run: PassRun): Promise<boolean> {
     const { state, because } = read;
-    const now = run.serverClock.earliest();
+    const sinceMs = this.#services.clock.monotonic() - read.token.receivedAt;
+    const now = Math.max(run.serverClock.earliest(), read.token.timeMs + sinceMs);
     const isWaiting = state.status === "waiting" || state.status === "paused";
     const entries: Entry[] = [
       {
