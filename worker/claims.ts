@@ -46,7 +46,6 @@ const READINGS = 20;
 const READ_AGAIN_MS = 25;
 /** How soon a token that could not be handled is delivered again. */
 const RETRY_MS = 1_000;
-const NEVER = new AbortController().signal;
 const NO_EVENTS: EventPosition = { after: 0, created: "" };
 
 /** Handles the tokens of one worker. */
@@ -120,7 +119,7 @@ export class Claims {
         TAKEOVERS_BEFORE_PAUSE,
       );
       if (isThere && action !== "read-again" && (await this.#carryOut(action, read, slot))) return;
-      await pause(this.#services, READ_AGAIN_MS * reading, NEVER);
+      await pause(this.#services, READ_AGAIN_MS * reading);
     }
     token.nak(RETRY_MS);
   }
@@ -141,7 +140,7 @@ export class Claims {
     if (restMs <= 0) return slot;
     slot.release();
     if (restMs > claimTimeoutMs / 3) return undefined;
-    await pause(this.#services, restMs, NEVER);
+    await pause(this.#services, restMs);
     return task.pool.tryAcquire(address, clock.now());
   }
 

@@ -48,7 +48,6 @@ export interface Reading extends TokenRun {
 
 /** Pause before a replica that is behind is read again. */
 const READ_AGAIN_MS = 25;
-const NEVER = new AbortController().signal;
 
 /** Reads for the tokens of one worker. */
 export class TokenReader {
@@ -121,7 +120,7 @@ export class TokenReader {
     const tail = await link.reader.lastFor(at.stream, at.history, { leader: true });
     let fresh = state;
     while (fresh.tail < (tail?.sequence ?? 0)) {
-      await pause(this.#services, READ_AGAIN_MS, NEVER);
+      await pause(this.#services, READ_AGAIN_MS);
       fresh = await readState(link, at, start);
     }
     return fresh;
