@@ -14,6 +14,7 @@ import type {
   StoredCommit,
   StoredCondition,
 } from "./entries.ts";
+import { workerOf } from "./pass-id.ts";
 import { leavesOf, type RecordedLeaf, resolveWait, type WaitResult } from "./waits.ts";
 
 /** The statuses of a run. */
@@ -78,6 +79,7 @@ export interface RunState {
   claims: number;
   /** Claims by takeover since the last entry of another kind (rule 9). */
   takeovers: number;
+  /** Id of the worker that wrote the last commit; "" before the first. */
   worker: string;
   /** When the last commit was written; the start's time before the first. */
   changedAt: number;
@@ -125,6 +127,7 @@ export function evolve(state: RunState, commit: StoredCommit): RunState {
   if (commit.startSequence !== state.startSequence || state.outcome) return state;
   state.token = commit.token;
   state.pass = commit.pass;
+  state.worker = workerOf(commit.pass);
   state.changedAt = commit.time;
   state.status = "running";
   for (const entry of commit.entries) apply(state, entry, commit);
@@ -157,7 +160,6 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
     case "claimed":
       state.claims++;
       state.takeovers = entry.because === "takeover" ? state.takeovers + 1 : 0;
-      state.worker = entry.worker;
       delete state.paused;
       return;
     case "step-completed":

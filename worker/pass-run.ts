@@ -1,7 +1,8 @@
 /** What a pass holds while it goes through a run: token, slot, claim, and the way to its history. */
-import { newId, type RandomSource, seededRandom } from "../shared/ids.ts";
+import { type RandomSource, seededRandom } from "../shared/ids.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import type { CancelRequest, EventPosition } from "../shared/messages.ts";
+import { passId } from "../shared/pass-id.ts";
 import type { RunState } from "../shared/run-state.ts";
 import type { ServerClock } from "../shared/server-clock.ts";
 import type { RunAddress, RunSubjects } from "../shared/subjects.ts";
@@ -27,6 +28,9 @@ export interface PassRunOptions {
   readonly held: HeldRuns;
 }
 
+/** Passes that began in this process. */
+let passCount = 0;
+
 /** One pass's hold on its run. Given up once: by acknowledging the token or by leaving it. */
 export class PassRun implements HeldRun {
   readonly services: Services;
@@ -37,7 +41,7 @@ export class PassRun implements HeldRun {
   readonly stream: string;
   readonly history: string;
   readonly cancelSubject: string;
-  readonly pass: string = newId();
+  readonly pass: string;
   readonly parent: ParentRun;
   readonly committer: Committer;
   readonly serverClock: ServerClock;
@@ -54,6 +58,7 @@ export class PassRun implements HeldRun {
   constructor(options: PassRunOptions) {
     const { services, address, subjects, isChild, state, token } = options;
     this.services = services;
+    this.pass = passId(services.workerId, ++passCount);
     this.address = address;
     this.history = `${subjects.prefix}.${isChild ? "c" : "h"}`;
     this.place = { prefix: subjects.prefix, history: this.history, isChild };
