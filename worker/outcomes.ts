@@ -12,15 +12,8 @@ import { pendingLeaves, type RunState, type WaitState } from "../shared/run-stat
 import type { RunAddress } from "../shared/subjects.ts";
 import { lookForChildren, namedChildren, type WaitingParent } from "./child-ends.ts";
 import { eventOutcome, lookForEvents } from "./event-look.ts";
+import type { Happened } from "./happened.ts";
 import type { Services } from "./services.ts";
-
-/** A leaf that happened, with when it did, to bring it into order. */
-export interface Happened {
-  readonly key: string;
-  readonly leaf: number;
-  readonly outcome: LeafOutcome;
-  readonly time: number;
-}
 
 /** The entries that a claim of this token adds, in the order in which they happened. */
 export async function settledBy(
