@@ -136,7 +136,10 @@ export type Entry =
 export interface Commit {
   /** Sequence of the `start` this commit belongs to: which incarnation of the run. */
   readonly startSequence: number;
-  /** Unique to the pass that wrote it: the nonce by which a lost reply is settled. */
+  /**
+   * Unique to the pass that wrote it: the nonce by which a lost reply is settled. Says which worker
+   * it was and which pool its slot is from (`parsePassId`).
+   */
   readonly pass: string;
   /** Stream sequence of the token of this passage; the start's own for a first pass. */
   readonly token: number;

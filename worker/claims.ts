@@ -358,6 +358,7 @@ export class Claims {
     const run = new PassRun({
       services: this.#services,
       address,
+      kind: task.definition.kind,
       subjects,
       isChild: false,
       state,
@@ -381,6 +382,7 @@ export class Claims {
     return new PassRun({
       services: this.#services,
       address: read.address,
+      kind: read.task.definition.kind,
       subjects: read.subjects,
       isChild: read.isChild,
       state: read.state,

@@ -1,10 +1,12 @@
 /** What a pass holds while it goes through a run: token, slot, claim, and the way to its history. */
-import { newId, type RandomSource, seededRandom } from "../shared/ids.ts";
+import { type RandomSource, seededRandom } from "../shared/ids.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import type { CancelRequest, EventPosition } from "../shared/messages.ts";
+import { passId } from "../shared/pass-id.ts";
 import type { RunState } from "../shared/run-state.ts";
 import type { ServerClock } from "../shared/server-clock.ts";
 import type { RunAddress, RunSubjects } from "../shared/subjects.ts";
+import type { TaskKind } from "../shared/task-reference.ts";
 import { derivedChildId, type ParentRun } from "./children.ts";
 import { Committer } from "./committer.ts";
 import type { HeldRun, HeldRuns } from "./held-runs.ts";
@@ -17,6 +19,7 @@ import type { StepRun } from "./steps.ts";
 export interface PassRunOptions {
   readonly services: Services;
   readonly address: RunAddress;
+  readonly kind: TaskKind;
   readonly subjects: RunSubjects;
   readonly isChild: boolean;
   readonly state: RunState;
@@ -37,7 +40,7 @@ export class PassRun implements HeldRun {
   readonly stream: string;
   readonly history: string;
   readonly cancelSubject: string;
-  readonly pass: string = newId();
+  readonly pass: string;
   readonly parent: ParentRun;
   readonly committer: Committer;
   readonly serverClock: ServerClock;
@@ -63,6 +66,10 @@ export class PassRun implements HeldRun {
     this.token = token;
     this.parent = { ...address, startSequence: state.startSequence, events: options.events };
     this.serverClock = services.serverClock(subjects.shard);
+    this.pass = passId(
+      { worker: services.workerId, pool: options.kind },
+      options.held.takeOrdinal(),
+    );
     this.random = seededRandom(this.pass);
     this.provenAt = token.requestedAt;
     this.#slot = options.slot;
