@@ -105,6 +105,15 @@ export type Entry =
       readonly error: Failure;
     }
   | {
+      /** An attempt of a step failed; the next one begins at `retryAt`, in milliseconds. */
+      readonly kind: "attempt-failed";
+      readonly key: string;
+      readonly at: number;
+      readonly attempt: number;
+      readonly error: Failure;
+      readonly retryAt: number;
+    }
+  | {
       readonly kind: "wait-opened";
       readonly key: string;
       readonly at: number;
@@ -165,6 +174,7 @@ const KINDS = [
   "paused",
   "cancel-requested",
   "ended",
+  "attempt-failed",
 ] as const satisfies readonly Entry["kind"][];
 
 /** Fields of each kind on the wire, in order. Only ever added to, at the end. */
@@ -179,6 +189,7 @@ const FIELDS: { readonly [K in Entry["kind"]]: readonly (keyof Extract<Entry, { 
   paused: ["reason", "details"],
   "cancel-requested": ["by", "reason"],
   ended: ["outcome"],
+  "attempt-failed": ["key", "at", "attempt", "error", "retryAt"],
 };
 
 /** What `typeof` says of the fields that are not free data. */
@@ -188,6 +199,8 @@ const FIELD_TYPES: { readonly [field: string]: "string" | "number" | "object" } 
   key: "string",
   at: "number",
   attempts: "number",
+  attempt: "number",
+  retryAt: "number",
   durationMs: "number",
   leaf: "number",
   condition: "object",

@@ -26,7 +26,7 @@ import { Execution } from "./execution.ts";
 import type { HeldRuns } from "./held-runs.ts";
 import { settledBy } from "./outcomes.ts";
 import { PassRun } from "./pass-run.ts";
-import { cancelTimer, earliestDue, registerWaits } from "./registration.ts";
+import { cancelTimer, nextDue, registerWaits } from "./registration.ts";
 import { runRegular } from "./regular-pass.ts";
 import type { Services } from "./services.ts";
 import type { Slot } from "./slots.ts";
@@ -216,7 +216,7 @@ export class Claims {
     const isCanceledEarly = read.cancel && isAtRest; // there is no code to tell
     if (isCanceledEarly) entries.push(canceledEnd(read.cancel));
     for (const entry of entries) run.committer.add(entry);
-    const hadTimer = because.timer === undefined && earliestDue(state.pending.values());
+    const hadTimer = because.timer === undefined && nextDue(state) !== undefined;
     const point = this.#services.failpoint("before-claim");
     if (point) await point;
     const sentAt = this.#services.clock.monotonic();
