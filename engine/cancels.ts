@@ -138,7 +138,8 @@ export class Cancels {
     let next = Number.POSITIVE_INFINITY;
     for (const cancel of this.#open.values()) {
       if (cancel.isLooking) continue;
-      if (cancel.nextLookAt <= now) void this.#look(cancel); // reports its own errors
+      if (cancel.nextLookAt <= now)
+        void this.#look(cancel); // reports its own errors
       else next = Math.min(next, cancel.nextLookAt);
     }
     if (next < Number.POSITIVE_INFINITY) this.#setTimer(next);

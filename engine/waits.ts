@@ -9,8 +9,9 @@
  * R3. A token is guarded by the waiting commit it answers: when the run has gone on, it is refused.
  *     May be published twice after a lost reply; the second is a dead token (rule 16).
  */
-import type { CancelTimer } from "../shared/clock.ts";
+
 import { childId } from "../shared/child-ids.ts";
+import type { CancelTimer } from "../shared/clock.ts";
 import { ContrailError, UnavailableError } from "../shared/errors.ts";
 import { Backoff, pause } from "../shared/jetstream/backoff.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
