@@ -261,9 +261,11 @@ export class Claims {
     const run = new PassRun({
       ...start,
       services: this.#services,
+      kind: start.task.definition.kind,
       isChild: false,
       state: initialState(token.streamSequence, token.timeMs),
       events: NO_EVENTS,
+      nonce: "",
       slot,
       pool: start.task.pool,
       held: this.#held,
@@ -280,7 +282,9 @@ export class Claims {
     return new PassRun({
       ...read,
       services: this.#services,
+      kind: read.task.definition.kind,
       events: read.start?.events ?? read.warm?.events ?? NO_EVENTS,
+      nonce: read.start?.nonce ?? read.warm?.nonce ?? "",
       slot,
       pool: read.task.pool,
       held: this.#held,
@@ -325,6 +329,7 @@ export class Claims {
     return {
       execution,
       events: run.parent.events,
+      nonce: read.start?.nonce ?? "",
       attach: (next) => {
         present = next;
       },
