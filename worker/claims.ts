@@ -261,6 +261,7 @@ export class Claims {
     const run = new PassRun({
       ...start,
       services: this.#services,
+      kind: start.task.definition.kind,
       isChild: false,
       state: initialState(token.streamSequence, token.timeMs),
       events: NO_EVENTS,
@@ -280,6 +281,7 @@ export class Claims {
     return new PassRun({
       ...read,
       services: this.#services,
+      kind: read.task.definition.kind,
       events: read.start?.events ?? read.warm?.events ?? NO_EVENTS,
       slot,
       pool: read.task.pool,

@@ -6,7 +6,7 @@
  *     only the timer woke the run (rule 22).
  * O2. Waits that were created first get the lower events (rule 21), and no event twice.
  */
-import type { Entry, LeafOutcome } from "../shared/entries.ts";
+import type { Entry } from "../shared/entries.ts";
 import type { Because } from "../shared/messages.ts";
 import { pendingLeaves, type RunState, type WaitState } from "../shared/run-state.ts";
 import type { RunAddress } from "../shared/subjects.ts";
