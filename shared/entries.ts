@@ -237,7 +237,8 @@ function toTuple(entry: Entry): unknown[] {
 }
 
 function fromTuple(tuple: unknown, where: string): Entry {
-  const kind = Array.isArray(tuple) ? KINDS[tuple[0] as number] : undefined;
+  const index: unknown = Array.isArray(tuple) ? tuple[0] : undefined;
+  const kind = typeof index === "number" ? KINDS[index] : undefined;
   if (!Array.isArray(tuple) || kind === undefined) throw notA("known entry", where);
   const entry: { [field: string]: unknown } = { kind };
   const fields: readonly string[] = FIELDS[kind];
