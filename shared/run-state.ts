@@ -271,20 +271,24 @@ function settleWait(state: RunState, wait: WaitState, result: WaitResult): void 
 function settleLeaf(state: RunState, key: string, leaf: number, outcome: LeafOutcome): void {
   const wait = state.waits.get(key);
   if (!wait || wait.result) return; // settled by an earlier leaf of the same commit
-  const before = wait.recorded.get(leaf);
-  wait.recorded.set(leaf, {
-    outcome: before ? joinOutcomes(before.outcome, outcome) : outcome,
-    order: wait.recordedCount++,
-  });
+  const before = wait.recorded.get(leaf)?.outcome;
+  const joined = before === undefined ? outcome : joinOutcomes(before, outcome);
+  if (joined === undefined) return;
+  wait.recorded.set(leaf, { outcome: joined, order: wait.recordedCount++ });
   if (outcome.kind === "event") state.consumedEvents.add(outcome.sequence);
   const result = resolveWait(wait.condition, wait.recorded);
   if (result) settleWait(state, wait, result);
 }
 
-/** The ends of a group of children come in parts. */
-function joinOutcomes(before: LeafOutcome, next: LeafOutcome): LeafOutcome {
-  if (before.kind !== "children" || next.kind !== "children") return before;
-  return { kind: "children", ended: [...before.ended, ...next.ended] };
+/**
+ * The ends of a group of children come in parts; anything else happens once, and what was recorded
+ * first holds. Nothing when there is nothing new.
+ */
+function joinOutcomes(before: LeafOutcome, next: LeafOutcome): LeafOutcome | undefined {
+  if (before.kind !== "children" || next.kind !== "children") return undefined;
+  const recorded = new Set(before.ended.map(([position]) => position));
+  const added = next.ended.filter(([position]) => !recorded.has(position));
+  return added.length === 0 ? undefined : { kind: "children", ended: [...before.ended, ...added] };
 }
 
 function deliver(
