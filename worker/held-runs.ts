@@ -11,6 +11,7 @@ import { ContrailError } from "../shared/errors.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
 import { type CancelRequest, decodeCancel } from "../shared/messages.ts";
+import { passId } from "../shared/pass-id.ts";
 import type { RunState } from "../shared/run-state.ts";
 import type { Services } from "./services.ts";
 
@@ -38,9 +39,15 @@ export class HeldRuns {
   readonly #services: Services;
   readonly #held: Map<string, HeldRun> = new Map();
   #stopTimer: CancelTimer | undefined;
+  #passes = 0;
 
   constructor(services: Services) {
     this.#services = services;
+  }
+
+  /** The name of the next pass of this worker. */
+  newPass(): string {
+    return passId(this.#services.workerId, ++this.#passes);
   }
 
   /** How many runs are held. */

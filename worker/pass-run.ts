@@ -2,7 +2,6 @@
 import { type RandomSource, seededRandom } from "../shared/ids.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import type { CancelRequest, EventPosition } from "../shared/messages.ts";
-import { passId } from "../shared/pass-id.ts";
 import type { RunState } from "../shared/run-state.ts";
 import type { ServerClock } from "../shared/server-clock.ts";
 import type { RunAddress, RunSubjects } from "../shared/subjects.ts";
@@ -27,9 +26,6 @@ export interface PassRunOptions {
   readonly pool: SlotPool;
   readonly held: HeldRuns;
 }
-
-/** Passes that began in this process. */
-let passCount = 0;
 
 /** One pass's hold on its run. Given up once: by acknowledging the token or by leaving it. */
 export class PassRun implements HeldRun {
@@ -58,7 +54,7 @@ export class PassRun implements HeldRun {
   constructor(options: PassRunOptions) {
     const { services, address, subjects, isChild, state, token } = options;
     this.services = services;
-    this.pass = passId(services.workerId, ++passCount);
+    this.pass = options.held.newPass();
     this.address = address;
     this.history = `${subjects.prefix}.${isChild ? "c" : "h"}`;
     this.place = { prefix: subjects.prefix, history: this.history, isChild };
