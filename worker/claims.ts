@@ -192,8 +192,15 @@ export class Claims {
   async #registerAgain(read: Reading): Promise<void> {
     const { subjects, history, isChild, state, token } = read;
     const place = { prefix: subjects.prefix, history, isChild };
-    const signal = AbortSignal.timeout(this.#services.claimTimeoutMs);
-    if (await registerWaits(this.#services, place, state, { passMs: 0, signal })) token.ack();
+    const { clock, claimTimeoutMs } = this.#services;
+    const over = new AbortController();
+    const stopTimer = clock.after(claimTimeoutMs, () => over.abort());
+    const { signal } = over;
+    try {
+      if (await registerWaits(this.#services, place, state, { passMs: 0, signal })) token.ack();
+    } finally {
+      stopTimer();
+    }
   }
 
   async #claim(action: "claim" | "take-over", read: Reading, run: PassRun): Promise<boolean> {

@@ -61,6 +61,14 @@ const leafOutcome: fc.Arbitrary<LeafOutcome> = fc.oneof(
 
 /** Every kind of entry, with every field: a new kind that is missing here does not compile. */
 const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kind: K }>> } = {
+  "attempt-failed": fc.record({
+    kind: fc.constant("attempt-failed" as const),
+    key: text,
+    at: count,
+    attempt: count,
+    error: failure,
+    retryAt: count,
+  }),
   claimed: fc.record({ kind: fc.constant("claimed" as const), worker: text, because: text }),
   "step-completed": fc.record({
     kind: fc.constant("step-completed" as const),
