@@ -26,7 +26,7 @@ import { Execution } from "./execution.ts";
 import type { HeldRuns } from "./held-runs.ts";
 import { settledBy } from "./outcomes.ts";
 import { PassRun } from "./pass-run.ts";
-import { cancelTimer, registerWaits } from "./registration.ts";
+import { cancelTimer, earliestDue, registerWaits } from "./registration.ts";
 import { runRegular } from "./regular-pass.ts";
 import type { Services } from "./services.ts";
 import type { Slot } from "./slots.ts";
@@ -212,10 +212,11 @@ export class Claims {
       entries.push({ kind: "cancel-requested", by: read.cancel.by, reason: read.cancel.reason });
     if (isWaiting)
       entries.push(...(await settledBy(this.#services, read.address, state, because, now)));
-    const isCanceledEarly = read.cancel && state.status === "queued";
+    const isAtRest = state.status === "queued" || state.status === "paused";
+    const isCanceledEarly = read.cancel && isAtRest; // there is no code to tell
     if (isCanceledEarly) entries.push(canceledEnd(read.cancel));
     for (const entry of entries) run.committer.add(entry);
-    const hadTimer = isWaiting && because.timer === undefined;
+    const hadTimer = because.timer === undefined && earliestDue(state.pending.values());
     const point = this.#services.failpoint("before-claim");
     if (point) await point;
     const sentAt = this.#services.clock.monotonic();
@@ -260,9 +261,11 @@ export class Claims {
     const run = new PassRun({
       ...start,
       services: this.#services,
+      kind: start.task.definition.kind,
       isChild: false,
       state: initialState(token.streamSequence, token.timeMs),
       events: NO_EVENTS,
+      nonce: "",
       slot,
       pool: start.task.pool,
       held: this.#held,
@@ -279,7 +282,9 @@ export class Claims {
     return new PassRun({
       ...read,
       services: this.#services,
+      kind: read.task.definition.kind,
       events: read.start?.events ?? read.warm?.events ?? NO_EVENTS,
+      nonce: read.start?.nonce ?? read.warm?.nonce ?? "",
       slot,
       pool: read.task.pool,
       held: this.#held,
@@ -324,6 +329,7 @@ export class Claims {
     return {
       execution,
       events: run.parent.events,
+      nonce: read.start?.nonce ?? "",
       attach: (next) => {
         present = next;
       },
