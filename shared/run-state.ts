@@ -14,6 +14,7 @@ import type {
   StoredCommit,
   StoredCondition,
 } from "./entries.ts";
+import { parsePassId } from "./pass-id.ts";
 import { leavesOf, type RecordedLeaf, resolveWait, type WaitResult } from "./waits.ts";
 
 /** The statuses of a run. */
@@ -66,6 +67,8 @@ export interface RunState {
   readonly startedAt: number;
   /** Sequence of the last message of the history, of whichever start: what the next commit expects. */
   tail: number;
+  /** Sequence of a message of the history that cannot be read, if there is one. */
+  unreadableAt?: number;
   /** Whether the history holds commits of a later start: this one was purged. */
   hasNewerStart: boolean;
   /** Token of the passage that the last commit belongs to. */
@@ -76,6 +79,7 @@ export interface RunState {
   claims: number;
   /** Claims by takeover since the last entry of another kind (rule 9). */
   takeovers: number;
+  /** Id of the worker that wrote the last commit; "" before the first. */
   worker: string;
   /** When the last commit was written; the start's time before the first. */
   changedAt: number;
@@ -123,9 +127,17 @@ export function evolve(state: RunState, commit: StoredCommit): RunState {
   if (commit.startSequence !== state.startSequence || state.outcome) return state;
   state.token = commit.token;
   state.pass = commit.pass;
+  state.worker = parsePassId(commit.pass)?.worker ?? "";
   state.changedAt = commit.time;
   state.status = "running";
   for (const entry of commit.entries) apply(state, entry, commit);
+  return state;
+}
+
+/** Notes a message of the history that is no commit: the run cannot go on by it. */
+export function noteUnreadable(state: RunState, sequence: number): RunState {
+  state.tail = sequence;
+  state.unreadableAt = sequence;
   return state;
 }
 
@@ -148,7 +160,6 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
     case "claimed":
       state.claims++;
       state.takeovers = entry.because === "takeover" ? state.takeovers + 1 : 0;
-      state.worker = entry.worker;
       delete state.paused;
       return;
     case "step-completed":

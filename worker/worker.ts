@@ -37,6 +37,12 @@ export interface WorkerOptions extends NatsOptions {
   /** @defaultValue "contrail" */
   readonly namespace?: string;
   /**
+   * What the worker's id begins with, for people who read leases and histories. Several workers may
+   * have the same. Of other characters than letters, digits and `-` it keeps none; at most 24 count.
+   * @defaultValue The host's name and the process id.
+   */
+  readonly name?: string;
+  /**
    * Suspended runs whose code is kept in memory and goes on without replay when it is woken here.
    * @defaultValue 1,000; 0 keeps none.
    */
@@ -53,7 +59,7 @@ export interface WorkerOptions extends NatsOptions {
 
 /** A worker that was started. */
 export interface Worker {
-  /** Unique to this process; leases and histories show it. */
+  /** Its name and some random characters: unique. Leases and histories show it. */
   readonly id: string;
   /** Slots that are held, of each pool. */
   readonly busy: { readonly regular: number; readonly durable: number };
@@ -88,10 +94,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const capacity = checkSlots(options.slots);
   const drainMs = toDurationMs(options.drainTimeout ?? "10s", "drainTimeout");
   const clock = options.clock ?? systemClock;
-  const workerId = `${hostname()
-    .replace(/[^A-Za-z0-9]/g, "-")
-    .slice(0, 24)}-${process.pid}-${newId().slice(0, 6)}`;
-  const link = await connectNats({ name: `contrail worker ${workerId}`, ...options });
+  const workerId = newWorkerId(options.name);
+  const link = await connectNats({ ...options, name: `contrail worker ${workerId}` });
   try {
     const setup = await readSetup(link, options.namespace ?? DEFAULT_NAMESPACE);
     const clocks = await ShardClocks.start(link, setup, clock);
@@ -114,6 +118,16 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     await link.close();
     throw error;
   }
+}
+
+/** Characters of a worker's name, or of its host's, that go into its id. */
+const NAME_CHARACTERS = 24;
+
+function newWorkerId(name: string | undefined): string {
+  const clean = (text: string): string =>
+    text.replace(/[^A-Za-z0-9]+/g, "-").slice(0, NAME_CHARACTERS);
+  const prefix = name === undefined ? `${clean(hostname())}-${process.pid}` : clean(name);
+  return `${prefix}-${newId().slice(0, 6)}`;
 }
 
 interface Parts {
@@ -157,7 +171,22 @@ class RunningWorker implements Worker {
     const claims = new Claims(this.#parts.services, this.#held, new WarmRuns(warmRuns));
     for (const pool of ["regular", "durable"] as const)
       await this.#openPool(pool, capacity[pool], claims, tasks);
+    this.#followCancels();
     for (const { intake } of this.#pools.values()) intake.open();
+  }
+
+  /** The live feed brings requests to cancel at once; the regular looks find what it loses. */
+  #followCancels(): void {
+    const { link, setup } = this.#parts;
+    link.nc.subscribe(setup.names.everyLive("cancel"), {
+      callback: (error, message) => {
+        if (error !== null || this.#held.size === 0) return;
+        const [taskToken, runToken] = message.subject.split(".").slice(-3);
+        if (taskToken === undefined || runToken === undefined) return;
+        const { prefix } = setup.names.runOfTokens(taskToken, runToken);
+        this.#held.noteCancel(`${prefix}.cancel`, message.data);
+      },
+    });
   }
 
   async #openPool(

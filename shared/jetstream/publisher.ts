@@ -148,6 +148,16 @@ export class Publisher {
     }
   }
 
+  /** Sends a plain message. Nobody learns whether it arrives anywhere. */
+  tell(subject: string, payload: Uint8Array): void {
+    if (this.#isClosed || !this.#wire.isConnected) return;
+    try {
+      this.#wire.nc.publish(subject, payload);
+    } catch {
+      // the connection drains: like a message that is lost on its way
+    }
+  }
+
   /** Resolves when no write waits for its answer, which takes at most 3 s after the last one. */
   idle(): Promise<void> {
     if (this.#pending.size === 0) return Promise.resolve();
@@ -239,9 +249,15 @@ export class Publisher {
 
   #forbid(subject: string): void {
     const description = `Publishing to "${subject}" is not permitted with these credentials.`;
+    const outcome = {
+      ok: false,
+      kind: "refused",
+      code: 0,
+      description,
+      isTransient: false,
+    } as const;
     for (const [token, pending] of this.#pending)
-      if (pending.subject === subject)
-        this.#settle(token, pending, { ok: false, kind: "refused", code: 0, description });
+      if (pending.subject === subject) this.#settle(token, pending, outcome);
   }
 }
 
@@ -261,6 +277,6 @@ function isWorthRetrying(outcome: PublishOutcome): outcome is PublishOutcome & {
   return (
     outcome.kind === "unknown" ||
     outcome.kind === "conflict" ||
-    (outcome.kind === "refused" && outcome.isTransient === true)
+    (outcome.kind === "refused" && outcome.isTransient)
   );
 }
