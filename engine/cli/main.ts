@@ -8,8 +8,11 @@ import { Command, CommanderError, Option } from "commander";
 import { InvalidInputError } from "../../shared/index.ts";
 import type { AddCommand } from "./command.ts";
 import { addCancel } from "./commands/cancel.ts";
+import { addDoctor } from "./commands/doctor.ts";
+import { addEngine } from "./commands/engine.ts";
 import { addPublish } from "./commands/publish.ts";
 import { addRuns } from "./commands/runs.ts";
+import { addSetup } from "./commands/setup.ts";
 import { addShow } from "./commands/show.ts";
 import { addSlots } from "./commands/slots.ts";
 import { addStart } from "./commands/start.ts";
@@ -18,6 +21,7 @@ import { addWorker } from "./commands/worker.ts";
 import { describeError, EXIT, Output } from "./output.ts";
 
 const COMMANDS: readonly AddCommand[] = [
+  addEngine,
   addWorker,
   addStart,
   addRuns,
@@ -26,6 +30,8 @@ const COMMANDS: readonly AddCommand[] = [
   addCancel,
   addPublish,
   addSlots,
+  addSetup,
+  addDoctor,
 ];
 
 const INTRODUCTION = `Runs durable workflows on NATS JetStream.
