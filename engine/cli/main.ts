@@ -8,6 +8,7 @@ import { Command, CommanderError, Option } from "commander";
 import { InvalidInputError } from "../../shared/index.ts";
 import type { AddCommand } from "./command.ts";
 import { addCancel } from "./commands/cancel.ts";
+import { addDev } from "./commands/dev.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEngine } from "./commands/engine.ts";
 import { addPublish } from "./commands/publish.ts";
@@ -21,6 +22,7 @@ import { addWorker } from "./commands/worker.ts";
 import { describeError, EXIT, Output } from "./output.ts";
 
 const COMMANDS: readonly AddCommand[] = [
+  addDev,
   addEngine,
   addWorker,
   addStart,

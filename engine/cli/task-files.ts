@@ -77,7 +77,11 @@ export function tasksIn(exports: object): AnyTask[] {
   return [...found];
 }
 
-function checkFile(file: string): string {
+/**
+ * The full path of a file of tasks.
+ * @throws {InvalidInputError} When it is not there, or no JavaScript or TypeScript.
+ */
+export function checkFile(file: string): string {
   const path = resolve(file);
   if (!existsSync(path))
     throw new InvalidInputError(

@@ -69,14 +69,16 @@ export function addSlotOptions(command: Command): Command {
 
 async function runWorker(cli: Cli, files: readonly string[], options: Options): Promise<number> {
   const { output } = cli;
-  const stop = stopSignal(() =>
+  const stop = stopSignal(() => {
+    if (options.child) return; // the parent has told it
     output.note(
       `Stopping: running code has up to ${durationText(options.drain)} to come to its end or its next wait. Ctrl-C again ends at once.`,
-    ),
-  );
+    );
+  });
   if (options.child) onParentGone(stop.request);
   const { tasks, advice } = await load(files, options);
   for (const line of advice) output.warn(line);
+  if (stop.signal.aborted) return EXIT.done;
   const { regular, durable } = options;
   const worker = await startWorker({
     ...cli.nats,
@@ -89,9 +91,11 @@ async function runWorker(cli: Cli, files: readonly string[], options: Options): 
     drainTimeout: { milliseconds: options.drain },
     log: output,
   });
-  tellReady(cli, worker, tasks);
-  if (options.child) tellParent({ kind: "ready" });
-  await Promise.race([stop.requested, worker.closed]);
+  if (!stop.signal.aborted) {
+    tellReady(cli, worker, tasks);
+    if (options.child) tellParent({ kind: "ready" });
+    await Promise.race([stop.requested, worker.closed]);
+  }
   await worker.close();
   return EXIT.done;
 }
