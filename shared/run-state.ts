@@ -67,6 +67,8 @@ export interface RunState {
   readonly startedAt: number;
   /** Sequence of the last message of the history, of whichever start: what the next commit expects. */
   tail: number;
+  /** Sequence of a message of the history that cannot be read, if there is one. */
+  unreadableAt?: number;
   /** Whether the history holds commits of a later start: this one was purged. */
   hasNewerStart: boolean;
   /** Token of the passage that the last commit belongs to. */
@@ -129,6 +131,13 @@ export function evolve(state: RunState, commit: StoredCommit): RunState {
   state.changedAt = commit.time;
   state.status = "running";
   for (const entry of commit.entries) apply(state, entry, commit);
+  return state;
+}
+
+/** Notes a message of the history that is no commit: the run cannot go on by it. */
+export function noteUnreadable(state: RunState, sequence: number): RunState {
+  state.tail = sequence;
+  state.unreadableAt = sequence;
   return state;
 }
 

@@ -179,6 +179,11 @@ export class Names {
     return `${this.namespace}.live.${encodeToken(run.taskName)}.${encodeToken(run.runId)}.${kind}`;
   }
 
+  /** The live feed of all runs, one kind of message. */
+  everyLive(kind: LogKind): string {
+    return `${this.namespace}.live.*.*.${kind}`;
+  }
+
   /** Prefix of the micro service's endpoints. */
   get apiPrefix(): string {
     return `${this.namespace}.api`;
@@ -199,7 +204,12 @@ export class Names {
 
   /** Where a run's messages are. The same for one task and id on every machine, for ever. */
   run(address: RunAddress): RunSubjects {
-    const path = `${encodeToken(address.taskName)}.${encodeToken(address.runId)}`;
+    return this.runOfTokens(encodeToken(address.taskName), encodeToken(address.runId));
+  }
+
+  /** The same by the encoded names. */
+  runOfTokens(taskToken: string, runToken: string): RunSubjects {
+    const path = `${taskToken}.${runToken}`;
     const shard = fnv1a(path) % this.shardCount;
     const prefix = `${this.namespace}.log.${shard}.${path}`;
     return { shard, stream: this.logStream(shard), prefix };

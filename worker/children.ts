@@ -2,10 +2,12 @@
  * Starts child runs. A start is guarded like any other, so that starting again after a crash finds
  * the child of the first time (rule 26).
  */
+
+import { childId, childIdPrefix } from "../shared/child-ids.ts";
 import type { Failure } from "../shared/entries.ts";
 import { ContrailError, RunConflictError, UnavailableError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
-import { hashId, newId } from "../shared/ids.ts";
+import { newId } from "../shared/ids.ts";
 import {
   decodeStart,
   type EventPosition,
@@ -37,12 +39,7 @@ export interface ChildStart {
 
 /** The id of the child with this ordinal: the same in every replay, another one in another run. */
 export function derivedChildId(parent: ParentRun, ordinal: number): string {
-  return `${childIdPrefix(parent)}-${ordinal}`;
-}
-
-/** What the derived ids of all children of a run begin with. */
-export function childIdPrefix(parent: RunAddress & { readonly startSequence: number }): string {
-  return hashId(parent.taskName, parent.runId, parent.startSequence);
+  return childId(childIdPrefix(parent), ordinal);
 }
 
 /**

@@ -17,70 +17,49 @@ import {
   type Because,
   type CancelRequest,
   decodeReady,
-  decodeStart,
   type EventPosition,
-  type Start,
 } from "../shared/messages.ts";
-import { initialState, type RunState } from "../shared/run-state.ts";
-import type { RunAddress, RunSubjects } from "../shared/subjects.ts";
-import type { TaskDefinition } from "../shared/task-definition.ts";
+import { initialState } from "../shared/run-state.ts";
 import { makeContext } from "./context.ts";
 import { DurablePass, type PassEnd } from "./durable-pass.ts";
 import { Execution } from "./execution.ts";
-import { FirstLook } from "./first-look.ts";
 import type { HeldRuns } from "./held-runs.ts";
 import { settledBy } from "./outcomes.ts";
 import { PassRun } from "./pass-run.ts";
 import { cancelTimer, registerWaits } from "./registration.ts";
 import { runRegular } from "./regular-pass.ts";
-import { cancelFor, readRun, readState } from "./run-reader.ts";
 import type { Services } from "./services.ts";
-import type { Slot, SlotPool } from "./slots.ts";
+import type { Slot } from "./slots.ts";
 import { pause } from "./steps.ts";
+import {
+  type Reading,
+  type ServedTask,
+  TokenReader,
+  type TokenRun,
+  whereIs,
+} from "./token-reader.ts";
 import type { WarmRun, WarmRuns } from "./warm-runs.ts";
 import type { Work } from "./work.ts";
-
-/** A task of this worker with the pool its runs take slots from. */
-export interface ServedTask {
-  readonly definition: TaskDefinition;
-  readonly pool: SlotPool;
-}
-
-/** A token with what was read about its run. */
-interface Reading {
-  readonly address: RunAddress;
-  readonly subjects: RunSubjects;
-  readonly token: DeliveredMessage;
-  readonly task: ServedTask;
-  readonly history: string;
-  readonly isChild: boolean;
-  readonly answers: number;
-  readonly because: Because;
-  readonly start: Start | undefined;
-  readonly state: RunState;
-  readonly cancel: CancelRequest | undefined;
-  readonly isSurelyFirst: boolean;
-  readonly warm: WarmRun | undefined;
-}
 
 /** How often a token is read again before it is left to be delivered again. */
 const READINGS = 20;
 const READ_AGAIN_MS = 25;
 /** How soon a token that could not be handled is delivered again. */
 const RETRY_MS = 1_000;
+const NO_EVENTS: EventPosition = { after: 0, created: "" };
 
 /** Handles the tokens of one worker. */
 export class Claims {
   readonly #services: Services;
   readonly #held: HeldRuns;
   readonly #warm: WarmRuns;
-  readonly #firstLook: FirstLook;
+  readonly #reader: TokenReader;
 
   constructor(services: Services, held: HeldRuns, warm: WarmRuns) {
     this.#services = services;
     this.#held = held;
     this.#warm = warm;
-    this.#firstLook = new FirstLook(services.link);
+    this.#reader = new TokenReader(services, warm);
   }
 
   /** Handles one token; it owns the slot from here on. Never throws. */
@@ -100,34 +79,47 @@ export class Claims {
   }
 
   async #handle(token: DeliveredMessage, task: ServedTask, slot: Slot): Promise<void> {
-    const granted = await this.#holdUntilDue(token, task, slot);
-    if (!granted) return token.nak();
+    const { taskName, runId, kind } = this.#services.names.parse(token.subject);
+    const address = { taskName, runId };
+    const isStart = kind === "start";
+    const run = { address, subjects: this.#services.names.run(address), token, task, isStart };
     try {
-      await this.#readAndDecide(token, task, granted);
-    } finally {
-      granted.release();
+      if (isStart) return await this.#readAndDecide(run, slot);
+      const { because } = decodeReady(token.data, whereIs(token));
+      const granted = await this.#holdUntilDue(run, because.timer, slot);
+      if (!granted) return token.nak();
+      try {
+        await this.#readAndDecide(run, granted);
+      } finally {
+        granted.release();
+      }
+    } catch (error) {
+      if (!(error instanceof UndecodableError)) throw error;
+      this.#services.log.error("A token cannot be read.", { ...address, error });
+      if (isStart) await this.#refuseStart(run, slot, error);
+      token.ack(); // it would be no more readable the next time
     }
   }
 
-  async #readAndDecide(token: DeliveredMessage, task: ServedTask, slot: Slot): Promise<void> {
+  async #readAndDecide(run: TokenRun, slot: Slot): Promise<void> {
+    const { token } = run;
     for (let reading = 1; reading <= READINGS; reading++) {
-      const read = await this.#read(token, task, reading > 1);
-      if (!read) return token.ack(); // nothing can be done with it; the log says why
-      if (!read.start && !read.warm && reading > 1) return token.ack(); // purged
+      const isFresh = reading > 1;
+      const read = await this.#reader.read(run, isFresh);
+      const isThere = read.start !== undefined || read.warm !== undefined;
+      if (!isThere && isFresh) return token.ack(); // purged
       const action = decideToken(
         { sequence: token.streamSequence, answers: read.answers },
         read.state,
         {
-          isFresh: reading > 1,
+          isFresh,
           isHeldHere: this.#held.isHeld(read.history, token.streamSequence),
           isSurelyFirst: read.isSurelyFirst,
         },
         TAKEOVERS_BEFORE_PAUSE,
       );
-      const isReadable = read.start !== undefined || read.warm !== undefined;
-      if (isReadable && action !== "read-again" && (await this.#carryOut(action, read, slot)))
-        return;
-      await pause(this.#services, READ_AGAIN_MS * reading, new AbortController().signal);
+      if (isThere && action !== "read-again" && (await this.#carryOut(action, read, slot))) return;
+      await pause(this.#services, READ_AGAIN_MS * reading);
     }
     token.nak(RETRY_MS);
   }
@@ -137,118 +129,19 @@ export class Claims {
    * slot (rule 14). Returns the slot to go on with, or nothing when none is free then.
    */
   async #holdUntilDue(
-    token: DeliveredMessage,
-    task: ServedTask,
+    { token, task, subjects, address }: TokenRun,
+    dueAt: number | undefined,
     slot: Slot,
   ): Promise<Slot | undefined> {
-    if (!token.subject.endsWith(".ready")) return slot;
-    const { clock } = this.#services;
-    const dueAt = tryDecodeReady(token)?.because.timer;
+    const { clock, serverClock, claimTimeoutMs } = this.#services;
     if (dueAt === undefined) return slot;
     const serverNow = token.timeMs + (clock.monotonic() - token.receivedAt);
-    const { shard } = this.#services.names.parse(token.subject);
-    const restMs = dueAt - Math.max(serverNow, this.#services.serverClock(shard).earliest());
+    const restMs = dueAt - Math.max(serverNow, serverClock(subjects.shard).earliest());
     if (restMs <= 0) return slot;
     slot.release();
-    if (restMs > this.#services.claimTimeoutMs / 3) return undefined;
-    await pause(this.#services, restMs, new AbortController().signal);
-    return task.pool.tryAcquire(slot, clock.now());
-  }
-
-  // --- reading
-
-  async #read(
-    token: DeliveredMessage,
-    task: ServedTask,
-    mustBeFresh: boolean,
-  ): Promise<Reading | undefined> {
-    const { names, log } = this.#services;
-    const { taskName, runId, kind } = names.parse(token.subject);
-    const address = { taskName, runId };
-    const base = { address, subjects: names.run(address), token, task };
-    try {
-      return kind === "start"
-        ? await this.#readStart(base, mustBeFresh)
-        : await this.#readReady(base, mustBeFresh);
-    } catch (error) {
-      if (!(error instanceof UndecodableError)) throw error;
-      log.error("A message of a run cannot be read; its token is dropped.", { ...address, error });
-      return undefined;
-    }
-  }
-
-  async #readStart(
-    base: Pick<Reading, "address" | "subjects" | "token" | "task">,
-    mustBeFresh: boolean,
-  ): Promise<Reading | undefined> {
-    const { token, subjects } = base;
-    const start = tryDecodeStart(token);
-    if (start instanceof UndecodableError) {
-      await this.#refuseStart(base, start);
-      return undefined;
-    }
-    const isChild = start.parent !== undefined;
-    const history = `${subjects.prefix}.${isChild ? "c" : "h"}`;
-    const common = { ...base, history, isChild, answers: 0, because: {}, start, warm: undefined };
-    const cancelSubject = `${subjects.prefix}.cancel`;
-    const lasts = await this.#firstLook.lasts(subjects.stream, [history, cancelSubject]);
-    const cancel = cancelFor(lasts.get(cancelSubject), token.streamSequence);
-    const startedAt = { sequence: token.streamSequence, timeMs: token.timeMs };
-    if (!lasts.has(history) && !mustBeFresh) {
-      const state = initialState(startedAt.sequence, startedAt.timeMs);
-      const isSurelyFirst = !cancel && this.#isInTime(token);
-      return { ...common, state, cancel, isSurelyFirst };
-    }
-    const at = { stream: subjects.stream, prefix: subjects.prefix, history };
-    const state = await readState(this.#services.link, at, startedAt);
-    await this.#catchUp(state, at, startedAt, mustBeFresh);
-    return { ...common, state, cancel, isSurelyFirst: false };
-  }
-
-  async #readReady(
-    base: Pick<Reading, "address" | "subjects" | "token" | "task">,
-    mustBeFresh: boolean,
-  ): Promise<Reading> {
-    const { token, subjects } = base;
-    const where = `${token.subject}, sequence ${token.streamSequence}`;
-    const { answers, startSequence, isChild, because } = decodeReady(token.data, where);
-    const history = `${subjects.prefix}.${isChild ? "c" : "h"}`;
-    const common = { ...base, history, isChild, answers, because, isSurelyFirst: false };
-    const warm = mustBeFresh ? undefined : this.#warm.take(history, answers);
-    if (warm) {
-      const { state } = warm.execution;
-      return { ...common, start: undefined, state, cancel: undefined, warm };
-    }
-    const at = { stream: subjects.stream, prefix: subjects.prefix, history };
-    const read = await readRun(this.#services.link, at, startSequence);
-    const startedAt = { sequence: startSequence, timeMs: read.state.startedAt };
-    const state = await this.#catchUp(read.state, at, startedAt, mustBeFresh);
-    return { ...common, ...read, state, warm: undefined };
-  }
-
-  /** Reads until the state is as new as the leader's history, where that is asked for. */
-  async #catchUp(
-    state: RunState,
-    at: { stream: string; prefix: string; history: string },
-    start: { readonly sequence: number; readonly timeMs: number },
-    mustBeFresh: boolean,
-  ): Promise<RunState> {
-    if (!mustBeFresh) return state;
-    const { link } = this.#services;
-    const tail = await link.reader.lastFor(at.stream, at.history, { leader: true });
-    let fresh = state;
-    while (fresh.tail < (tail?.sequence ?? 0)) {
-      await pause(this.#services, READ_AGAIN_MS, new AbortController().signal);
-      fresh = await readState(link, at, start);
-    }
-    return fresh;
-  }
-
-  /** Whether nobody else can have been handed this start (rule 7). */
-  #isInTime(token: DeliveredMessage): boolean {
-    const { clock, claimTimeoutMs } = this.#services;
-    const ageMs = clock.monotonic() - token.requestedAt;
-    return token.deliveryCount === 1 && ageMs < claimTimeoutMs / 2;
+    if (restMs > claimTimeoutMs / 3) return undefined;
+    await pause(this.#services, restMs);
+    return task.pool.tryAcquire(address, clock.now());
   }
 
   // --- carrying out
@@ -305,7 +198,8 @@ export class Claims {
 
   async #claim(action: "claim" | "take-over", read: Reading, run: PassRun): Promise<boolean> {
     const { state, because } = read;
-    const now = run.serverClock.earliest();
+    const sinceMs = this.#services.clock.monotonic() - read.token.receivedAt;
+    const now = Math.max(run.serverClock.earliest(), read.token.timeMs + sinceMs);
     const isWaiting = state.status === "waiting" || state.status === "paused";
     const entries: Entry[] = [
       {
@@ -339,8 +233,21 @@ export class Claims {
 
   async #pauseRun(read: Reading, run: PassRun): Promise<boolean> {
     const { taskName, runId } = read.address;
-    const reason = `Run "${runId}" of task "${taskName}" lost its worker ${TAKEOVERS_BEFORE_PAUSE} times in a row without getting any further.`;
-    run.committer.add({ kind: "paused", reason, details: { code: "workers-lost" } });
+    const what = `Run "${runId}" of task "${taskName}"`;
+    const { unreadableAt } = read.state;
+    const entry: Entry =
+      unreadableAt === undefined
+        ? {
+            kind: "paused",
+            reason: `${what} lost its worker ${TAKEOVERS_BEFORE_PAUSE} times in a row without getting any further.`,
+            details: { code: "workers-lost" },
+          }
+        : {
+            kind: "paused",
+            reason: `${what} has a message in its history, at sequence ${unreadableAt}, that cannot be read. Remove it from the stream if it does not belong there.`,
+            details: { code: "history-unreadable", sequence: unreadableAt },
+          };
+    run.committer.add(entry);
     const isStored = (await run.committer.commit()) === "stored";
     if (isStored) run.acknowledge();
     else run.leave();
@@ -348,44 +255,31 @@ export class Claims {
   }
 
   /** A start that nobody can read ends its run as failed, so that its caller learns it (rule 10). */
-  async #refuseStart(
-    base: Pick<Reading, "address" | "subjects" | "token" | "task">,
-    error: UndecodableError,
-  ): Promise<void> {
-    const { address, subjects, token, task } = base;
-    const state = initialState(token.streamSequence, token.timeMs);
-    const slot = task.pool.tryAcquire(address, this.#services.clock.now());
+  async #refuseStart(start: TokenRun, slot: Slot, problem: UndecodableError): Promise<void> {
+    const { token } = start;
     const run = new PassRun({
+      ...start,
       services: this.#services,
-      address,
-      subjects,
       isChild: false,
-      state,
-      events: { after: 0, created: "" },
-      token,
-      slot: slot ?? { ...address, since: 0, release: () => {} },
-      pool: task.pool,
+      state: initialState(token.streamSequence, token.timeMs),
+      events: NO_EVENTS,
+      slot,
+      pool: start.task.pool,
       held: this.#held,
     });
-    run.committer.add({
-      kind: "ended",
-      outcome: { status: "failed", error: toFailure(error) },
-    });
-    await run.committer.commit();
-    run.leave();
+    run.committer.add({ kind: "ended", outcome: { status: "failed", error: toFailure(problem) } });
+    try {
+      await run.committer.commit();
+    } finally {
+      run.leave();
+    }
   }
 
   #passRun(read: Reading, slot: Slot): PassRun {
-    const events: EventPosition = read.start?.events ??
-      read.warm?.events ?? { after: 0, created: "" };
     return new PassRun({
+      ...read,
       services: this.#services,
-      address: read.address,
-      subjects: read.subjects,
-      isChild: read.isChild,
-      state: read.state,
-      events,
-      token: read.token,
+      events: read.start?.events ?? read.warm?.events ?? NO_EVENTS,
       slot,
       pool: read.task.pool,
       held: this.#held,
@@ -451,21 +345,4 @@ function nameOf(because: Because): string {
   if (because.timer !== undefined) return "timer";
   if (because.events || because.children) return "match";
   return because.poke === undefined ? "start" : "poke";
-}
-
-function tryDecodeReady(token: DeliveredMessage): ReturnType<typeof decodeReady> | undefined {
-  try {
-    return decodeReady(token.data, token.subject);
-  } catch {
-    return undefined; // reported where the token is read
-  }
-}
-
-function tryDecodeStart(token: DeliveredMessage): Start | UndecodableError {
-  try {
-    return decodeStart(token.data, `${token.subject}, sequence ${token.streamSequence}`);
-  } catch (error) {
-    if (error instanceof UndecodableError) return error;
-    throw error;
-  }
 }

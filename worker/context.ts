@@ -1,9 +1,12 @@
 /** The `ctx` of a durable task: each call becomes an operation of the run's execution. */
+import { applySchemas } from "../shared/condition-schemas.ts";
 import {
+  anyOf,
   type ChildOptions,
   type Condition,
   child as childCondition,
   event as eventCondition,
+  isCondition,
   sleep as sleepCondition,
   sleepUntil as sleepUntilCondition,
 } from "../shared/conditions.ts";
@@ -20,13 +23,14 @@ import {
   type DurationInput,
   type InstantInput,
   instantFromMs,
-  toDurationMs,
+  toTimeoutMs,
 } from "../shared/durations.ts";
 import { InvalidInputError } from "../shared/errors.ts";
 import { type RandomSource, seededRandom } from "../shared/ids.ts";
 import { STEP_NAME_BYTES } from "../shared/limits.ts";
+import { checkFields } from "../shared/option-fields.ts";
 import { normalizeRetries } from "../shared/retry.ts";
-import { type Schema, validateInput } from "../shared/schema.ts";
+import { checkName } from "../shared/subjects.ts";
 import { definitionOf, type TaskDefinition } from "../shared/task-definition.ts";
 import type { AnyTask, ChildHandle } from "../shared/task-reference.ts";
 import type { Execution } from "./execution.ts";
@@ -79,11 +83,12 @@ class Context {
     checkStep(name, action);
     const { definition, execution } = this.#run;
     const what = `step ${describe(name)}`;
+    checkFields(options, `options of ${what}`, ["retries", "timeout"]);
     const retries = normalizeRetries(options.retries, `retries of ${what}`, definition.retries);
     const timeoutMs =
       options.timeout === undefined
         ? undefined
-        : toDurationMs(options.timeout, `timeout of ${what}`);
+        : toTimeoutMs(options.timeout, `timeout of ${what}`);
     const work: Work = { kind: "step", name, action, retries, timeoutMs };
     return execution.ask("s", name, work, (value) => value);
   }
@@ -99,22 +104,22 @@ class Context {
   async waitForEvent(name: string, options: WaitForEventOptions = {}): Promise<unknown> {
     const { timeout, ...rest } = options;
     const waited = eventCondition(name, rest);
-    if (timeout === undefined) return checkedEvent(await this.#wait(waited), rest.schema);
-    const condition: Condition = {
-      kind: "anyOf",
-      of: [
-        ["event", waited],
-        ["timeout", sleepCondition(timeout)],
-      ],
-    };
+    if (timeout === undefined) return applySchemas(waited, await this.#wait(waited));
+    toTimeoutMs(timeout, `timeout of the wait for event ${describe(name)}`);
+    const condition = anyOf({ event: waited, timeout: sleepCondition(timeout) });
     const result = (await this.#wait(condition)) as { readonly kind: string; key?: string };
     if (result.kind === "sleep") return null;
     const { key: _, ...found } = result;
-    return checkedEvent(found, rest.schema);
+    return applySchemas(waited, found);
   }
 
   async waitFor(condition: Condition): Promise<unknown> {
-    return checkEvents(await this.#wait(condition), condition);
+    if (!isCondition(condition))
+      throw new InvalidInputError(
+        `waitFor() got ${describe(condition)}. Expected what sleep(), sleepUntil(), event(), child(), anyOf() or allOf() returns.`,
+        { value: condition },
+      );
+    return applySchemas(condition, await this.#wait(condition));
   }
 
   async run(task: AnyTask, input: unknown, options: ChildOptions = {}): Promise<unknown> {
@@ -130,7 +135,15 @@ class Context {
 
   async start(task: AnyTask, input: unknown, options: ChildOptions = {}): Promise<unknown> {
     definitionOf(task);
-    const inputs = Array.isArray(input) ? (input as unknown[]) : [input];
+    const isMany = Array.isArray(input);
+    const inputs = isMany ? (input as unknown[]) : [input];
+    if (options.id !== undefined) checkName(options.id, "run id");
+    if (isMany && options.id !== undefined)
+      throw new InvalidInputError(
+        `start() got ${inputs.length} inputs and one id, ${describe(options.id)}. Leave the id out, or start the children one by one.`,
+        { value: options.id },
+      );
+    if (inputs.length === 0) return [];
     const work: Work = {
       kind: "start",
       task,
@@ -145,7 +158,7 @@ class Context {
       (value) => value as readonly string[],
     );
     const handles = runIds.map((runId) => this.#handle(task.name, runId));
-    return Array.isArray(input) ? handles : handles[0];
+    return isMany ? handles : handles[0];
   }
 
   now(): unknown {
@@ -196,32 +209,6 @@ class Context {
     this.#ordinal += count;
     return first;
   }
-}
-
-/** A payload that does not fit its schema fails the wait that got it. */
-async function checkedEvent(result: unknown, schema: Schema | undefined): Promise<unknown> {
-  if (!schema) return result;
-  const found = result as { readonly name: string; readonly data: unknown };
-  const data = await validateInput(schema, found.data, `payload of event "${found.name}"`);
-  return { ...found, data };
-}
-
-/** Checks the events in the result of a condition by the schemas in the condition. */
-async function checkEvents(result: unknown, condition: Condition): Promise<unknown> {
-  if (condition.kind === "event") return checkedEvent(result, condition.schema);
-  if (condition.kind === "anyOf") {
-    const first = result as { key?: string; index?: number; kind: string; value?: unknown };
-    const part = condition.of.find(([name]) => name === (first.key ?? first.index))?.[1];
-    if (!part) return result;
-    if ("of" in part) return { ...first, value: await checkEvents(first.value, part) };
-    return checkEvents(result, part);
-  }
-  if (condition.kind !== "allOf") return result;
-  const parts = (Array.isArray(result) ? [...result] : { ...(result as object) }) as {
-    [name: string | number]: unknown;
-  };
-  for (const [name, part] of condition.of) parts[name] = await checkEvents(parts[name], part);
-  return parts;
 }
 
 function checkStep(name: unknown, action: unknown): void {

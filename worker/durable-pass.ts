@@ -17,7 +17,7 @@ import { startChild } from "./children.ts";
 import type { Committer } from "./committer.ts";
 import type { Execution, Operation } from "./execution.ts";
 import { openCondition } from "./open-condition.ts";
-import { dueSleeps } from "./outcomes.ts";
+import { dueSleeps, inOrder, lookAround } from "./outcomes.ts";
 import type { PassRun } from "./pass-run.ts";
 import { earliestDue, registerWaits } from "./registration.ts";
 import type { Divergence } from "./replay-cursor.ts";
@@ -39,6 +39,10 @@ export type PassEnd =
 const PATIENCE_MS = 1_000;
 /** ... when the code has asked for something else instead. */
 const SHORT_PATIENCE_MS = 50;
+/** How often a pass that is at work looks for events and children itself, at the most. */
+const WATCH_MS = 250;
+/** It rests so many times as long as the look took. */
+const WATCH_REST = 20;
 
 /** One pass. Made for a run that is claimed; used once. */
 export class DurablePass {
@@ -55,6 +59,8 @@ export class DurablePass {
   readonly #unsaved: Map<string, WaitState> = new Map();
   #mustRetime = true;
   #stopTimer: CancelTimer | undefined;
+  #stopWatch: CancelTimer | undefined;
+  #watchMs = WATCH_MS;
 
   constructor(run: PassRun, execution: Execution<Work>) {
     this.#run = run;
@@ -77,6 +83,7 @@ export class DurablePass {
       }
     } finally {
       this.#stopTimer?.();
+      this.#stopWatch?.();
     }
   }
 
@@ -100,6 +107,7 @@ export class DurablePass {
     if (this.#wantsCommit && !this.#committer.isBusy) this.#flush();
     if (this.#active.size > 0 || this.#committer.isBusy) {
       this.#armTimer();
+      this.#armWatch();
       await execution.changed.wait();
       return undefined;
     }
@@ -233,6 +241,41 @@ export class DurablePass {
     });
   }
 
+  /**
+   * While a step is at work, the engine does not know what else the run waits for: the pass looks
+   * itself, so that an event can win against a long step.
+   */
+  #armWatch(): void {
+    const hasStep = [...this.#active].some((key) => key.startsWith("s"));
+    if (this.#stopWatch || !hasStep || this.#committer.isBusy) return;
+    if (!this.#pendingWaits().some((wait) => !isSleepOnly(wait))) return;
+    const { clock } = this.#run.services;
+    this.#stopWatch = clock.after(this.#watchMs, () => {
+      const startedAt = clock.monotonic();
+      void this.#look()
+        .catch((error: unknown) => {
+          this.#run.services.log.warn("A look for events and children failed.", {
+            ...this.#run.address,
+            error,
+          });
+        })
+        .finally(() => {
+          this.#watchMs = Math.max(WATCH_MS, (clock.monotonic() - startedAt) * WATCH_REST);
+          this.#stopWatch = undefined;
+          this.#execution.changed.raise();
+        });
+    });
+  }
+
+  async #look(): Promise<void> {
+    const { services, parent } = this.#run;
+    const { state } = this.#execution;
+    const tail = state.tail;
+    const found = await lookAround(services, parent, this.#pendingWaits(), state.consumedEvents);
+    if (this.#isOver || this.#committer.isBusy || state.tail !== tail) return; // decided anew later
+    for (const entry of inOrder(found.flat())) this.#record(entry);
+  }
+
   #recordDueSleeps(): void {
     const due = dueSleeps(this.#pendingWaits(), this.#run.serverClock.earliest());
     for (const { key, leaf, outcome } of due)
@@ -257,8 +300,8 @@ export class DurablePass {
       this.#record({ kind: "ended", outcome: { status, error: toFailure(end.thrown) } });
     }
     if (!(await this.#commit())) return "lost";
-    this.#run.release();
     this.#run.acknowledge();
+    if (this.#active.size > 0) this.#run.leave(); // steps that nobody waits for are told to stop
     return "ended";
   }
 

@@ -76,6 +76,12 @@ export class HeldRuns {
     return (await this.#look([run])).includes(run);
   }
 
+  /** Looks at a request to cancel as soon as the live feed shows it. */
+  noteCancel(cancelSubject: string, body: Uint8Array): void {
+    for (const run of this.#held.values())
+      if (run.cancelSubject === cancelSubject) this.#cancel(run, body);
+  }
+
   /** Stops everything. Tokens are left as they are. */
   close(): void {
     this.#stopTimer?.();
@@ -145,7 +151,8 @@ export class HeldRuns {
         continue;
       }
       run.provenAt = Math.max(run.provenAt, lookedAt);
-      this.#noteCancel(run, bySubject.get(run.cancelSubject));
+      const cancel = bySubject.get(run.cancelSubject);
+      if (cancel) this.#cancel(run, cancel.data);
       ours.push(run);
     }
     return ours;
@@ -156,9 +163,15 @@ export class HeldRuns {
     return decodeCommit(tail.data, tail.sequence, run.history).pass === run.pass;
   }
 
-  #noteCancel(run: HeldRun, message: StoredMessage | undefined): void {
-    if (!message) return;
-    const request = decodeCancel(message.data, message.subject);
-    if (request.startSequence === run.state.startSequence) run.onCancel(request);
+  #cancel(run: HeldRun, body: Uint8Array): void {
+    try {
+      const request = decodeCancel(body, run.cancelSubject);
+      if (request.startSequence === run.state.startSequence) run.onCancel(request);
+    } catch (error) {
+      this.#services.log.error("A request to cancel cannot be read.", {
+        subject: run.cancelSubject,
+        error,
+      });
+    }
   }
 }

@@ -1,8 +1,9 @@
 /** Reads what the log says about a run, as new as a token needs it. */
 import { decodeCommit } from "../shared/entries.ts";
+import { UndecodableError } from "../shared/errors.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
 import { type CancelRequest, decodeCancel, decodeStart, type Start } from "../shared/messages.ts";
-import { evolve, initialState, type RunState } from "../shared/run-state.ts";
+import { evolve, initialState, noteUnreadable, type RunState } from "../shared/run-state.ts";
 import type { WorkerLink } from "./services.ts";
 
 /** Where to read. */
@@ -27,8 +28,7 @@ export async function readState(
   start: { readonly sequence: number; readonly timeMs: number },
 ): Promise<RunState> {
   const state = initialState(start.sequence, start.timeMs);
-  for (const message of await link.reader.readSubject(at.stream, at.history))
-    evolve(state, decodeCommit(message.data, message.sequence, at.history));
+  fold(state, await link.reader.readSubject(at.stream, at.history));
   return state;
 }
 
@@ -47,8 +47,7 @@ export async function readRun(
   const start = find("start");
   const isSame = start?.sequence === startSequence;
   const state = initialState(startSequence, isSame ? start.timeMs : 0);
-  for (const message of commits)
-    evolve(state, decodeCommit(message.data, message.sequence, at.history));
+  fold(state, commits);
   return {
     start: isSame ? decodeStart(start.data, start.subject) : undefined,
     state,
@@ -56,11 +55,28 @@ export async function readRun(
   };
 }
 
+function fold(state: RunState, commits: readonly StoredMessage[]): void {
+  for (const message of commits) {
+    try {
+      evolve(state, decodeCommit(message.data, message.sequence, message.subject));
+    } catch (error) {
+      if (!(error instanceof UndecodableError)) throw error;
+      noteUnreadable(state, message.sequence);
+    }
+  }
+}
+
 /** The request of a cancel message, if it is for this start. */
 export function cancelFor(
   message: StoredMessage | undefined,
   startSequence: number,
 ): CancelRequest | undefined {
-  const request = message && decodeCancel(message.data, message.subject);
-  return request?.startSequence === startSequence ? request : undefined;
+  if (!message) return undefined;
+  try {
+    const request = decodeCancel(message.data, message.subject);
+    return request.startSequence === startSequence ? request : undefined;
+  } catch (error) {
+    if (error instanceof UndecodableError) return undefined; // nobody can say what it asks for
+    throw error;
+  }
 }

@@ -121,15 +121,19 @@ export async function limited(
 }
 
 /** Waits, or less when the signal aborts. */
-export function pause(services: Services, delayMs: number, signal: AbortSignal): Promise<void> {
+export function pause(
+  services: Pick<Services, "clock">,
+  delayMs: number,
+  signal?: AbortSignal,
+): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
+    if (signal?.aborted) return resolve();
     const end = (): void => {
       stopTimer();
-      signal.removeEventListener("abort", end);
+      signal?.removeEventListener("abort", end);
       resolve();
     };
     const stopTimer = services.clock.after(delayMs, end);
-    signal.addEventListener("abort", end);
+    signal?.addEventListener("abort", end);
   });
 }

@@ -171,7 +171,22 @@ class RunningWorker implements Worker {
     const claims = new Claims(this.#parts.services, this.#held, new WarmRuns(warmRuns));
     for (const pool of ["regular", "durable"] as const)
       await this.#openPool(pool, capacity[pool], claims, tasks);
+    this.#followCancels();
     for (const { intake } of this.#pools.values()) intake.open();
+  }
+
+  /** The live feed brings requests to cancel at once; the regular looks find what it loses. */
+  #followCancels(): void {
+    const { link, setup } = this.#parts;
+    link.nc.subscribe(setup.names.everyLive("cancel"), {
+      callback: (error, message) => {
+        if (error !== null || this.#held.size === 0) return;
+        const [taskToken, runToken] = message.subject.split(".").slice(-3);
+        if (taskToken === undefined || runToken === undefined) return;
+        const { prefix } = setup.names.runOfTokens(taskToken, runToken);
+        this.#held.noteCancel(`${prefix}.cancel`, message.data);
+      },
+    });
   }
 
   async #openPool(

@@ -8,7 +8,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ServerFetchError } from "./errors.ts";
-import type { FetchWay } from "./find.ts";
+import type { FetchWay } from "./fetch-way.ts";
 import { type CommandResult, runCommand } from "./run-command.ts";
 import { checkServer } from "./version.ts";
 

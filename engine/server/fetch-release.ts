@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SERVER_FILE_NAME } from "./cache.ts";
 import { ServerFetchError } from "./errors.ts";
-import type { FetchWay } from "./find.ts";
+import type { FetchWay } from "./fetch-way.ts";
 import { runCommand } from "./run-command.ts";
 import { PINNED_SERVER_VERSION } from "./version.ts";
 

@@ -15,6 +15,7 @@ import { ServerFetchError, ServerNotFoundError } from "./errors.ts";
 import { debianPackage } from "./fetch-debian.ts";
 import { goInstall } from "./fetch-go.ts";
 import { officialRelease } from "./fetch-release.ts";
+import type { FetchWay } from "./fetch-way.ts";
 import { checkServer, OLDEST_SERVER_VERSION } from "./version.ts";
 
 /** A server that can be started. */
@@ -23,26 +24,6 @@ export interface FoundServer {
   readonly binary: string;
   /** Three numbers, such as `2.15.1`. */
   readonly version: string;
-}
-
-/** What a way of fetching may use. */
-export interface FetchContext {
-  /** An empty folder to work in. It is removed afterwards, whatever happened. */
-  readonly folder: string;
-  readonly env: NodeJS.ProcessEnv;
-  /** Tells that this will take long. */
-  readonly report: (line: string) => void;
-}
-
-/** One way of fetching a server. */
-export interface FetchWay {
-  /** Says what it does, for people. */
-  readonly title: string;
-  /**
-   * Brings an executable into the folder and returns its path. It may be too old: that is checked.
-   * @throws {ServerFetchError} When it does not work here; the message is the reason.
-   */
-  fetch(context: FetchContext): Promise<string>;
 }
 
 /** Settings of the search. */

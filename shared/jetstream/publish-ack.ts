@@ -34,7 +34,7 @@ export interface RefusedOutcome {
   readonly code: number;
   readonly description: string;
   /** The same write may succeed later: no leader, too many requests. */
-  readonly isTransient?: boolean;
+  readonly isTransient: boolean;
 }
 
 /** What the server answers to a write. */
@@ -45,9 +45,9 @@ const WRONG_LAST_SEQUENCE_CONFLICT = 10164;
 /** "stream store failed": a limit or a disk, which retrying does not mend. */
 const STORE_FAILED = 10077;
 const HEAD = Buffer.from('{"stream":"');
+const SEQUENCE = Buffer.from('"seq":');
 const DIGIT_0 = 0x30;
 const QUOTE = 0x22;
-const COLON = 0x3a;
 const CLOSING_BRACE = 0x7d;
 
 /**
@@ -73,15 +73,20 @@ function parsePlain(data: Uint8Array): StoredOutcome | undefined {
     sequence += digit * scale;
     scale *= 10;
   }
-  // `"seq":` in front of at least one digit
-  if (scale === 1 || data[at] !== COLON || data[at - 1] !== QUOTE || data[at - 2] !== 0x71)
+  if (scale === 1 || !endsAt(data, at + 1, SEQUENCE) || !endsAt(data, HEAD.length, HEAD))
     return undefined;
-  for (let i = 0; i < HEAD.length; i++) if (data[i] !== HEAD[i]) return undefined;
   const end = data.indexOf(QUOTE, HEAD.length);
   // A domain between stream and sequence, or an escaped quote in the name.
   if (at - end > 10) return undefined;
   const stream = latin1(data, HEAD.length, end);
   return { ok: true, stream, sequence, duplicate: false };
+}
+
+/** Whether these bytes stand directly before `end`. */
+function endsAt(data: Uint8Array, end: number, expected: Uint8Array): boolean {
+  const start = end - expected.length;
+  for (let i = 0; i < expected.length; i++) if (data[start + i] !== expected[i]) return false;
+  return true;
 }
 
 function latin1(data: Uint8Array, start: number, end: number): string {

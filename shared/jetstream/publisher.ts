@@ -239,9 +239,15 @@ export class Publisher {
 
   #forbid(subject: string): void {
     const description = `Publishing to "${subject}" is not permitted with these credentials.`;
+    const outcome = {
+      ok: false,
+      kind: "refused",
+      code: 0,
+      description,
+      isTransient: false,
+    } as const;
     for (const [token, pending] of this.#pending)
-      if (pending.subject === subject)
-        this.#settle(token, pending, { ok: false, kind: "refused", code: 0, description });
+      if (pending.subject === subject) this.#settle(token, pending, outcome);
   }
 }
 
@@ -261,6 +267,6 @@ function isWorthRetrying(outcome: PublishOutcome): outcome is PublishOutcome & {
   return (
     outcome.kind === "unknown" ||
     outcome.kind === "conflict" ||
-    (outcome.kind === "refused" && outcome.isTransient === true)
+    (outcome.kind === "refused" && outcome.isTransient)
   );
 }

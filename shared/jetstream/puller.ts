@@ -7,6 +7,9 @@
  * A delivered message does not say which request it answers, and the server serves waiting requests
  * in turn. So each open request has an inbox of its own, a lane. A lane is used again after an end
  * the server confirmed, and dropped after any other, since its messages might still come.
+ *
+ * A replicated consumer sends a message only when a majority knows of the delivery, and the end of a
+ * request at once, so the end overtakes messages. It says how many of them there are.
  */
 import type { Msg, Subscription } from "@nats-io/transport-node";
 import { Delivered, type DeliveredMessage, parseDelivery } from "./delivery.ts";
@@ -96,11 +99,23 @@ interface Open {
   lane: Lane | undefined;
   heardAt: number;
   received: number;
+  /** The server has ended the request, but not all it sent before is here. */
+  ending: Ending | undefined;
+}
+
+interface Ending {
+  readonly reason: PullEndReason;
+  readonly description: string;
+  /** How many messages the server has sent for the request. */
+  readonly sent: number;
+  readonly deadlineAt: number;
 }
 
 const SWEEP_INTERVAL_MS = 100;
 /** How much longer than the server we wait for the end of a request. */
 const GRACE_MS = 1_000;
+/** How long to wait for messages that the end of their request has overtaken. */
+const SETTLE_MS = 2_000;
 const HEARTBEAT_MS = 2_000;
 /** Requests shorter than this have no heartbeat: their end comes soon enough. */
 const SHORTEST_WITH_HEARTBEAT_MS = 3_000;
@@ -152,6 +167,7 @@ export class Puller {
       lane: undefined,
       heardAt: now,
       received: 0,
+      ending: undefined,
     };
     this.#open.add(open);
     if (this.#isClosed || this.#wire.nc.isClosed()) {
@@ -215,7 +231,10 @@ export class Puller {
     open.received++;
     const times = { requestedAt: open.requestedAt, receivedAt };
     open.request.onMessage(new Delivered(this.#wire.nc, message, info, times));
+    const { ending } = open;
     if (open.received >= open.request.batch) this.#finish(open, "complete");
+    else if (ending !== undefined && open.received >= ending.sent)
+      this.#finish(open, ending.reason, ending.description);
   }
 
   #receiveStatus(open: Open, message: Msg): void {
@@ -229,7 +248,14 @@ export class Puller {
       return;
     }
     const { description } = headers;
-    this.#finish(open, endReason(status, description), description);
+    const reason = endReason(status, description);
+    const left = headers.last("Nats-Pending-Messages");
+    const sent = left === undefined ? 0 : open.request.batch - Number(left);
+    if (sent <= open.received || !isConfirmed(reason)) {
+      this.#finish(open, reason, description);
+      return;
+    }
+    open.ending = { reason, description, sent, deadlineAt: open.heardAt + SETTLE_MS };
   }
 
   #finish(open: Open, reason: PullEndReason, description = ""): void {
@@ -237,7 +263,8 @@ export class Puller {
     const { lane, request, received } = open;
     if (lane !== undefined) {
       lane.open = undefined;
-      if (isConfirmed(reason) && !this.#isClosed) this.#freeLanes.push(lane);
+      const isWhole = open.ending === undefined || received >= open.ending.sent;
+      if (isConfirmed(reason) && isWhole && !this.#isClosed) this.#freeLanes.push(lane);
       else lane.subscription.unsubscribe();
     }
     request.onEnd({ missing: Math.max(request.batch - received, 0), reason, description });
@@ -246,6 +273,9 @@ export class Puller {
   #expire(now: number): boolean {
     for (const open of this.#open) {
       if (open.lane === undefined) continue;
+      const { ending } = open;
+      if (ending !== undefined && now >= ending.deadlineAt)
+        this.#finish(open, ending.reason, ending.description);
       const silence = open.heartbeatMs === 0 ? Infinity : open.heartbeatMs * MISSED_HEARTBEATS;
       if (now >= open.expiresAt || now - open.heardAt > silence) this.#finish(open, "lost");
     }

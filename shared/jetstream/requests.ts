@@ -16,7 +16,7 @@ export interface Reply {
 }
 
 /** What one try of a request came to. */
-export type Answer = "done" | "silence" | "no-responders" | "disconnected" | "again";
+export type Answer = "done" | "silence" | "no-responders" | "disconnected" | "again" | "aborted";
 
 /** A request that is repeated until it is answered. */
 export interface RequestOptions {
@@ -83,16 +83,17 @@ export class Requests {
     const backoff = new Backoff(RETRY_PAUSES);
     for (;;) {
       options.begin?.();
-      const answer = await this.#try(options);
+      const answer = signal?.aborted ? "aborted" : await this.#try(options);
       if (answer === "done") return;
       const pauseMs = backoff.next();
-      if (this.#isClosed || signal?.aborted || clock.monotonic() + pauseMs > deadlineAt)
-        throw this.#unanswered(options, answer);
+      const isOver = this.#isClosed || clock.monotonic() + pauseMs > deadlineAt;
+      if (isOver || answer === "aborted") throw this.#unanswered(options, answer);
       await pause(clock, pauseMs, signal);
     }
   }
 
   #unanswered({ what, withinMs = WITHIN_MS }: RequestOptions, answer: Answer): UnavailableError {
+    if (answer === "aborted") return new UnavailableError(`Asking for ${what} was given up.`);
     const why = {
       done: "",
       silence: "there was no reply",
@@ -103,18 +104,22 @@ export class Requests {
     return new UnavailableError(`Asked for ${what} for ${withinMs} ms: ${why}.`, { what, answer });
   }
 
-  #try({ subject, payload, receive, silenceMs = SILENCE_MS }: RequestOptions): Promise<Answer> {
+  #try(options: RequestOptions): Promise<Answer> {
+    const { subject, payload, receive, silenceMs = SILENCE_MS, signal } = options;
     if (this.#isClosed || !this.#wire.isConnected) return Promise.resolve("disconnected");
     const token = (this.#tokens++).toString(36);
     return new Promise((resolve, reject) => {
+      const abort = (): void => end("aborted");
       const end = (answer: Answer, error?: unknown): void => {
         this.#open.delete(token);
+        signal?.removeEventListener("abort", abort);
         if (error === undefined) resolve(answer);
         else reject(error);
       };
       this.#wire.nc.publish(subject, payload, { reply: this.#inbox + token });
       const deadlineAt = this.#wire.clock.monotonic() + silenceMs;
       this.#open.set(token, { deadlineAt, silenceMs, receive, end });
+      signal?.addEventListener("abort", abort);
       this.#sweep.wake();
     });
   }

@@ -7,6 +7,8 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { deleteStream, ensureStream } from "../../shared/jetstream/admin.ts";
+import { connectNats } from "../../shared/jetstream/connection.ts";
 import { until } from "./until.ts";
 
 /** One server process. It keeps its port and its store over restarts. */
@@ -56,7 +58,10 @@ export function findServerBinary(): string {
   throw new Error("No nats-server: set CONTRAIL_NATS_SERVER to its path, or put it on the PATH.");
 }
 
-/** Starts one server with JetStream. */
+/**
+ * Starts one server with JetStream.
+ * @param config A configuration file with what else it needs.
+ */
 export async function startTestServer(config = ""): Promise<TestServer & TestTopology> {
   const [port] = await freePorts(1);
   const server = new Server(`test-${port}`, port as number, [], config);
@@ -75,28 +80,63 @@ export async function startTestCluster(config = ""): Promise<TestTopology> {
     ];
     return new Server(`test-${ports[i]}`, ports[i] as number, cluster, config);
   });
+  const urls = servers.map((server) => server.url);
   const stop = async (): Promise<void> => {
     await Promise.all(servers.map((server) => server.stop()));
   };
   try {
     await Promise.all(servers.map((server) => server.start()));
-    await until(() => servers.some((server) => server.log().includes("metadata leader")), {
-      withinMs: 30_000,
-      what: "a metadata leader of the test cluster",
-    });
+    await untilReplicating(urls);
   } catch (error) {
     await stop();
     throw error;
   }
-  return { servers, urls: servers.map((server) => server.url), replicas: 3, stop };
+  return { servers, urls, replicas: 3, stop };
 }
 
-/** Calls `declare` for one server and for a cluster of three, to declare the same tests for both. */
+/** A cluster elects its leader and gets to know its members for some seconds. */
+async function untilReplicating(urls: readonly string[]): Promise<void> {
+  const link = await connectNats({ servers: urls });
+  const probe = { name: "PROBE", subjects: ["probe"], replicas: 3 };
+  try {
+    await until(() => ensureStream(link.requests, probe), {
+      withinMs: 30_000,
+      everyMs: 100,
+      what: "a replicated stream on the test cluster",
+    });
+    await deleteStream(link.requests, probe.name);
+  } finally {
+    await link.close();
+  }
+}
+
+const started = new Map<string, Promise<TestTopology>>();
+
+/**
+ * Declares the same tests for one server and for a cluster of three. `topology` starts it when first
+ * asked and gives all tests of the file the same one; end it with `stopTopologies`.
+ */
 export function forEachTopology(
-  declare: (title: "R1" | "R3", start: () => Promise<TestTopology>) => void,
+  declare: (title: "R1" | "R3", topology: () => Promise<TestTopology>) => void,
 ): void {
-  declare("R1", () => startTestServer());
-  declare("R3", () => startTestCluster());
+  const once = (title: string, start: () => Promise<TestTopology>) => () => {
+    const topology = started.get(title) ?? start();
+    started.set(title, topology);
+    return topology;
+  };
+  declare(
+    "R1",
+    once("R1", () => startTestServer()),
+  );
+  declare(
+    "R3",
+    once("R3", () => startTestCluster()),
+  );
+}
+
+/** Ends what `forEachTopology` started. For `test.after.always`. */
+export async function stopTopologies(): Promise<void> {
+  await Promise.allSettled([...started.values()].map(async (topology) => (await topology).stop()));
 }
 
 class Server implements TestServer {
@@ -185,8 +225,8 @@ class Server implements TestServer {
     const child = this.#process;
     if (child === undefined) return;
     const gone = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGCONT");
     child.kill(signal);
+    child.kill("SIGCONT"); // a paused process takes only SIGKILL
     await gone;
     this.#process = undefined;
   }

@@ -10,6 +10,8 @@ export interface UntilOptions {
   readonly what?: string;
 }
 
+type Falsy = undefined | null | false | 0 | "";
+
 /**
  * Polls until `condition` returns something truthy, and returns that. A condition that throws counts
  * as not holding yet.
@@ -18,13 +20,13 @@ export interface UntilOptions {
 export async function until<T>(
   condition: () => T | Promise<T>,
   { withinMs = 10_000, everyMs = 10, what = "the condition" }: UntilOptions = {},
-): Promise<NonNullable<T>> {
+): Promise<Exclude<T, Falsy>> {
   const deadline = performance.now() + withinMs;
   let last: unknown;
   for (;;) {
     try {
       const value = await condition();
-      if (value) return value;
+      if (value) return value as Exclude<T, Falsy>;
       last = value;
     } catch (error) {
       last = error;

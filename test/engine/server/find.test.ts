@@ -3,7 +3,8 @@ import { existsSync, readdirSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { ServerFetchError, ServerNotFoundError } from "../../../engine/server/errors.ts";
-import { type FetchWay, findServer } from "../../../engine/server/find.ts";
+import type { FetchWay } from "../../../engine/server/fetch-way.ts";
+import { findServer } from "../../../engine/server/find.ts";
 import { temporaryFolder, writeScript } from "../../helpers/folders.ts";
 
 /** A stand-in for a server: it prints a version, as a real one does. */

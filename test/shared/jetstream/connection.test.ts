@@ -1,0 +1,152 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "ava";
+import { InvalidInputError, UnavailableError } from "../../../shared/errors.ts";
+import { connectNats } from "../../../shared/jetstream/connection.ts";
+import { startTestServer } from "../../helpers/nats.ts";
+import { until } from "../../helpers/until.ts";
+import { bytes, openLink, openStream } from "./fixtures.ts";
+
+test("a connection to nobody fails at once, names the servers and says what to do", async (t) => {
+  const servers = ["nats://me:secret@127.0.0.1:1", "127.0.0.1:2"];
+  const error = await t.throwsAsync(connectNats({ servers }), { instanceOf: UnavailableError });
+  t.regex(error?.message ?? "", /nats:\/\/127\.0\.0\.1:1, 127\.0\.0\.1:2/);
+  t.regex(error?.message ?? "", /nats-server -js.*NATS_URL/);
+  t.notRegex(error?.message ?? "", /secret/);
+});
+
+test("no servers, or credentials that cannot be read, are refused", async (t) => {
+  await t.throwsAsync(connectNats({ servers: " , " }), { instanceOf: InvalidInputError });
+  await t.throwsAsync(connectNats({ servers: "127.0.0.1:1", credsFile: "/nowhere/x.creds" }), {
+    instanceOf: InvalidInputError,
+    message: /nowhere/,
+  });
+});
+
+test("credentials are passed on, and wrong ones are told apart from an absent server", async (t) => {
+  const plain = await startTestServer();
+  t.teardown(() => plain.stop());
+  const config = join(plain.storeDir, "users.conf");
+  writeFileSync(
+    config,
+    `authorization { users [ { user: "a", password: "b", permissions: { publish: ">", subscribe: "mine.>" } } ] }`,
+  );
+  const server = await startTestServer(config);
+  t.teardown(() => server.stop());
+  const error = await t.throwsAsync(
+    connectNats({ servers: server.url, user: "a", pass: "wrong" }),
+    { instanceOf: UnavailableError },
+  );
+  t.regex(error?.message ?? "", /password/);
+  const link = await connectNats({
+    servers: [server.url],
+    user: "a",
+    pass: "b",
+    inboxPrefix: "mine",
+  });
+  t.is((await link.publisher.publish("x", bytes("x"))).ok, false);
+  t.true(link.inboxPrefix.startsWith("mine."));
+  await link.close();
+});
+
+test("a connection tells of its server, of its loss and of its return", async (t) => {
+  const server = await startTestServer();
+  t.teardown(() => server.stop());
+  const link = await openLink(t, server);
+  t.is(link.maxPayload, 1_048_576);
+  t.regex(link.serverVersion, /^\d+\.\d+\.\d+/);
+  const seen: string[] = [];
+  link.onDisconnect(() => seen.push(`lost, connected: ${link.isConnected}`));
+  link.onReconnect(() => seen.push(`back, connected: ${link.isConnected}`));
+  link.onClose(() => seen.push("closed"));
+  const stop = link.onReconnect(() => seen.push("nobody listens any more"));
+  stop();
+  await server.restart();
+  await until(() => seen.length === 2);
+  await link.close();
+  await link.close();
+  t.deepEqual(seen, ["lost, connected: false", "back, connected: true", "closed"]);
+  t.false(link.isConnected);
+});
+
+test("a connection outlives any number of failed dials", async (t) => {
+  const server = await startTestServer();
+  t.teardown(() => server.stop());
+  const link = await openLink(t, server);
+  let dials = 0;
+  void (async () => {
+    for await (const { type } of link.nc.status()) if (type === "reconnecting") dials++;
+  })();
+  await server.kill();
+  await until(() => dials > 12); // the client's default gives up after ten
+  await server.start();
+  await until(() => link.isConnected);
+  const { prefix } = await openStream(t, link, server);
+  t.true((await link.publisher.publish(`${prefix}.a`, bytes("x"))).ok);
+});
+
+test("a silent server is left for another one, also with much unsent", async (t) => {
+  const silent = await startTestServer();
+  t.teardown(() => silent.stop());
+  const other = await startTestServer();
+  t.teardown(() => other.stop());
+  const link = await openLink(t, silent, { pingIntervalMs: 300, dialTimeoutMs: 500 });
+  link.nc.setServers([silent.url, other.url]);
+  silent.pause();
+  // More than the buffers of the operating system hold.
+  const writes = Array.from({ length: 300 }, () =>
+    link.publisher.publish("a", new Uint8Array(1e5)),
+  );
+  await until(() => link.isConnected && link.nc.getServer() === other.url.slice("nats://".length), {
+    withinMs: 20_000,
+  });
+  t.like((await Promise.all(writes)).at(-1), { kind: "unknown", reason: "disconnected" });
+  silent.resume();
+});
+
+test("draining waits for the answers to writes under way", async (t) => {
+  const server = await startTestServer();
+  t.teardown(() => server.stop());
+  const link = await connectNats({ servers: server.url });
+  const { stream, prefix } = await openStream(t, link, server);
+  const writes = Array.from({ length: 500 }, () =>
+    link.publisher.publish(`${prefix}.a`, bytes("x")),
+  );
+  await link.drain();
+  const outcomes = await Promise.all(writes);
+  t.is(outcomes.filter(({ ok }) => ok).length, 500);
+  t.like(await link.publisher.publish(`${prefix}.a`, bytes("x")), { reason: "closed" });
+  const another = await openLink(t, server);
+  t.is((await another.reader.streamState(stream))?.lastSequence, 500);
+});
+
+test("draining and closing end without a server, and writes and reads end with them", async (t) => {
+  const server = await startTestServer();
+  t.teardown(() => server.stop());
+  const drained = await connectNats({ servers: server.url });
+  const closed = await connectNats({ servers: server.url });
+  const read = closed.reader.get("LOG", 1);
+  await server.kill();
+  await until(() => !drained.isConnected && !closed.isConnected);
+  const write = closed.publisher.guardedPublish("a", bytes("x"), { expect: 0 });
+  await Promise.all([drained.drain(), closed.close()]);
+  t.false((await write).ok);
+  await t.throwsAsync(read, { instanceOf: UnavailableError });
+  t.true(drained.nc.isClosed());
+});
+
+test("a subject that may not be published to is refused by its name", async (t) => {
+  const plain = await startTestServer();
+  t.teardown(() => plain.stop());
+  const config = join(plain.storeDir, "users.conf");
+  writeFileSync(
+    config,
+    `authorization { users [ { user: "a", password: "b", permissions: { publish: { deny: "secret.>" } } } ] }`,
+  );
+  const server = await startTestServer(config);
+  t.teardown(() => server.stop());
+  const link = await openLink(t, server, { user: "a", pass: "b" });
+  const outcome = await link.publisher.publish("secret.a", bytes("x"));
+  t.like(outcome, { kind: "refused", code: 0, isTransient: false });
+  t.regex("description" in outcome ? outcome.description : "", /secret\.a/);
+});
