@@ -137,8 +137,8 @@ export interface Commit {
   /** Sequence of the `start` this commit belongs to: which incarnation of the run. */
   readonly startSequence: number;
   /**
-   * Unique to the pass that wrote it, and names its worker (see `pass-id.ts`): the nonce by which a
-   * lost reply is settled.
+   * Unique to the pass that wrote it: the nonce by which a lost reply is settled. Says which worker
+   * it was and which pool its slot is from (`parsePassId`).
    */
   readonly pass: string;
   /** Stream sequence of the token of this passage; the start's own for a first pass. */

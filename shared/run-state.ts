@@ -14,7 +14,7 @@ import type {
   StoredCommit,
   StoredCondition,
 } from "./entries.ts";
-import { workerOf } from "./pass-id.ts";
+import { parsePassId } from "./pass-id.ts";
 import { leavesOf, type RecordedLeaf, resolveWait, type WaitResult } from "./waits.ts";
 
 /** The statuses of a run. */
@@ -127,7 +127,7 @@ export function evolve(state: RunState, commit: StoredCommit): RunState {
   if (commit.startSequence !== state.startSequence || state.outcome) return state;
   state.token = commit.token;
   state.pass = commit.pass;
-  state.worker = workerOf(commit.pass);
+  state.worker = parsePassId(commit.pass)?.worker ?? state.worker;
   state.changedAt = commit.time;
   state.status = "running";
   for (const entry of commit.entries) apply(state, entry, commit);
@@ -160,6 +160,7 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
     case "claimed":
       state.claims++;
       state.takeovers = entry.because === "takeover" ? state.takeovers + 1 : 0;
+      state.worker = entry.worker;
       delete state.paused;
       return;
     case "step-completed":

@@ -260,6 +260,7 @@ export class Claims {
     const run = new PassRun({
       ...start,
       services: this.#services,
+      kind: start.task.definition.kind,
       isChild: false,
       state: initialState(token.streamSequence, token.timeMs),
       events: NO_EVENTS,
@@ -279,6 +280,7 @@ export class Claims {
     return new PassRun({
       ...read,
       services: this.#services,
+      kind: read.task.definition.kind,
       events: read.start?.events ?? read.warm?.events ?? NO_EVENTS,
       slot,
       pool: read.task.pool,

@@ -38,9 +38,15 @@ export class HeldRuns {
   readonly #services: Services;
   readonly #held: Map<string, HeldRun> = new Map();
   #stopTimer: CancelTimer | undefined;
+  #passes = 0;
 
   constructor(services: Services) {
     this.#services = services;
+  }
+
+  /** Counts the passes of this worker, from 1. */
+  takeOrdinal(): number {
+    return ++this.#passes;
   }
 
   /** How many runs are held. */

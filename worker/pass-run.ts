@@ -6,6 +6,7 @@ import { passId } from "../shared/pass-id.ts";
 import type { RunState } from "../shared/run-state.ts";
 import type { ServerClock } from "../shared/server-clock.ts";
 import type { RunAddress, RunSubjects } from "../shared/subjects.ts";
+import type { TaskKind } from "../shared/task-reference.ts";
 import { derivedChildId, type ParentRun } from "./children.ts";
 import { Committer } from "./committer.ts";
 import type { HeldRun, HeldRuns } from "./held-runs.ts";
@@ -18,6 +19,7 @@ import type { StepRun } from "./steps.ts";
 export interface PassRunOptions {
   readonly services: Services;
   readonly address: RunAddress;
+  readonly kind: TaskKind;
   readonly subjects: RunSubjects;
   readonly isChild: boolean;
   readonly state: RunState;
@@ -27,9 +29,6 @@ export interface PassRunOptions {
   readonly pool: SlotPool;
   readonly held: HeldRuns;
 }
-
-/** Passes that began in this process. */
-let passCount = 0;
 
 /** One pass's hold on its run. Given up once: by acknowledging the token or by leaving it. */
 export class PassRun implements HeldRun {
@@ -58,7 +57,6 @@ export class PassRun implements HeldRun {
   constructor(options: PassRunOptions) {
     const { services, address, subjects, isChild, state, token } = options;
     this.services = services;
-    this.pass = passId(services.workerId, ++passCount);
     this.address = address;
     this.history = `${subjects.prefix}.${isChild ? "c" : "h"}`;
     this.place = { prefix: subjects.prefix, history: this.history, isChild };
@@ -68,6 +66,10 @@ export class PassRun implements HeldRun {
     this.token = token;
     this.parent = { ...address, startSequence: state.startSequence, events: options.events };
     this.serverClock = services.serverClock(subjects.shard);
+    this.pass = passId(
+      { worker: services.workerId, pool: options.kind },
+      options.held.takeOrdinal(),
+    );
     this.random = seededRandom(this.pass);
     this.provenAt = token.requestedAt;
     this.#slot = options.slot;
