@@ -10,9 +10,12 @@ import {
 } from "./errors.ts";
 import { checkEventName } from "./event-names.ts";
 import { EventsPosition } from "./events-position.ts";
+import { type Explanation, explainRun } from "./explain.ts";
 import { newId } from "./ids.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "./jetstream/connection.ts";
+import { type LeaseRecord, readLeases } from "./leases.ts";
 import { decodeStart, encodeCancel, encodeStart, type Start } from "./messages.ts";
+import { readFacts } from "./run-facts.ts";
 import { followRun } from "./run-follow.ts";
 import { type ListOptions, listRuns, type RunSummary } from "./run-list.ts";
 import { notFound, outputOf, waitForEnd } from "./run-results.ts";
@@ -68,6 +71,12 @@ export interface RunHandle<out Output = unknown> {
    * for await (const { state } of run.follow()) console.log(state.status, state.worker);
    */
   follow(options?: { readonly signal?: AbortSignal }): AsyncIterable<RunView>;
+  /**
+   * Why it is where it is, in one sentence: what it waits for, since when, what will wake it, or who
+   * holds its slot, or how it ended.
+   * @throws {RunNotFoundError} When there is no such run.
+   */
+  why(): Promise<Explanation>;
 }
 
 /** A connection to one namespace. */
@@ -102,6 +111,8 @@ export interface Client {
   publish(name: string, payload?: unknown): Promise<{ readonly sequence: number }>;
   /** Lists runs, the newest first. Reads a header for every run of the log. */
   list(options?: ListOptions): Promise<RunSummary[]>;
+  /** Which workers live and hold which slots for which runs, by the lease records of both pools. */
+  leases(): Promise<LeaseRecord[]>;
   readonly namespace: string;
   /** Disconnects. Runs go on. Safe to repeat. */
   close(): Promise<void>;
@@ -194,6 +205,10 @@ class LinkedClient implements Client {
     return listRuns(this.#link, this.#names, options);
   }
 
+  leases(): Promise<LeaseRecord[]> {
+    return readLeases(this.#link, this.#names);
+  }
+
   close(): Promise<void> {
     return this.#link.drain();
   }
@@ -208,6 +223,10 @@ class LinkedClient implements Client {
       cancel: (reason = "") => this.#cancel(address, reason),
       view: () => readView(this.#link, this.#names, address),
       follow: ({ signal } = {}) => followRun(this.#link, this.#names, address, signal),
+      why: async () => {
+        const facts = await readFacts(this.#link, this.#names, address);
+        return explainRun(await readView(this.#link, this.#names, address), facts);
+      },
     };
   }
 

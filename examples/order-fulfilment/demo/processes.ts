@@ -39,7 +39,8 @@ export class Processes {
     let isExpected = false;
     child.once("exit", (code, signal) => {
       if (this.#running.get(name) === child) this.#running.delete(name);
-      if (!isExpected && !this.#isStopping) this.#say(`${name} ended: ${signal ?? `exit code ${code}`}`);
+      if (!isExpected && !this.#isStopping)
+        this.#say(`${name} ended: ${signal ?? `exit code ${code}`}`);
     });
     for (const stream of [child.stdout, child.stderr])
       if (stream) createInterface(stream).on("line", (line) => this.#say(`${name} | ${line}`));
