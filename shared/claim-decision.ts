@@ -66,8 +66,9 @@ export function decideToken(
       if (facts.isHeldHere) return "extend";
       return state.takeovers >= takeoverLimit ? "pause" : "take-over";
     case "waiting":
-    case "paused":
       if (state.token === token.sequence) return "register";
+      return token.answers === state.waitSequence ? "claim" : "drop";
+    case "paused": // waits for a person, for nothing that could be registered
       return token.answers === state.waitSequence ? "claim" : "drop";
     default:
       return "drop";

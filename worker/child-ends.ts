@@ -6,7 +6,7 @@ import type { StoredMessage } from "../shared/jetstream/reader.ts";
 import type { Because } from "../shared/messages.ts";
 import { pendingLeaves, type WaitState } from "../shared/run-state.ts";
 import type { RunAddress } from "../shared/subjects.ts";
-import type { Happened } from "./outcomes.ts";
+import type { Happened } from "./happened.ts";
 import type { Services } from "./services.ts";
 
 /** The run that waits. */

@@ -26,7 +26,7 @@ import { Execution } from "./execution.ts";
 import type { HeldRuns } from "./held-runs.ts";
 import { settledBy } from "./outcomes.ts";
 import { PassRun } from "./pass-run.ts";
-import { cancelTimer, registerWaits } from "./registration.ts";
+import { cancelTimer, earliestDue, registerWaits } from "./registration.ts";
 import { runRegular } from "./regular-pass.ts";
 import type { Services } from "./services.ts";
 import type { Slot } from "./slots.ts";
@@ -212,10 +212,11 @@ export class Claims {
       entries.push({ kind: "cancel-requested", by: read.cancel.by, reason: read.cancel.reason });
     if (isWaiting)
       entries.push(...(await settledBy(this.#services, read.address, state, because, now)));
-    const isCanceledEarly = read.cancel && state.status === "queued";
+    const isAtRest = state.status === "queued" || state.status === "paused";
+    const isCanceledEarly = read.cancel && isAtRest; // there is no code to tell
     if (isCanceledEarly) entries.push(canceledEnd(read.cancel));
     for (const entry of entries) run.committer.add(entry);
-    const hadTimer = isWaiting && because.timer === undefined;
+    const hadTimer = because.timer === undefined && earliestDue(state.pending.values());
     const point = this.#services.failpoint("before-claim");
     if (point) await point;
     const sentAt = this.#services.clock.monotonic();

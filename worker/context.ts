@@ -75,7 +75,35 @@ class Context {
     return this.#run.signal();
   }
 
-  async step(
+  step(name: string, action: (step: StepContext) => unknown, options?: StepOptions): unknown {
+    return quiet(this.#step(name, action, options));
+  }
+
+  sleepFor(duration: DurationInput): unknown {
+    return quiet(this.#sleep(() => sleepCondition(duration)));
+  }
+
+  sleepUntil(instant: InstantInput): unknown {
+    return quiet(this.#sleep(() => sleepUntilCondition(instant)));
+  }
+
+  waitForEvent(name: string, options?: WaitForEventOptions): unknown {
+    return quiet(this.#waitForEvent(name, options));
+  }
+
+  waitFor(condition: Condition): unknown {
+    return quiet(this.#waitFor(condition));
+  }
+
+  run(task: AnyTask, input: unknown, options?: ChildOptions): unknown {
+    return quiet(this.#runChild(task, input, options));
+  }
+
+  start(task: AnyTask, input: unknown, options?: ChildOptions): unknown {
+    return quiet(this.#start(task, input, options));
+  }
+
+  async #step(
     name: string,
     action: (step: StepContext) => unknown,
     options: StepOptions = {},
@@ -93,15 +121,11 @@ class Context {
     return execution.ask("s", name, work, (value) => value);
   }
 
-  async sleepFor(duration: DurationInput): Promise<void> {
-    await this.#wait(sleepCondition(duration));
+  async #sleep(condition: () => Condition): Promise<void> {
+    await this.#wait(condition());
   }
 
-  async sleepUntil(instant: InstantInput): Promise<void> {
-    await this.#wait(sleepUntilCondition(instant));
-  }
-
-  async waitForEvent(name: string, options: WaitForEventOptions = {}): Promise<unknown> {
+  async #waitForEvent(name: string, options: WaitForEventOptions = {}): Promise<unknown> {
     const { timeout, ...rest } = options;
     const waited = eventCondition(name, rest);
     if (timeout === undefined) return applySchemas(waited, await this.#wait(waited));
@@ -113,7 +137,7 @@ class Context {
     return applySchemas(waited, found);
   }
 
-  async waitFor(condition: Condition): Promise<unknown> {
+  async #waitFor(condition: Condition): Promise<unknown> {
     if (!isCondition(condition))
       throw new InvalidInputError(
         `waitFor() got ${describe(condition)}. Expected what sleep(), sleepUntil(), event(), child(), anyOf() or allOf() returns.`,
@@ -122,7 +146,7 @@ class Context {
     return applySchemas(condition, await this.#wait(condition));
   }
 
-  async run(task: AnyTask, input: unknown, options: ChildOptions = {}): Promise<unknown> {
+  async #runChild(task: AnyTask, input: unknown, options: ChildOptions = {}): Promise<unknown> {
     definitionOf(task);
     if (Array.isArray(input)) {
       if (input.length === 0) return [];
@@ -133,7 +157,7 @@ class Context {
     return ((await this.#wait(condition)) as { output: unknown }).output;
   }
 
-  async start(task: AnyTask, input: unknown, options: ChildOptions = {}): Promise<unknown> {
+  async #start(task: AnyTask, input: unknown, options: ChildOptions = {}): Promise<unknown> {
     definitionOf(task);
     const isMany = Array.isArray(input);
     const inputs = isMany ? (input as unknown[]) : [input];
@@ -187,12 +211,14 @@ class Context {
     const handle: ChildHandle = {
       taskName,
       runId,
-      result: async () => {
-        const result = await this.#wait(childCondition(handle));
-        return (result as { output: unknown }).output;
-      },
+      result: () => quiet(this.#resultOf(handle)),
     };
     return handle;
+  }
+
+  async #resultOf(handle: ChildHandle): Promise<never> {
+    const result = await this.#wait(childCondition(handle));
+    return (result as { output: never }).output;
   }
 
   #wait(condition: Condition | ManyChildren): Promise<unknown> {
@@ -209,6 +235,15 @@ class Context {
     this.#ordinal += count;
     return first;
   }
+}
+
+/**
+ * A promise that the code may leave unawaited: its failure would end the whole process, and with it
+ * the other runs of the worker.
+ */
+function quiet<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
 }
 
 function checkStep(name: unknown, action: unknown): void {

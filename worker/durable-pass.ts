@@ -145,7 +145,10 @@ export class DurablePass {
   }
 
   async #step(operation: Operation<StepWork>): Promise<void> {
-    const entry = await runStep(this.#run.services, this.#run.step, operation);
+    const { services, step, signal } = this.#run;
+    // Steps of the cleanup after a cancellation are not told to stop by it.
+    const run = this.#execution.state.cancel ? { ...step, userSignal: signal } : step;
+    const entry = await runStep(services, run, operation);
     if (entry) this.#record(entry);
   }
 
@@ -288,7 +291,7 @@ export class DurablePass {
     const { end, cursor, state } = this.#execution;
     if (!end) throw new InvariantError("A run is finished only when its code has ended.");
     if (cursor.divergence(true)) return this.#pause();
-    while ([...this.#active].some((key) => key.startsWith("c"))) {
+    while ([...this.#active].some((key) => !key.startsWith("s"))) {
       await this.#execution.changed.wait(); // children that the code started and did not await
       if (this.#failure) throw this.#failure;
       if (this.#isOver) return "lost";

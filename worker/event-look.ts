@@ -5,7 +5,7 @@ import { compileFilter } from "../shared/filters.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
 import { pendingLeaves, type WaitState } from "../shared/run-state.ts";
 import { EVENTS_PREFIX } from "../shared/subjects.ts";
-import type { Happened } from "./outcomes.ts";
+import type { Happened } from "./happened.ts";
 import type { Services } from "./services.ts";
 
 /** How often a replica that is behind the leader is read again. */

@@ -6,21 +6,14 @@
  *     only the timer woke the run (rule 22).
  * O2. Waits that were created first get the lower events (rule 21), and no event twice.
  */
-import type { Entry, LeafOutcome } from "../shared/entries.ts";
+import type { Entry } from "../shared/entries.ts";
 import type { Because } from "../shared/messages.ts";
 import { pendingLeaves, type RunState, type WaitState } from "../shared/run-state.ts";
 import type { RunAddress } from "../shared/subjects.ts";
 import { lookForChildren, namedChildren, type WaitingParent } from "./child-ends.ts";
 import { eventOutcome, lookForEvents } from "./event-look.ts";
+import type { Happened } from "./happened.ts";
 import type { Services } from "./services.ts";
-
-/** A leaf that happened, with when it did, to bring it into order. */
-export interface Happened {
-  readonly key: string;
-  readonly leaf: number;
-  readonly outcome: LeafOutcome;
-  readonly time: number;
-}
 
 /** The entries that a claim of this token adds, in the order in which they happened. */
 export async function settledBy(

@@ -99,13 +99,28 @@ export class TokenReader {
     const warm = mustBeFresh ? undefined : this.#warm.take(history, answers);
     if (warm) {
       const { state } = warm.execution;
-      return { ...common, start: undefined, state, cancel: undefined, warm };
+      const cancel = await this.#readCancel(base, because, startSequence);
+      return { ...common, start: undefined, state, cancel, warm };
     }
     const at = { stream: subjects.stream, prefix: subjects.prefix, history };
     const read = await readRun(this.#services.link, at, startSequence);
     const startedAt = { sequence: startSequence, timeMs: read.state.startedAt };
     const state = await this.#catchUp(read.state, at, startedAt, mustBeFresh);
     return { ...common, ...read, state, warm: undefined };
+  }
+
+  /** The request that the engine names, for a run whose log is not read otherwise. */
+  async #readCancel(
+    { subjects }: TokenRun,
+    { cancel }: Because,
+    startSequence: number,
+  ): Promise<CancelRequest | undefined> {
+    if (cancel === undefined) return undefined;
+    const { reader } = this.#services.link;
+    const message =
+      (await reader.get(subjects.stream, cancel)) ??
+      (await reader.get(subjects.stream, cancel, { leader: true }));
+    return cancelFor(message, startSequence);
   }
 
   /** Reads until the state is as new as the leader's history, where that is asked for. */

@@ -10,6 +10,7 @@ import {
   callApi,
   errorOf,
   isMissing,
+  NOT_ENABLED,
 } from "./api.ts";
 import type { Requests } from "./requests.ts";
 import {
@@ -67,8 +68,6 @@ export interface AccountInfo {
 const STREAM_EXISTS = 10058;
 const CONSUMER_EXISTS = 10148;
 const CONSUMER_NAME_EXISTS = 10013;
-/** JetStream is off, for the account or the whole server. */
-const NOT_ENABLED = [10039, 10076];
 
 /**
  * Creates the stream, or compares the one that exists.

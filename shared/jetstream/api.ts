@@ -21,6 +21,8 @@ export interface ApiOptions {
   readonly signal?: AbortSignal;
 }
 
+/** JetStream is off, for the account or for the whole server: not a passing state. */
+export const NOT_ENABLED: readonly number[] = [10039, 10076];
 const UNAVAILABLE = 503;
 /** "raft: not leader" and the like; also "stream offline", which may end. */
 const SERVER_ERROR = 500;
@@ -45,7 +47,8 @@ export async function callApi(
     receive: (reply) => {
       answer = parse(subject, reply.data);
       const error = errorOf(answer);
-      return error?.code === UNAVAILABLE || error?.code === SERVER_ERROR ? "again" : "done";
+      if (error === undefined || NOT_ENABLED.includes(error.err_code)) return "done";
+      return error.code === UNAVAILABLE || error.code === SERVER_ERROR ? "again" : "done";
     },
   });
   await asked.catch((cause: unknown) => {
