@@ -2,10 +2,15 @@
 import { type Client, type RunHandle, type RunView, type TimelineRow, timelineOf } from "contrail";
 import type { Screen, Style } from "./screen.ts";
 
-/** What is told of a run besides its rows. */
-export interface RunEvents {
+/** What a narrator needs. */
+export interface NarratorParts {
+  readonly client: Client;
+  readonly screen: Screen;
+  readonly signal: AbortSignal;
+  /** The short name of a worker, for people. */
+  readonly nameOf: (workerId: string) => string;
   /** The run has given its slot back and waits. */
-  readonly onEvicted?: (view: RunView) => void;
+  readonly onEvicted: (view: RunView) => void;
 }
 
 const STYLES: { readonly [K in TimelineRow["kind"]]?: Style } = {
@@ -16,106 +21,128 @@ const STYLES: { readonly [K in TimelineRow["kind"]]?: Style } = {
   paused: "bad",
   ended: "good",
 };
-/** Rows that say more to a program than to somebody who watches. */
-const CHILD_ROWS: readonly TimelineRow["kind"][] = ["step", "paused", "ended"];
-const SHORTEST_SHOWN_MS = 50;
+/** What is told of a child; the rest would be more than anybody can read. */
+const CHILD_KINDS: readonly TimelineRow["kind"][] = ["step", "paused", "ended"];
 
 /** Follows runs and prints their timelines. */
 export class Narrator {
-  readonly #client: Client;
-  readonly #screen: Screen;
-  readonly #signal: AbortSignal;
-  readonly #nameOf: (workerId: string) => string;
-  readonly #children: Set<string> = new Set();
-  readonly #telling: Set<Promise<void>> = new Set();
+  readonly #parts: NarratorParts;
+  readonly #children: Map<string, Promise<void>> = new Map();
 
-  /** @param nameOf The short name of a worker, for people. */
-  constructor(
-    { client, screen, signal }: { client: Client; screen: Screen; signal: AbortSignal },
-    nameOf: (workerId: string) => string,
-  ) {
-    this.#client = client;
-    this.#screen = screen;
-    this.#signal = signal;
-    this.#nameOf = nameOf;
+  constructor(parts: NarratorParts) {
+    this.#parts = parts;
   }
 
   /** Tells of a run to its end. Returns its last view. */
-  async tell(run: RunHandle, events: RunEvents = {}): Promise<RunView> {
+  async tell(run: RunHandle): Promise<RunView> {
+    const { signal, screen, onEvicted } = this.#parts;
     let shown = 0;
     let last: RunView | undefined;
-    for await (const view of run.follow({ signal: this.#signal })) {
+    for await (const view of run.follow({ signal })) {
       last = view;
       const rows = timelineOf(view);
-      for (const row of together(rows.slice(shown))) this.#show(row);
-      const isWaiting = view.state.status === "waiting" && rows.length > shown;
+      const isNew = rows.length > shown;
+      for (const row of readable(rows.slice(shown))) this.#show(row);
       shown = rows.length;
-      this.#followChildren(view);
-      if (isWaiting) events.onEvicted?.(view);
+      this.#tellChildren(view);
+      if (isNew && view.state.status === "waiting") onEvicted(view);
     }
-    await Promise.all(this.#telling);
-    this.#screen.flush();
+    await Promise.all(this.#children.values());
+    screen.flush();
     return last as RunView;
   }
 
-  #show(row: TimelineRow, prefix = ""): void {
-    const { at, worker, pool, kind, durationMs = 0 } = row;
-    const took = durationMs < SHORTEST_SHOWN_MS ? "" : `, ${durationMs} ms`;
-    const text = this.#shorten(`${prefix}${row.text}${took}`);
-    const name = worker === undefined ? "" : this.#nameOf(worker);
-    this.#screen.line({ at, worker: name, pool, text, style: STYLES[kind] ?? "plain" });
-  }
-
-  /** Writes the names of workers instead of their ids. */
-  #shorten(text: string): string {
-    return text.replace(/\bworker-[A-Za-z]-[\w-]{6}/g, (id) => this.#nameOf(id));
-  }
-
-  #followChildren({ commits }: RunView): void {
+  #tellChildren({ commits }: RunView): void {
     for (const { entries } of commits)
-      for (const entry of entries)
-        if (entry.kind === "wait-opened" && entry.condition.kind === "child")
-          this.#followChild(entry.condition.taskName, entry.condition.runId);
+      for (const entry of entries) {
+        if (entry.kind !== "wait-opened" || entry.condition.kind !== "child") continue;
+        const { taskName, runId } = entry.condition;
+        const key = `${taskName}/${runId}`;
+        if (!this.#children.has(key)) this.#children.set(key, this.#tellChild(taskName, runId));
+      }
   }
 
-  #followChild(taskName: string, runId: string): void {
-    const key = `${taskName}/${runId}`;
-    if (this.#children.has(key)) return;
-    this.#children.add(key);
-    const told = this.#tellChild(this.#client.get(taskName, runId)).finally(() =>
-      this.#telling.delete(told),
-    );
-    this.#telling.add(told);
-  }
-
-  async #tellChild(child: RunHandle): Promise<void> {
+  async #tellChild(taskName: string, runId: string): Promise<void> {
+    const { client, signal } = this.#parts;
     let shown = 0;
-    for await (const view of child.follow({ signal: this.#signal })) {
+    for await (const view of client.get(taskName, runId).follow({ signal })) {
       const rows = timelineOf(view);
-      const prefix = `child ${view.taskName} ${JSON.stringify(view.input)} `;
       for (const row of rows.slice(shown))
-        if (CHILD_ROWS.includes(row.kind)) this.#show(row, prefix);
+        if (CHILD_KINDS.includes(row.kind))
+          this.#show({
+            ...row,
+            text: `child ${taskName} ${JSON.stringify(view.input)} ${row.text}`,
+          });
       shown = rows.length;
     }
   }
+
+  #show({ at, worker, pool, kind, text, durationMs }: TimelineRow): void {
+    const { screen, nameOf } = this.#parts;
+    const took = durationMs === undefined ? "" : ` (${durationMs} ms)`;
+    screen.line({
+      at,
+      worker: worker === undefined ? "" : nameOf(worker),
+      pool,
+      text: `${withNames(text, nameOf)}${took}`,
+      style: STYLES[kind] ?? "plain",
+    });
+  }
 }
 
-/** Several waits that begin in one moment, or several things that happen, become one row. */
-function together(rows: readonly TimelineRow[]): TimelineRow[] {
+/** Names of workers for their ids. */
+function withNames(text: string, nameOf: (id: string) => string): string {
+  return text.replace(/\bworker-[a-z]-[\w-]{6}/g, nameOf);
+}
+
+/** Rows as somebody reads them who sees this for the first time: what is of one commit, in one go. */
+function readable(rows: readonly TimelineRow[]): TimelineRow[] {
   const result: TimelineRow[] = [];
-  let count = 1;
-  for (const row of rows) {
-    const last = result.at(-1);
-    const isSame = last?.kind === row.kind && last.at === row.at;
-    if (!last || !isSame || (row.kind !== "wait" && row.kind !== "happened")) {
-      result.push(row);
-      count = 1;
-      continue;
-    }
-    count++;
-    const text =
-      row.kind === "wait" ? `waits for ${count} children` : `${count} children have ended`;
-    result[result.length - 1] = { ...last, text };
+  for (let i = 0; i < rows.length; ) {
+    const { at } = rows[i] as TimelineRow;
+    let end = i;
+    while (rows[end]?.at === at) end++;
+    result.push(...readableCommit(rows.slice(i, end)));
+    i = end;
   }
-  return result;
+  return result.map((row) => ({ ...row, text: shortened(row.text) }));
+}
+
+function readableCommit(rows: readonly TimelineRow[]): TimelineRow[] {
+  const of = (kind: TimelineRow["kind"]) => rows.filter((row) => row.kind === kind);
+  const [happened, waits] = [of("happened"), of("wait")];
+  return rows.flatMap((row): TimelineRow[] => {
+    switch (row.kind) {
+      case "claimed": {
+        // A first pass is not claimed: its first commit came when its first step had ended.
+        if (row.text === "begins") return [{ ...row, at: row.at - (rows[1]?.durationMs ?? 0) }];
+        const why = happened.length > 0 ? summary(happened) : row.text.replace(/^[^:]*: /, "");
+        return [{ ...row, text: `${row.text.split(":")[0]}: ${why}` }];
+      }
+      case "happened":
+        if (of("claimed").length > 0 || row !== happened[0]) return [];
+        return [{ ...row, text: summary(happened) }];
+      case "wait":
+        if (waits.length === 1) return [row];
+        return row === waits[0] ? [{ ...row, text: `waits for ${waits.length} children` }] : [];
+      default:
+        return [row];
+    }
+  });
+}
+
+function summary(happened: readonly TimelineRow[]): string {
+  const texts = happened.map(({ text }) => text).filter((text) => !text.startsWith("child "));
+  const childCount = happened.length - texts.length;
+  if (childCount > 0)
+    texts.push(childCount === 1 ? "a child has ended" : `${childCount} children have ended`);
+  return texts.join(", ");
+}
+
+/** Says what matters to somebody who watches: how long instead of until when, and no numbers. */
+function shortened(text: string): string {
+  return text
+    .replaceAll(/the time \S+ \(in ([^)]+)\)/g, "$1")
+    .replace(/^resumes, after (\S+):/, "resumes where $1 stopped:")
+    .replace(/, number \d+ of the events$/, "");
 }

@@ -1,6 +1,9 @@
 /** Prints the demo: plain lines, in color only where a person looks at a terminal. */
-import { styleText } from "node:util";
+import { inspect, styleText } from "node:util";
 import type { Pool } from "contrail";
+
+/** How a text stands out. */
+export type Style = "good" | "bad" | "waiting" | "begin" | "strong" | "dim" | "plain";
 
 /** A line of the timeline. */
 export interface Line {
@@ -12,9 +15,6 @@ export interface Line {
   readonly style?: Style;
 }
 
-/** How a text stands out. */
-export type Style = "good" | "bad" | "waiting" | "begin" | "dim" | "plain";
-
 type Format = Parameters<typeof styleText>[0];
 
 const FORMATS: { readonly [S in Exclude<Style, "plain">]: Format } = {
@@ -22,11 +22,15 @@ const FORMATS: { readonly [S in Exclude<Style, "plain">]: Format } = {
   bad: "red",
   waiting: "yellow",
   begin: "cyan",
+  strong: "bold",
   dim: "gray",
 };
-const WIDTHS = { time: 8, worker: 10, pool: 9 } as const;
+/** One for each worker, so that a run is seen to change places. */
+const WORKER_FORMATS: readonly Format[] = ["magenta", "blueBright", "cyanBright", "yellowBright"];
+const WIDTHS = { time: 8, worker: 8, slot: 7 } as const;
 const MARGIN = "  ";
-const INDENT: string = " ".repeat(MARGIN.length + WIDTHS.time + WIDTHS.worker + WIDTHS.pool + 6);
+const ASIDE_INDENT: number = MARGIN.length + WIDTHS.time + 2;
+const TEXT_INDENT: number = ASIDE_INDENT + WIDTHS.worker + WIDTHS.slot + 4;
 const MOST_COLUMNS = 100;
 const FEWEST_COLUMNS = 72;
 /** Lines of several runs arrive on their own; within this time they are put in order. */
@@ -36,6 +40,7 @@ const ORDER_WITHIN_MS = 120;
 export class Screen {
   readonly #hasColor: boolean;
   readonly #columns: number;
+  readonly #workers: string[] = [];
   #zero = 0;
   #lines: Line[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -47,28 +52,28 @@ export class Screen {
     this.#columns = Math.max(FEWEST_COLUMNS, Math.min(columns, MOST_COLUMNS));
   }
 
-  /** A line by itself. */
+  /** Prints a text, line by line. */
   say(text = "", style: Style = "plain"): void {
     this.flush();
     for (const line of text.split("\n"))
-      process.stdout.write(line === "" ? "\n" : `${MARGIN}${this.#styled(line, style)}\n`);
+      this.#write(line === "" ? "" : MARGIN + this.#styled(line, style));
   }
 
   /** A line of a list: a name and what there is to say about it. */
   item(name: string, text: string): void {
-    this.say(`${this.#styled(name.padEnd(12), "begin")} ${text}`);
+    this.say(`${this.#styled(name.padEnd(12), "strong")} ${text}`);
   }
 
-  heading(text: string): void {
-    this.say();
-    this.say(this.#hasColor ? styleText("bold", text) : text);
+  /** A value as JavaScript. */
+  value(value: unknown, style: Style): void {
+    this.say(inspect(value, { depth: null, breakLength: this.#columns - 4, compact: 3 }), style);
   }
 
-  /** Times of the timeline count from here; prints the names of its columns. */
+  /** Times of the timeline count from here. Prints the names of its columns. */
   beginTimeline(zero: number): void {
     this.#zero = zero;
-    const { time, worker, pool } = WIDTHS;
-    const names = ["time".padStart(time), "worker".padEnd(worker), "slot".padEnd(pool), "what"];
+    const { time, worker, slot } = WIDTHS;
+    const names = ["time".padStart(time), "worker".padEnd(worker), "slot".padEnd(slot), "what"];
     this.say();
     this.say(names.join("  "), "dim");
   }
@@ -79,11 +84,19 @@ export class Screen {
     this.#timer ??= setTimeout(() => this.flush(), ORDER_WITHIN_MS);
   }
 
-  /** What is said beside the timeline, where its texts stand. */
+  /** What is said beside the timeline. */
   aside(text: string, style: Style = "plain"): void {
     this.flush();
-    for (const line of text.split("\n"))
-      process.stdout.write(`${INDENT}${this.#styled(line, style)}\n`);
+    const lines = wrap(text, this.#columns - ASIDE_INDENT - 2);
+    for (const [i, line] of lines.entries())
+      this.#write(
+        `${" ".repeat(ASIDE_INDENT)}${i === 0 ? "> " : "  "}${this.#styled(line, style)}`,
+      );
+  }
+
+  /** A line to type. It is never broken. */
+  command(text: string): void {
+    this.#write(`${" ".repeat(ASIDE_INDENT + 2)}${this.#styled(text, "strong")}`);
   }
 
   /** Prints what waits to be put in order. */
@@ -92,23 +105,36 @@ export class Screen {
     this.#timer = undefined;
     const lines = this.#lines.sort((a, b) => a.at - b.at);
     this.#lines = [];
-    for (const line of lines) this.#print(line);
+    for (const line of lines) this.#printLine(line);
   }
 
-  #print({ at, worker = "", pool, text, style = "plain" }: Line): void {
+  #printLine({ at, worker = "", pool, text, style = "plain" }: Line): void {
     const time = `${((at - this.#zero) / 1000).toFixed(2)} s`.padStart(WIDTHS.time);
     const head = [
       this.#styled(time, "dim"),
-      worker.padEnd(WIDTHS.worker),
-      this.#styled((pool ?? "").padEnd(WIDTHS.pool), "dim"),
+      this.#worker(worker),
+      this.#styled((pool ?? "").padEnd(WIDTHS.slot), "dim"),
     ].join("  ");
-    const [first = "", ...rest] = wrap(text, this.#columns - INDENT.length);
-    process.stdout.write(`${MARGIN}${head}  ${this.#styled(first, style)}\n`);
-    for (const part of rest) process.stdout.write(`${INDENT}${this.#styled(`  ${part}`, style)}\n`);
+    const [first = "", ...rest] = wrap(text, this.#columns - TEXT_INDENT);
+    this.#write(`${MARGIN}${head}  ${this.#styled(first, style)}`);
+    for (const part of rest)
+      this.#write(`${" ".repeat(TEXT_INDENT + 2)}${this.#styled(part, style)}`);
+  }
+
+  #worker(name: string): string {
+    const text = name.padEnd(WIDTHS.worker);
+    if (name === "" || !this.#hasColor) return text;
+    if (!this.#workers.includes(name)) this.#workers.push(name);
+    const format = WORKER_FORMATS[this.#workers.indexOf(name) % WORKER_FORMATS.length];
+    return styleText(format as Format, text);
   }
 
   #styled(text: string, style: Style): string {
     return style === "plain" || !this.#hasColor ? text : styleText(FORMATS[style], text);
+  }
+
+  #write(line: string): void {
+    process.stdout.write(`${line}\n`);
   }
 }
 

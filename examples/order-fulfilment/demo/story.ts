@@ -1,5 +1,6 @@
 /** What happens in the demo: one order with all its events, then orders that wait for yours. */
 import { setTimeout as pause } from "node:timers/promises";
+import { inspect } from "node:util";
 import {
   type Client,
   durationText,
@@ -28,6 +29,15 @@ export interface StoryParts {
 
 type OrderRun = RunHandle<OutputOf<typeof fulfil>>;
 
+/** A run that waits, seen when it had just given its slot back. */
+interface Waiting {
+  readonly run: OrderRun;
+  readonly order: Order;
+  readonly view: RunView;
+  /** The event it waits for, if it waits for one. */
+  readonly event: string | undefined;
+}
+
 const FIRST_ORDER = 42;
 const SKUS = ["tea", "cup", "jam"];
 const HOLD_FOR = "3s";
@@ -38,104 +48,84 @@ const LOOK_EVERY_MS = 25;
 /** Tells one order after the other. */
 export class Story {
   readonly #parts: StoryParts;
-  readonly #narrator: Narrator;
   readonly #workers: Map<string, RoleProcess> = new Map();
-  readonly #helping: Set<Promise<void>> = new Set();
   #nextNumber = FIRST_ORDER;
 
   constructor(parts: StoryParts) {
     this.#parts = parts;
-    for (const worker of parts.workers) this.#add(worker);
-    this.#narrator = new Narrator(parts, (id) => this.#nameOf(id));
+    for (const worker of parts.workers) this.#workers.set(worker.id, worker);
   }
 
   /** An order to its end. A worker dies on the way. What nobody does for `patienceMs`, this does. */
   async firstOrder({ patienceMs }: { readonly patienceMs: number }): Promise<void> {
-    const { run, order } = await this.#start();
-    let hasCut = false;
-    await this.#narrate(run, async (view) => {
-      await this.#tellSlots(view);
-      if (!hasCut) {
-        hasCut = true;
-        await this.#cutPower(view);
-      }
-      const name = awaitedEvent(view);
-      if (name !== undefined) await this.#publishAfter(patienceMs, { run, name, order });
+    let isFirst = true;
+    await this.#tellNext(async (waiting) => {
+      if (isFirst) await this.#killWorkerOf(waiting.view);
+      isFirst = false;
+      await this.#publishAfter(patienceMs, waiting);
     });
   }
 
   /** Orders that wait for what somebody types, one after the other, until the demo ends. */
   async moreOrders(): Promise<never> {
-    for (;;) {
-      const { run, order } = await this.#start();
-      await this.#narrate(run, async (view) => {
-        await this.#tellSlots(view);
-        const name = awaitedEvent(view);
-        if (name === undefined) return;
-        this.#parts.screen.aside(
-          "Your turn. Type this in another terminal (Ctrl-C here ends all):",
-        );
-        this.#parts.screen.aside(this.#command(name, order), "begin");
+    const { screen } = this.#parts;
+    for (;;)
+      await this.#tellNext(async ({ event, order }) => {
+        if (event === undefined) return;
+        screen.aside("Your turn. In another terminal (Ctrl-C here ends everything):", "good");
+        screen.command(this.#command(event, order));
       });
-    }
+  }
+
+  /** Starts an order and tells of it to its end. `help` is called each time it waits. */
+  async #tellNext(help: (waiting: Waiting) => Promise<void>): Promise<void> {
+    const { screen } = this.#parts;
+    const { run, order } = await this.#start();
+    screen.beginTimeline((await run.view()).startedAt);
+    const view = await new Promise<RunView>((resolve, reject) => {
+      let latest: RunView | undefined;
+      const onEvicted = async (view: RunView): Promise<void> => {
+        latest = view;
+        await this.#tellSlots(view, () => latest === view);
+        await help({ run, order, view, event: awaitedEvent(view) });
+      };
+      const narrator = new Narrator({
+        ...this.#parts,
+        nameOf: (id) => this.#workers.get(id)?.name ?? id,
+        onEvicted: (view) => void onEvicted(view).catch(reject),
+      });
+      narrator.tell(run).then(resolve, reject);
+    });
+    this.#tellResult(view, await run.result());
   }
 
   /** Starts the next order that this cluster has not seen yet. */
   async #start(): Promise<{ run: OrderRun; order: Order }> {
     const { client, screen } = this.#parts;
-    const isTaken = (id: string): Promise<boolean> =>
-      client
-        .get(fulfil, id)
-        .view()
-        .then(
-          () => true,
-          (error: unknown) => {
-            if (error instanceof RunNotFoundError) return false;
-            throw error;
-          },
-        );
-    while (await isTaken(`order-${this.#nextNumber}`)) this.#nextNumber++;
-    const id = String(this.#nextNumber++);
-    const order: Order = { id, skus: SKUS, holdFor: HOLD_FOR };
-    screen.heading(`client.start(fulfil, ${JSON.stringify(order)}, { id: "order-${id}" })`);
-    return { run: await client.start(fulfil, order, { id: `order-${id}` }), order };
+    while (await exists(client.get(fulfil, `order-${this.#nextNumber}`))) this.#nextNumber++;
+    const order: Order = { id: String(this.#nextNumber), skus: SKUS, holdFor: HOLD_FOR };
+    const id = `order-${order.id}`;
+    const text = [order, { id }].map((value) => inspect(value, { breakLength: Infinity }));
+    screen.say(`\nclient.start(fulfil, ${text.join(", ")})`, "strong");
+    return { run: await client.start(fulfil, order, { id }), order };
   }
 
-  /** Tells of the run to its end. `help` is called each time it has given its slot back. */
-  async #narrate(run: OrderRun, help: (view: RunView) => Promise<void>): Promise<void> {
-    const { screen } = this.#parts;
-    const { startedAt } = await run.view();
-    screen.beginTimeline(startedAt);
-    const view = await this.#narrator.tell(run, {
-      onEvicted: (evicted) => {
-        const helped = help(evicted).catch((error: unknown) => {
-          if (!this.#parts.signal.aborted) screen.aside(String(error), "bad");
-        });
-        this.#helping.add(helped);
-        void helped.finally(() => this.#helping.delete(helped));
-      },
-    });
-    await Promise.all(this.#helping);
-    this.#tellResult(view, await run.result());
-  }
-
-  /** Says who holds slots, from the leases that workers write. */
-  async #tellSlots({ taskName, runId }: RunView): Promise<void> {
+  /** Says who holds slots, by the leases that workers write. */
+  async #tellSlots({ taskName, runId }: RunView, isLatest: () => boolean): Promise<void> {
     const { client, screen, signal } = this.#parts;
     const until = performance.now() + LEASES_WITHIN_MS;
-    for (;;) {
+    while (isLatest()) {
       const leases = (await client.leases()).filter(
-        ({ pool, worker }) => pool === "durable" && this.#workers.has(worker),
+        ({ pool, worker }) => pool === "durable" && this.#workers.get(worker)?.isAlive,
       );
       const holder = leases.find(({ held }) =>
         held.some(({ task, run }) => task === taskName && run === runId),
       );
       if (!holder || performance.now() > until) {
-        const counts = leases.map(
-          ({ worker, held, capacity }) => `${this.#nameOf(worker)} ${held.length} of ${capacity}`,
-        );
-        const who = holder ? this.#nameOf(holder.worker) : "nobody";
-        screen.aside(`  durable slots held: ${counts.join(", ")}; for ${runId}: ${who}`, "dim");
+        const held = leases.reduce((sum, lease) => sum + lease.held.length, 0);
+        const capacity = leases.reduce((sum, lease) => sum + lease.capacity, 0);
+        const where = holder ? `at ${this.#workers.get(holder.worker)?.name}` : "on no worker";
+        screen.aside(`${held} of ${capacity} durable slots are held; ${runId} is ${where}`, "dim");
         return;
       }
       await pause(LOOK_EVERY_MS, undefined, { signal });
@@ -143,36 +133,33 @@ export class Story {
   }
 
   /** Kills the worker that had the run, while the run waits, and starts another one. */
-  async #cutPower({ state, runId }: RunView): Promise<void> {
+  async #killWorkerOf({ state, runId }: RunView): Promise<void> {
     const { processes, screen } = this.#parts;
     const victim = this.#workers.get(state.worker);
     if (!victim) return;
     await victim.kill();
-    screen.aside(
-      `${victim.name} is killed now (kill -9 ${victim.pid}), and nothing of ${runId} goes with it.`,
-      "bad",
-    );
-    this.#add(await processes.start("worker", "worker-c"));
-    screen.aside("worker-c takes its place. No worker has heard of the order yet.");
+    const { name, pid } = victim;
+    screen.aside(`${name} is killed on purpose: kill -9 ${pid}. ${runId} is in the log.`, "bad");
+    const next = await processes.start("worker", "worker-c");
+    this.#workers.set(next.id, next);
+    screen.aside(`${next.name}, process ${next.pid}, is started in its place.`);
   }
 
-  /** Publishes an event that a run waits for, if nobody else does. */
-  async #publishAfter(
-    patienceMs: number,
-    { run, name, order }: { run: OrderRun; name: string; order: Order },
-  ): Promise<void> {
+  /** Publishes the event that a run waits for, if nobody else does. */
+  async #publishAfter(patienceMs: number, { run, event, order }: Waiting): Promise<void> {
+    if (event === undefined) return;
     const { client, screen, signal } = this.#parts;
-    screen.aside(`Anybody may publish the event, with any NATS client:`);
-    screen.aside(this.#command(name, order), "begin");
+    screen.aside("Any NATS client may publish the event:");
+    screen.command(this.#command(event, order));
     await pause(patienceMs, undefined, { signal });
-    if (awaitedEvent(await run.view()) !== name) return;
-    screen.aside(`Nobody did for ${durationText(patienceMs)}, so this demo does.`);
-    await client.publish(name, { orderId: order.id });
+    if (awaitedEvent(await run.view()) !== event) return;
+    screen.aside(`Nobody did within ${durationText(patienceMs)}: this demo publishes it.`);
+    await client.publish(event, { orderId: order.id });
   }
 
-  #command(name: string, { id }: Order): string {
+  #command(event: string, { id }: Order): string {
     const payload = JSON.stringify({ orderId: id });
-    return `nats${this.#parts.cluster.natsOptions} pub events.${name} '${payload}'`;
+    return `nats${this.#parts.cluster.natsOptions} pub events.${event} '${payload}'`;
   }
 
   #tellResult(view: RunView, result: OutputOf<typeof fulfil>): void {
@@ -181,17 +168,8 @@ export class Story {
     const passes = new Set(rows.map(({ pass }) => pass).filter((pass) => pass > 0)).size;
     const workers = new Set(rows.flatMap(({ worker = [] }) => worker)).size;
     const took = durationText(view.state.changedAt - view.startedAt);
-    screen.say();
-    screen.say(`Result, ${took} after the start, in ${passes} passes of ${workers} workers:`);
-    screen.say(JSON.stringify(result, undefined, 2), "good");
-  }
-
-  #nameOf(workerId: string): string {
-    return this.#workers.get(workerId)?.name ?? workerId;
-  }
-
-  #add(worker: RoleProcess): void {
-    this.#workers.set(worker.id, worker);
+    screen.say(`\nThe result, after ${took}, in ${passes} passes at ${workers} workers:`, "strong");
+    screen.value(result, "good");
   }
 }
 
@@ -201,4 +179,14 @@ function awaitedEvent({ state }: RunView): string | undefined {
   for (const { leaves } of state.pending.values())
     for (const leaf of leaves) if (leaf.kind === "event") return leaf.name;
   return undefined;
+}
+
+async function exists(run: RunHandle): Promise<boolean> {
+  try {
+    await run.view();
+    return true;
+  } catch (error) {
+    if (error instanceof RunNotFoundError) return false;
+    throw error;
+  }
 }
