@@ -3,6 +3,7 @@
  * process of its own. `npm start -- --once` ends after the first order. With NATS_URL set it uses that
  * cluster and starts no server. What a user writes is in tasks.ts, worker.ts and engine.ts.
  */
+import { createInterface } from "node:readline";
 import { connect } from "contrail";
 import { type Cluster, openCluster } from "./demo/cluster.ts";
 import { Processes } from "./demo/processes.ts";
@@ -31,10 +32,13 @@ try {
 }
 
 async function run(): Promise<void> {
-  screen.say("\nContrail: an order that waits for days, and occupies nobody meanwhile\n", "strong");
+  screen.heading("Contrail: an order that waits for days, and holds no worker meanwhile");
+  screen.say();
   const cluster = await openCluster(screen);
   isOpen = true;
-  const processes = new Processes(cluster.servers, (line) => screen.say(line, "bad"));
+  const processes = new Processes(cluster.servers, (line) => {
+    if (!ending.signal.aborted) screen.say(line, "bad");
+  });
   try {
     await tell(cluster, processes);
   } catch (error) {
@@ -54,11 +58,14 @@ async function tell(cluster: Cluster, processes: Processes): Promise<void> {
   const workers = await Promise.all(names.map((name) => processes.start("worker", name)));
   for (const { name, pid } of workers) screen.item(name, `process ${pid}`);
   const client = await connect({ servers: cluster.servers, name: "npm start" });
+  const keyboard = process.stdin.isTTY ? createInterface({ input: process.stdin }) : undefined;
   try {
     const story = new Story({ client, cluster, processes, workers, screen, signal: ending.signal });
+    if (keyboard) keyboard.on("line", () => void story.enter().catch(() => ending.abort()));
     await story.firstOrder({ patienceMs: isOnce ? PATIENCE_ONCE_MS : PATIENCE_MS });
     if (!isOnce) await story.moreOrders();
   } finally {
+    keyboard?.close();
     await client.close();
   }
 }

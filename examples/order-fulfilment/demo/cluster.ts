@@ -35,10 +35,8 @@ export async function openCluster(screen: Screen): Promise<Cluster> {
     const server = (await isFree(USUAL_PORT))
       ? await startServer({ ...options, port: USUAL_PORT }).catch(() => startServer(options))
       : await startServer(options);
-    screen.item(
-      "nats-server",
-      `${version}, process ${server.pid}, ${server.url}, JetStream in ${folder}`,
-    );
+    screen.item("nats-server", `${version} at ${server.url}, process ${server.pid}`);
+    screen.item("store", folder);
     return {
       servers: server.url,
       natsOptions: server.port === USUAL_PORT ? "" : ` -s ${server.url}`,

@@ -59,6 +59,12 @@ export class Screen {
       this.#write(line === "" ? "" : MARGIN + this.#styled(line, style));
   }
 
+  /** What follows is about this. */
+  heading(text: string): void {
+    this.say();
+    for (const line of wrap(text, this.#columns - MARGIN.length)) this.say(line, "strong");
+  }
+
   /** A line of a list: a name and what there is to say about it. */
   item(name: string, text: string): void {
     this.say(`${this.#styled(name.padEnd(12), "strong")} ${text}`);
@@ -138,7 +144,7 @@ export class Screen {
   }
 }
 
-/** Breaks a text between words, leaving two columns for the indent of what follows. */
+/** Breaks a text between words. All lines but the first leave two columns for an indent. */
 function wrap(text: string, columns: number): string[] {
   const lines: string[] = [];
   let line = "";

@@ -50,6 +50,7 @@ export class Story {
   readonly #parts: StoryParts;
   readonly #workers: Map<string, RoleProcess> = new Map();
   #nextNumber = FIRST_ORDER;
+  #publishNext: (() => Promise<void>) | undefined;
 
   constructor(parts: StoryParts) {
     this.#parts = parts;
@@ -72,9 +73,16 @@ export class Story {
     for (;;)
       await this.#tellNext(async ({ event, order }) => {
         if (event === undefined) return;
-        screen.aside("Your turn. In another terminal (Ctrl-C here ends everything):", "good");
+        screen.aside(`Your turn: type this in another terminal${this.#orEnter()}.`, "good");
         screen.command(this.#command(event, order));
       });
+  }
+
+  /** Somebody pressed Enter: publishes the event that the order waits for. */
+  async enter(): Promise<void> {
+    const publish = this.#publishNext;
+    this.#publishNext = undefined;
+    await publish?.();
   }
 
   /** Starts an order and tells of it to its end. `help` is called each time it waits. */
@@ -87,7 +95,9 @@ export class Story {
       const onEvicted = async (view: RunView): Promise<void> => {
         latest = view;
         await this.#tellSlots(view, () => latest === view);
-        await help({ run, order, view, event: awaitedEvent(view) });
+        const event = awaitedEvent(view);
+        if (event !== undefined) this.#publishNext = () => this.#publish(event, order);
+        await help({ run, order, view, event });
       };
       const narrator = new Narrator({
         ...this.#parts,
@@ -105,8 +115,8 @@ export class Story {
     while (await exists(client.get(fulfil, `order-${this.#nextNumber}`))) this.#nextNumber++;
     const order: Order = { id: String(this.#nextNumber), skus: SKUS, holdFor: HOLD_FOR };
     const id = `order-${order.id}`;
-    const text = [order, { id }].map((value) => inspect(value, { breakLength: Infinity }));
-    screen.say(`\nclient.start(fulfil, ${text.join(", ")})`, "strong");
+    const texts = [order, { id }].map((value) => inspect(value, { breakLength: Infinity }));
+    screen.heading(`client.start(fulfil, ${texts.join(", ")})`);
     return { run: await client.start(fulfil, order, { id }), order };
   }
 
@@ -148,13 +158,21 @@ export class Story {
   /** Publishes the event that a run waits for, if nobody else does. */
   async #publishAfter(patienceMs: number, { run, event, order }: Waiting): Promise<void> {
     if (event === undefined) return;
-    const { client, screen, signal } = this.#parts;
-    screen.aside("Any NATS client may publish the event:");
+    const { screen, signal } = this.#parts;
+    screen.aside(`Any NATS client may publish the event${this.#orEnter()}:`);
     screen.command(this.#command(event, order));
     await pause(patienceMs, undefined, { signal });
     if (awaitedEvent(await run.view()) !== event) return;
     screen.aside(`Nobody did within ${durationText(patienceMs)}: this demo publishes it.`);
-    await client.publish(event, { orderId: order.id });
+    await this.#publish(event, order);
+  }
+
+  async #publish(event: string, { id }: Order): Promise<void> {
+    await this.#parts.client.publish(event, { orderId: id });
+  }
+
+  #orEnter(): string {
+    return process.stdin.isTTY ? ", or press Enter here" : "";
   }
 
   #command(event: string, { id }: Order): string {
@@ -167,8 +185,12 @@ export class Story {
     const rows = timelineOf(view);
     const passes = new Set(rows.map(({ pass }) => pass).filter((pass) => pass > 0)).size;
     const workers = new Set(rows.flatMap(({ worker = [] }) => worker)).size;
+    const steps = rows.filter(({ kind }) => kind === "step");
+    const isOnce = steps.every(({ attempts }) => attempts === 1);
     const took = durationText(view.state.changedAt - view.startedAt);
-    screen.say(`\nThe result, after ${took}, in ${passes} passes at ${workers} workers:`, "strong");
+    screen.heading(
+      `The result, after ${took} in ${passes} passes at ${workers} workers${isOnce ? "; every step ran once" : ""}:`,
+    );
     screen.value(result, "good");
   }
 }
