@@ -1,6 +1,7 @@
 /** The client: starts runs, follows them to their end, publishes events. */
 import { isDeepStrictEqual } from "node:util";
 import { encodeEventPayload } from "./codec.ts";
+import { EndListener } from "./end-listener.ts";
 import type { Outcome } from "./entries.ts";
 import {
   IncompatibleSetupError,
@@ -145,11 +146,13 @@ class LinkedClient implements Client {
   readonly #names: Names;
   readonly #by: string;
   readonly #events: EventsPosition;
+  readonly #ends: EndListener;
 
   constructor(link: NatsLink, names: Names, by: string) {
     this.#link = link;
     this.#names = names;
     this.#by = by;
+    this.#ends = new EndListener(link, names);
     this.#events = new EventsPosition(link.reader, names.eventsStream, () =>
       link.clock.monotonic(),
     );
@@ -170,15 +173,18 @@ class LinkedClient implements Client {
     const checked = definition?.schema
       ? await validateInput(definition.schema, input, what)
       : input;
-    const start: Start = {
-      input: checked,
-      events:
-        definition?.kind === "regular" ? { after: 0, created: "" } : await this.#events.recent(),
-      nonce: newId(),
-      by: options.by ?? this.#by,
-    };
-    await this.#publishStart(address, start);
-    return this.#handle(address) as RunHandle<never>;
+    const events =
+      definition?.kind === "regular" ? { after: 0, created: "" } : await this.#events.recent();
+    const { nonce, end, forget } = this.#ends.expect();
+    const start: Start = { input: checked, events, nonce, by: options.by ?? this.#by };
+    try {
+      const isOurs = await this.#publishStart(address, start);
+      if (!isOurs) forget(); // whoever started it is told
+      return this.#handle(address, isOurs ? end : undefined) as RunHandle<never>;
+    } catch (error) {
+      forget();
+      throw error;
+    }
   }
 
   get(task: AnyTask | string, runId: string): RunHandle<never> {
@@ -213,12 +219,12 @@ class LinkedClient implements Client {
     return this.#link.drain();
   }
 
-  #handle(address: RunAddress): RunHandle {
+  #handle(address: RunAddress, hint?: Promise<Outcome>): RunHandle {
     return {
       ...address,
       result: async ({ signal } = {}) => {
-        const outcome: Outcome = await waitForEnd(this.#link, this.#names, address, signal);
-        return outputOf(address, outcome);
+        const how = { signal, hint };
+        return outputOf(address, await waitForEnd(this.#link, this.#names, address, how));
       },
       cancel: (reason = "") => this.#cancel(address, reason),
       view: () => readView(this.#link, this.#names, address),
@@ -230,13 +236,14 @@ class LinkedClient implements Client {
     };
   }
 
-  async #publishStart(address: RunAddress, start: Start): Promise<void> {
+  /** @returns Whether this call started the run; else it was running already. */
+  async #publishStart(address: RunAddress, start: Start): Promise<boolean> {
     const { prefix, stream } = this.#names.run(address);
     const subject = `${prefix}.start`;
     const outcome = await this.#link.publisher.guardedPublish(subject, encodeStart(start), {
       expect: 0,
     });
-    if (outcome.ok) return;
+    if (outcome.ok) return true;
     const { taskName, runId } = address;
     const what = `Run "${runId}" of task "${taskName}"`;
     if (outcome.kind !== "guard")
@@ -247,9 +254,9 @@ class LinkedClient implements Client {
     const found = await this.#link.reader.lastFor(stream, subject, { leader: true });
     if (!found) throw new UnavailableError(`${what} was purged just now. Start it again.`);
     const other = decodeStart(found.data, `${subject}, sequence ${found.sequence}`);
-    if (other.nonce === start.nonce) return;
+    if (other.nonce === start.nonce) return true;
     const isSame = isDeepStrictEqual(other.input, decodeStart(encodeStart(start), subject).input);
-    if (isSame && !other.parent) return;
+    if (isSame && !other.parent) return false;
     throw new RunConflictError(
       other.parent
         ? `${what} was started as a child of run "${other.parent.runId}". Use another id.`

@@ -1,9 +1,19 @@
 /** The seam for randomness: ids that must be unique, and numbers that must be repeatable. */
 import { createHash, randomBytes } from "node:crypto";
 
+/** Random bytes are asked of the system in bulk: one by one they cost a microsecond each. */
+const POOL_BYTES = 4_096;
+let pool = Buffer.alloc(0);
+let used = 0;
+
 /** A new id of 22 characters that no other process will make: 16 random bytes, base64url. */
 export function newId(): string {
-  return randomBytes(16).toString("base64url");
+  if (used + 16 > pool.length) {
+    pool = randomBytes(POOL_BYTES);
+    used = 0;
+  }
+  used += 16;
+  return pool.toString("base64url", used - 16, used);
 }
 
 /** The same 22 characters for the same parts, on every machine: 128 bits of SHA-256, base64url. */

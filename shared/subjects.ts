@@ -184,6 +184,11 @@ export class Names {
     return `${this.namespace}.live.*.*.${kind}`;
   }
 
+  /** Where a client is told of the ends of runs it started: by workers, with the last commit. */
+  endSubject(nonce: string): string {
+    return `${this.namespace}.end.${nonce}`;
+  }
+
   /** Prefix of the micro service's endpoints. */
   get apiPrefix(): string {
     return `${this.namespace}.api`;

@@ -265,6 +265,7 @@ export class Claims {
       isChild: false,
       state: initialState(token.streamSequence, token.timeMs),
       events: NO_EVENTS,
+      nonce: "",
       slot,
       pool: start.task.pool,
       held: this.#held,
@@ -283,6 +284,7 @@ export class Claims {
       services: this.#services,
       kind: read.task.definition.kind,
       events: read.start?.events ?? read.warm?.events ?? NO_EVENTS,
+      nonce: read.start?.nonce ?? read.warm?.nonce ?? "",
       slot,
       pool: read.task.pool,
       held: this.#held,
@@ -327,6 +329,7 @@ export class Claims {
     return {
       execution,
       events: run.parent.events,
+      nonce: read.start?.nonce ?? "",
       attach: (next) => {
         present = next;
       },

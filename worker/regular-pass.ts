@@ -1,5 +1,5 @@
 /** The pass of a regular run: its code from beginning to end, with its attempts, in one slot. */
-import type { TaskContext } from "../shared/contexts.ts";
+import type { DurableContext, Logger, TaskContext } from "../shared/contexts.ts";
 import type { Outcome } from "../shared/entries.ts";
 import { toFailure } from "../shared/failures.ts";
 import { retryDelayMs } from "../shared/retry.ts";
@@ -32,26 +32,25 @@ async function attempts(
   definition: TaskDefinition,
   input: unknown,
 ): Promise<Outcome | undefined> {
-  const { services, address, userSignal } = run;
+  const { services, address } = run;
   for (let attempt = 1; ; attempt++) {
-    if (attempt > 1 && !(await run.step.prove())) return undefined;
+    if (attempt > 1 && !(await run.prove())) return undefined;
     const result = await limited(
       services,
       async (signal) => {
-        const { log } = services;
-        const context: TaskContext = { ...address, attempt, signal, log };
-        return definition.run(input, context as Parameters<TaskDefinition["run"]>[1]);
+        const context = new RegularContext(run, attempt, signal);
+        return definition.run(input, context as unknown as DurableContext);
       },
       {
-        signal: userSignal,
+        signal: () => run.userSignal,
         timeoutMs: definition.timeoutMs,
         what: `Run "${address.runId}" of task "${address.taskName}"`,
       },
     );
-    if (run.signal.aborted) return undefined;
+    if (run.isOver) return undefined;
     if (result.ok) return { status: "completed", output: result.value };
     const error = toFailure(result.thrown);
-    if (userSignal.aborted) return { status: "canceled", error };
+    if (run.isCanceled) return { status: "canceled", error };
     const delayMs = retryDelayMs(definition.retries, { error: result.thrown, attempt }, run.random);
     if (delayMs === undefined) return { status: "failed", error };
     services.log.warn("The run failed and is tried again.", {
@@ -60,7 +59,29 @@ async function attempts(
       delayMs,
       error: error.message,
     });
-    await pause(services, delayMs, userSignal);
-    if (userSignal.aborted) return run.signal.aborted ? undefined : { status: "canceled", error };
+    await pause(services, delayMs, run.userSignal);
+    if (run.isOver) return undefined;
+    if (run.isCanceled) return { status: "canceled", error };
+  }
+}
+
+/** The `ctx` of a regular task. Its signal is made when it is looked at. */
+class RegularContext implements TaskContext {
+  readonly taskName: string;
+  readonly runId: string;
+  readonly attempt: number;
+  readonly log: Logger;
+  readonly #signal: () => AbortSignal;
+
+  constructor(run: PassRun, attempt: number, signal: () => AbortSignal) {
+    this.taskName = run.address.taskName;
+    this.runId = run.address.runId;
+    this.attempt = attempt;
+    this.log = run.services.log;
+    this.#signal = signal;
+  }
+
+  get signal(): AbortSignal {
+    return this.#signal();
   }
 }

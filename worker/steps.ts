@@ -75,10 +75,10 @@ async function tryOnce(
   step: { readonly attempt: number; readonly idempotencyKey: string },
 ): Promise<Attempt> {
   const { fencingToken } = run;
-  const call = async (signal: AbortSignal): Promise<unknown> =>
-    work.action({ ...step, fencingToken, signal });
+  const call = async (signal: () => AbortSignal): Promise<unknown> =>
+    work.action({ ...step, fencingToken, signal: signal() });
   return limited(services, call, {
-    signal: run.userSignal,
+    signal: () => run.userSignal,
     timeoutMs: work.timeoutMs,
     what: `Step "${work.name}"`,
   });
@@ -90,33 +90,36 @@ async function tryOnce(
  */
 export async function limited(
   services: Services,
-  call: (signal: AbortSignal) => Promise<unknown>,
-  limit: { signal: AbortSignal; timeoutMs: number | undefined; what: string },
+  call: (signal: () => AbortSignal) => Promise<unknown>,
+  limit: { signal: () => AbortSignal; timeoutMs: number | undefined; what: string },
 ): Promise<Attempt> {
-  const { signal, timeoutMs, what } = limit;
-  const settled = async (inner: AbortSignal): Promise<Attempt> => {
-    try {
-      return { ok: true, value: await call(inner) };
-    } catch (thrown) {
-      return { ok: false, thrown };
-    }
-  };
-  if (timeoutMs === undefined) return settled(signal);
+  const { timeoutMs } = limit;
+  if (timeoutMs === undefined) return settled(call(limit.signal));
   const controller = new AbortController();
+  const signal = AbortSignal.any([limit.signal(), controller.signal]);
   let stopTimer: () => void = () => {};
   const timeout = new Promise<Attempt>((resolve) => {
     stopTimer = services.clock.after(timeoutMs, () => {
-      const thrown = new TimeoutError(`${what} took longer than its limit of ${timeoutMs} ms.`, {
-        timeoutMs,
-      });
+      const thrown = new TimeoutError(
+        `${limit.what} took longer than its limit of ${timeoutMs} ms.`,
+        { timeoutMs },
+      );
       controller.abort(thrown);
       resolve({ ok: false, thrown });
     });
   });
   try {
-    return await Promise.race([settled(AbortSignal.any([signal, controller.signal])), timeout]);
+    return await Promise.race([settled(call(() => signal)), timeout]);
   } finally {
     stopTimer();
+  }
+}
+
+async function settled(result: Promise<unknown>): Promise<Attempt> {
+  try {
+    return { ok: true, value: await result };
+  } catch (thrown) {
+    return { ok: false, thrown };
   }
 }
 
