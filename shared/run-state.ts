@@ -143,7 +143,7 @@ export function evolve(state: RunState, commit: StoredCommit): RunState {
   if (commit.startSequence !== state.startSequence || state.outcome) return state;
   state.token = commit.token;
   state.pass = commit.pass;
-  state.worker = parsePassId(commit.pass)?.worker ?? "";
+  state.worker = parsePassId(commit.pass)?.worker ?? state.worker;
   state.changedAt = commit.time;
   state.status = "running";
   for (const entry of commit.entries) apply(state, entry, commit);
@@ -176,6 +176,7 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
     case "claimed":
       state.claims++;
       state.takeovers = entry.because === "takeover" ? state.takeovers + 1 : 0;
+      state.worker = entry.worker;
       delete state.paused;
       return;
     case "attempt-failed": {

@@ -51,6 +51,8 @@ export const HEADERS = {
   scheduleNext: "Nats-Schedule-Next",
   timeToLive: "Nats-TTL",
   rollup: "Nats-Rollup",
+  /** On what a stream republishes: its sequence there. */
+  sequence: "Nats-Sequence",
 } as const;
 
 const SAFE = /^[A-Za-z0-9-]+$/;
