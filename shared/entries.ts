@@ -150,6 +150,17 @@ export type Entry =
   | { readonly kind: "waiting" }
   | { readonly kind: "paused"; readonly reason: string; readonly details: unknown }
   | { readonly kind: "cancel-requested"; readonly by: string; readonly reason: string }
+  | {
+      /** A time limit of the whole run is over. The code is told as it is told of a cancellation. */
+      readonly kind: "timed-out";
+      readonly limitMs: number;
+    }
+  | {
+      /** What the code had asked for when the run was interrupted, and will not get. */
+      readonly kind: "operation-interrupted";
+      readonly key: string;
+      readonly at: number;
+    }
   | { readonly kind: "ended"; readonly outcome: Outcome };
 
 /** Entries that were stored together. */
@@ -186,6 +197,8 @@ const KINDS = [
   "cancel-requested",
   "ended",
   "attempt-failed",
+  "timed-out",
+  "operation-interrupted",
 ] as const satisfies readonly Entry["kind"][];
 
 /** Fields of each kind on the wire, in order. Only ever added to, at the end. */
@@ -201,6 +214,8 @@ const FIELDS: { readonly [K in Entry["kind"]]: readonly (keyof Extract<Entry, { 
   "cancel-requested": ["by", "reason"],
   ended: ["outcome"],
   "attempt-failed": ["key", "at", "attempt", "error", "retryAt"],
+  "timed-out": ["limitMs"],
+  "operation-interrupted": ["key", "at"],
 };
 
 /** The forms of the fields that are not free data. */
@@ -212,6 +227,7 @@ const FORMS: { readonly [field: string]: Form } = {
   attempts: isCount,
   attempt: isCount,
   retryAt: isTime,
+  limitMs: isTime,
   durationMs: isTime,
   leaf: isCount,
   condition: isCondition,

@@ -60,6 +60,18 @@ export interface RetryState {
   readonly retryAt: number;
 }
 
+/** Why the code is told to stop. */
+export interface Interruption {
+  readonly kind: "cancel" | "timeout";
+  /** Who asked for it; "" for a time limit. */
+  readonly by: string;
+  readonly reason: string;
+  /** When it was recorded, in milliseconds since the epoch. */
+  readonly at: number;
+  /** How many results were recorded before: what was asked for by then is interrupted. */
+  readonly position: number;
+}
+
 /** Children that were started, whether awaited or not. */
 export interface StartedChildren {
   readonly key: string;
@@ -105,7 +117,8 @@ export interface RunState {
   readonly sleeping: Map<string, WaitState>;
   readonly children: Map<string, StartedChildren>;
   readonly consumedEvents: Set<number>;
-  cancel?: { readonly by: string; readonly reason: string };
+  /** The run was canceled, or its time limit is over. */
+  interruption?: Interruption;
   paused?: { readonly reason: string; readonly details: unknown };
   outcome?: Outcome;
 }
@@ -216,9 +229,17 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       state.paused = { reason: entry.reason, details: entry.details };
       return;
     case "cancel-requested":
-      if (state.cancel) return;
-      state.cancel = { by: entry.by, reason: entry.reason };
-      for (const wait of [...state.pending.values()]) cancelWait(state, wait);
+      interrupt(state, { kind: "cancel", by: entry.by, reason: entry.reason });
+      return;
+    case "timed-out": {
+      const reason = `the run took longer than its limit of ${entry.limitMs} ms`;
+      interrupt(state, { kind: "timeout", by: "", reason });
+      return;
+    }
+    case "operation-interrupted":
+      state.retries.delete(entry.key);
+      state.steps.add(entry.key);
+      deliver(state, entry, interruptedResult(state));
       return;
     case "ended":
       state.outcome = entry.outcome;
@@ -237,7 +258,7 @@ function openWait(
   state.pending.set(wait.key, wait);
   if (hasSleep(wait)) state.sleeping.set(wait.key, wait);
   const result = resolveWait(wait.condition, wait.recorded); // allOf() of nothing holds at once
-  if (state.cancel) cancelWait(state, wait);
+  if (state.interruption) settleWait(state, wait, interruptedResult(state));
   else if (result) settleWait(state, wait, result);
 }
 
@@ -255,11 +276,25 @@ export function hasSleep(wait: WaitState): boolean {
   return wait.leaves.some((condition) => condition.kind === "sleep");
 }
 
-/** A canceled run waits for nothing: the code receives the cancellation where it waits. */
-function cancelWait(state: RunState, wait: WaitState): void {
-  const message = state.cancel?.reason || "the run was canceled";
-  const error = { name: "RunCanceledError", message };
-  settleWait(state, wait, { ok: false, status: "canceled", error });
+/**
+ * An interrupted run waits for nothing: the code receives the interruption where it waits. Only the
+ * first one counts.
+ */
+function interrupt(state: RunState, why: Pick<Interruption, "kind" | "by" | "reason">): void {
+  if (state.interruption) return;
+  state.interruption = { ...why, at: state.changedAt, position: state.deliveries.length };
+  for (const wait of [...state.pending.values()])
+    settleWait(state, wait, interruptedResult(state));
+}
+
+/** What an operation of an interrupted run results in. */
+export function interruptedResult({ interruption }: RunState): WaitResult & { ok: false } {
+  const isTimeout = interruption?.kind === "timeout";
+  const message = interruption?.reason || "the run was canceled";
+  const error = isTimeout
+    ? { name: "TimeoutError", message, code: "timeout" }
+    : { name: "RunCanceledError", message, code: "run-canceled" };
+  return { ok: false, status: isTimeout ? "failed" : "canceled", error };
 }
 
 function settleWait(state: RunState, wait: WaitState, result: WaitResult): void {

@@ -170,6 +170,10 @@ function rowOf(
         kind: "cancel",
         text: `learns that ${entry.by} asked to cancel${because(entry.reason)}`,
       };
+    case "timed-out":
+      return { kind: "cancel", text: `has used up its time limit of ${entry.limitMs} ms` };
+    case "operation-interrupted":
+      return { kind: "cancel", text: `gives up ${operationName(entry.key)}` };
     case "ended": {
       const { outcome } = entry;
       const error =
