@@ -7,6 +7,7 @@
  * T2. Of registrations, cancels and timers the last of every run is read from the beginning of the
  *     log.
  */
+import { setMaxListeners } from "node:events";
 import { UnavailableError } from "../shared/errors.ts";
 import { type Follower, type FollowerOptions, follow } from "../shared/jetstream/follower.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
@@ -48,6 +49,7 @@ export class Term {
 
   /** Reads where the streams end and begins to follow. */
   static async begin(services: EngineServices): Promise<Term> {
+    setMaxListeners(0, services.signal); // every read and write under way listens to it
     const term = new Term(services, await readEnds(services));
     term.#follow();
     return term;
