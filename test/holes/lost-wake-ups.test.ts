@@ -26,7 +26,9 @@ hole(1, {
     await death.reached();
     a.die();
     place.redeliver(token);
-    const again = await b.takeUnless(async () => (await place.consumer("sleeper")).ackPending === 0);
+    const again = await b.takeUnless(
+      async () => (await place.consumer("sleeper")).ackPending === 0,
+    );
     if (again) await b.handle(again);
     return () => place.facts(SLEEPER);
   },
