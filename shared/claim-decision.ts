@@ -33,7 +33,7 @@ export type TokenAction =
   | "claim"
   /** The owner is lost: claim in its place. */
   | "take-over"
-  /** Too many owners were lost in a row: commit a pause instead. */
+  /** Too many owners were lost in a row, or the history cannot be read: commit a pause instead. */
   | "pause"
   /** The token led to this wait: register the wait again, then acknowledge. */
   | "register"
@@ -55,6 +55,7 @@ export function decideToken(
   takeoverLimit: number,
 ): TokenAction {
   if (state.outcome || state.hasNewerStart) return "drop";
+  if (state.unreadableAt !== undefined && state.status !== "paused") return "pause";
   if (token.answers > state.tail) return facts.isFresh ? "drop" : "read-again";
   switch (state.status) {
     case "queued":
@@ -65,8 +66,9 @@ export function decideToken(
       if (facts.isHeldHere) return "extend";
       return state.takeovers >= takeoverLimit ? "pause" : "take-over";
     case "waiting":
-    case "paused":
       if (state.token === token.sequence) return "register";
+      return token.answers === state.waitSequence ? "claim" : "drop";
+    case "paused": // waits for a person, for nothing that could be registered
       return token.answers === state.waitSequence ? "claim" : "drop";
     default:
       return "drop";

@@ -5,7 +5,9 @@
 import { describe } from "./describe.ts";
 import { type DurationInput, type InstantInput, toDurationMs, toInstantMs } from "./durations.ts";
 import { InvalidInputError, LimitExceededError } from "./errors.ts";
-import { checkEventPattern, checkFilter, type Filter } from "./filters.ts";
+import { checkEventPattern } from "./event-names.ts";
+import { checkFilter, type Filter } from "./filters.ts";
+import { checkFields } from "./option-fields.ts";
 import { isSchema, type Schema } from "./schema.ts";
 import { checkName } from "./subjects.ts";
 import { type AnyTask, type ChildHandle, isTask, type Task } from "./task-reference.ts";
@@ -202,6 +204,7 @@ export function event<Data = unknown, const Name extends string = string>(
   options: EventOptions<Data> = {},
 ): EventCondition<Data, EventName<Name>> {
   checkEventPattern(name);
+  checkFields(options, `argument of event "${name}"`, ["where", "from", "schema"]);
   const { where, from, schema } = options;
   if (from !== undefined && from !== "now") throw badOption(name, "from", from, 'Expected "now"');
   if (schema !== undefined && !isSchema(schema))
@@ -239,6 +242,7 @@ export function child(
   options: ChildOptions = {},
 ): ChildCondition {
   if (isTask(task)) {
+    checkFields(options, "argument of child()", ["id"]);
     const { id } = options;
     if (id !== undefined) checkName(id, "run id");
     return made({ kind: "child", child: { task, input, ...(id === undefined ? {} : { id }) } });
@@ -260,7 +264,7 @@ export function child(
  * @throws {LimitExceededError} When it is nested more than 32 deep or has more than 1,000 parts.
  * @example
  * const first = await ctx.waitFor(anyOf({ paid: event("order.paid"), late: sleep("7 days") }));
- * if (first.key === "paid") console.log(first.data);
+ * if (first.key === "paid") return first.data;
  */
 export function anyOf<const Parts extends readonly Condition[]>(
   ...parts: Parts
@@ -358,8 +362,12 @@ function measure(condition: Condition): { readonly depth: number; readonly leafC
 
 function isHandle(value: unknown): value is ChildHandle {
   if (typeof value !== "object" || value === null) return false;
-  const { taskName, runId } = value as Partial<ChildHandle>;
-  return typeof taskName === "string" && typeof runId === "string";
+  try {
+    const { taskName, runId } = value as Partial<ChildHandle>;
+    return typeof taskName === "string" && typeof runId === "string";
+  } catch {
+    return false; // a proxy that refuses to be read
+  }
 }
 
 function isPlainObject(value: unknown): value is object {

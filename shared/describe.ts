@@ -15,7 +15,7 @@ export function describe(value: unknown): string {
   try {
     return shorten(show(value, 0));
   } catch {
-    return `${typeof value === "function" ? "a function" : "an object"} that cannot be read`;
+    return "an object that cannot be read"; // a proxy
   }
 }
 
@@ -35,6 +35,8 @@ function show(value: unknown, depth: number): string {
 }
 
 function showObject(object: object, depth: number): string {
+  const date = dateText(object);
+  if (date !== undefined) return date;
   if (depth === DEPTH) return Array.isArray(object) ? "[…]" : "{…}";
   const shown: string[] = [];
   if (Array.isArray(object)) {
@@ -48,9 +50,7 @@ function showObject(object: object, depth: number): string {
       `${/^\w+$/.test(key) ? key : JSON.stringify(key)}: ${showField(object, key, depth)}`,
     );
   const fields = `${shown.join(", ")}${keys.length > BREADTH ? ", …" : ""}`;
-  const name = className(object);
-  if (name !== undefined) return fields === "" ? `a ${name}` : `a ${name} { ${fields} }`;
-  return fields === "" ? "{}" : `{ ${fields} }`;
+  return className(object) + (fields === "" ? "{}" : `{ ${fields} }`);
 }
 
 function showField(object: object, key: string | number, depth: number): string {
@@ -59,14 +59,24 @@ function showField(object: object, key: string | number, depth: number): string 
   return "value" in property ? show(property.value, depth + 1) : "a getter";
 }
 
-/** The name of the class, unless the object is a plain one. */
-function className(object: object): string | undefined {
+/** The text of a date, also of another realm's, whatever methods it may have been given. */
+function dateText(object: object): string | undefined {
+  try {
+    const ms = Date.prototype.getTime.call(object);
+    return Number.isNaN(ms) ? "an invalid Date" : new Date(ms).toISOString();
+  } catch {
+    return undefined; // not a date
+  }
+}
+
+/** The name of the class and a space, unless the object is a plain one. */
+function className(object: object): string {
   const prototype: unknown = Object.getPrototypeOf(object);
-  if (typeof prototype !== "object" || prototype === null) return undefined;
+  if (typeof prototype !== "object" || prototype === null) return "";
   const made = Object.getOwnPropertyDescriptor(prototype, "constructor")?.value;
-  if (typeof made !== "function") return undefined;
+  if (typeof made !== "function") return "";
   const name: unknown = Object.getOwnPropertyDescriptor(made, "name")?.value;
-  return typeof name === "string" && name !== "" && name !== "Object" ? name : undefined;
+  return typeof name === "string" && name !== "" && name !== "Object" ? `${name} ` : "";
 }
 
 function shorten(text: string): string {

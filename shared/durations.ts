@@ -90,11 +90,26 @@ const TEXT_LENGTH = 200;
  */
 export function toDurationMs(value: DurationInput, what: string): number {
   const refuse = (problem: string, help = ACCEPTED): InvalidInputError =>
-    new InvalidInputError(`The ${what} ${describe(value)} ${problem}. ${help}`, { value });
+    new InvalidInputError(`The ${what} is ${describe(value)}, which ${problem}. ${help}`, {
+      value,
+    });
   const ms =
     typeof value === "string" ? textMs(value, refuse) : partsMs(readParts(value, refuse), refuse);
   if (!(ms <= LONGEST_DURATION_MS)) throw refuse("is longer than 100 years");
   return roundUp(ms);
+}
+
+/**
+ * The milliseconds of a time limit: a duration of more than zero.
+ * @throws {InvalidInputError} When it is none.
+ */
+export function toTimeoutMs(value: DurationInput, what: string): number {
+  const ms = toDurationMs(value, what);
+  if (ms > 0) return ms;
+  throw new InvalidInputError(
+    `The ${what} is ${describe(value)}. Expected more than zero; leave it out for no limit.`,
+    { value },
+  );
 }
 
 /**
@@ -105,7 +120,7 @@ export function toDurationMs(value: DurationInput, what: string): number {
 export function toInstantMs(value: InstantInput, what: string): number {
   const refuse = (problem: string): InvalidInputError =>
     new InvalidInputError(
-      `The ${what} ${describe(value)} ${problem}. Write a Temporal.Instant, a Temporal.ZonedDateTime, a Date, or a text with its offset such as "2030-01-31T09:00:00Z" or "2030-01-31T10:00:00+01:00".`,
+      `The ${what} is ${describe(value)}, which ${problem}. Write a Temporal.Instant, a Temporal.ZonedDateTime, a Date, or a text with its offset such as "2030-01-31T09:00:00Z" or "2030-01-31T10:00:00+01:00".`,
       { value },
     );
   const ms = typeof value === "string" ? textInstantMs(value, refuse) : objectInstantMs(value);

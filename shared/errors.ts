@@ -76,6 +76,25 @@ export class StepFailedError extends ContrailError {
   readonly retryable = false;
 }
 
+/** Thrown by user code: trying again would not help. The attempt is the last one. */
+export class NonRetryableError extends ContrailError {
+  readonly code = "non-retryable";
+  readonly retryable = false;
+}
+
+/** Thrown by user code: try again, but not before so many milliseconds have passed. */
+export class RetryAfterError extends ContrailError {
+  readonly code = "retry-after";
+  readonly retryable = true;
+  readonly retryAfterMs: number;
+
+  /** @param retryAfterMs Takes the place of the backoff, up to its own bounds. */
+  constructor(message: string, retryAfterMs: number, details: ErrorDetails = {}) {
+    super(message, details);
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
 /** A step, an attempt or a run took longer than its time limit. */
 export class TimeoutError extends ContrailError {
   readonly code = "timeout";

@@ -3,6 +3,7 @@ import { describe } from "./describe.ts";
 import { type DurationInput, LONGEST_DURATION_MS, toDurationMs } from "./durations.ts";
 import { InvalidInputError } from "./errors.ts";
 import type { RandomSource } from "./ids.ts";
+import { checkFields } from "./option-fields.ts";
 
 /** How long to wait between attempts. */
 export interface BackoffOptions {
@@ -133,7 +134,9 @@ export function nextDelayMs(
   random: RandomSource,
 ): number | undefined {
   if (attempt > policy.limit) return undefined;
-  const wholeMs = Math.min(policy.initialMs * policy.factor ** (attempt - 1), policy.maxMs);
+  // bounded, because zero times infinity would be no number
+  const growth = Math.min(policy.factor ** (attempt - 1), Number.MAX_VALUE);
+  const wholeMs = Math.min(policy.initialMs * growth, policy.maxMs);
   return Math.round(wholeMs * (1 - policy.jitter * random()));
 }
 
@@ -183,17 +186,6 @@ function checkLimit(limit: unknown, what: string): number {
   if (limit === Number.POSITIVE_INFINITY) return limit;
   if (typeof limit === "number" && Number.isSafeInteger(limit) && limit >= 0) return limit;
   throw refuse(`limit of the ${what}`, limit, "a whole number from 0, or Infinity");
-}
-
-function checkFields(options: unknown, what: string, fields: readonly string[]): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options))
-    throw refuse(what, options, `an object with ${fields.join(", ")}`);
-  const unknown = Object.keys(options).find((field) => !fields.includes(field));
-  if (unknown !== undefined)
-    throw new InvalidInputError(
-      `The ${what} have an unknown option ${describe(unknown)}. Expected ${fields.join(", ")}.`,
-      { value: options },
-    );
 }
 
 function refuse(what: string, value: unknown, expected: string): InvalidInputError {

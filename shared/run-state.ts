@@ -15,6 +15,7 @@ import type {
   StoredCommit,
   StoredCondition,
 } from "./entries.ts";
+import { parsePassId } from "./pass-id.ts";
 import { leavesOf, type RecordedLeaf, resolveWait, type WaitResult } from "./waits.ts";
 
 /** The statuses of a run. */
@@ -32,6 +33,8 @@ export interface Delivery {
   readonly key: string;
   readonly at: number;
   readonly result: WaitResult;
+  /** Time of the commit that recorded it. */
+  readonly recordedAt: number;
 }
 
 /** A wait as far as it is recorded. */
@@ -48,6 +51,15 @@ export interface WaitState {
   result?: WaitResult;
 }
 
+/** A step between two attempts. */
+export interface RetryState {
+  /** How many attempts failed. */
+  readonly attempts: number;
+  readonly error: Failure;
+  /** When the next one begins, in milliseconds since the epoch. */
+  readonly retryAt: number;
+}
+
 /** Children that were started, whether awaited or not. */
 export interface StartedChildren {
   readonly key: string;
@@ -61,8 +73,12 @@ export interface RunState {
   status: RunStatus;
   /** Sequence of the run's `start`; commits of another are not of this run. */
   readonly startSequence: number;
+  /** When the start was stored, in milliseconds since the epoch. */
+  readonly startedAt: number;
   /** Sequence of the last message of the history, of whichever start: what the next commit expects. */
   tail: number;
+  /** Sequence of a message of the history that cannot be read, if there is one. */
+  unreadableAt?: number;
   /** Whether the history holds commits of a later start: this one was purged. */
   hasNewerStart: boolean;
   /** Token of the passage that the last commit belongs to. */
@@ -73,13 +89,20 @@ export interface RunState {
   claims: number;
   /** Claims by takeover since the last entry of another kind (rule 9). */
   takeovers: number;
+  /** Id of the worker that wrote the last commit; "" before the first. */
   worker: string;
   /** When the last commit was written; the start's time before the first. */
   changedAt: number;
   readonly deliveries: Delivery[];
   /** Keys of steps and child starts that are recorded. */
   readonly steps: Set<string>;
+  /** Steps that failed and will be tried again. */
+  readonly retries: Map<string, RetryState>;
   readonly waits: Map<string, WaitState>;
+  /** Those of them that are not settled, in the order in which they were opened. */
+  readonly pending: Map<string, WaitState>;
+  /** Those of the pending ones that time alone may settle, or bring nearer to it. */
+  readonly sleeping: Map<string, WaitState>;
   readonly children: Map<string, StartedChildren>;
   readonly consumedEvents: Set<number>;
   cancel?: { readonly by: string; readonly reason: string };
@@ -92,6 +115,7 @@ export function initialState(startSequence: number, startedAt: number): RunState
   return {
     status: "queued",
     startSequence,
+    startedAt,
     tail: 0,
     hasNewerStart: false,
     token: startSequence,
@@ -103,7 +127,10 @@ export function initialState(startSequence: number, startedAt: number): RunState
     changedAt: startedAt,
     deliveries: [],
     steps: new Set(),
+    retries: new Map(),
     waits: new Map(),
+    pending: new Map(),
+    sleeping: new Map(),
     children: new Map(),
     consumedEvents: new Set(),
   };
@@ -116,15 +143,18 @@ export function evolve(state: RunState, commit: StoredCommit): RunState {
   if (commit.startSequence !== state.startSequence || state.outcome) return state;
   state.token = commit.token;
   state.pass = commit.pass;
+  state.worker = parsePassId(commit.pass)?.worker ?? state.worker;
   state.changedAt = commit.time;
   state.status = "running";
   for (const entry of commit.entries) apply(state, entry, commit);
   return state;
 }
 
-/** The waits that are not settled, in the order in which they were opened. */
-export function pendingWaits(state: RunState): WaitState[] {
-  return [...state.waits.values()].filter((wait) => wait.result === undefined);
+/** Notes a message of the history that is no commit: the run cannot go on by it. */
+export function noteUnreadable(state: RunState, sequence: number): RunState {
+  state.tail = sequence;
+  state.unreadableAt = sequence;
+  return state;
 }
 
 /** The leaves of a wait that have not happened, with their numbers. */
@@ -149,11 +179,18 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       state.worker = entry.worker;
       delete state.paused;
       return;
+    case "attempt-failed": {
+      const { attempt: attempts, error, retryAt } = entry;
+      state.retries.set(entry.key, { attempts, error, retryAt });
+      return;
+    }
     case "step-completed":
+      state.retries.delete(entry.key);
       state.steps.add(entry.key);
       deliver(state, entry, { ok: true, value: entry.value });
       return;
     case "step-failed":
+      state.retries.delete(entry.key);
       state.steps.add(entry.key);
       deliver(state, entry, { ok: false, error: entry.error, status: "failed" });
       return;
@@ -181,7 +218,7 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
     case "cancel-requested":
       if (state.cancel) return;
       state.cancel = { by: entry.by, reason: entry.reason };
-      for (const wait of pendingWaits(state)) cancelWait(state, wait);
+      for (const wait of [...state.pending.values()]) cancelWait(state, wait);
       return;
     case "ended":
       state.outcome = entry.outcome;
@@ -195,20 +232,27 @@ function openWait(
   entry: Extract<Entry, { kind: "wait-opened" }>,
   openedAt: number,
 ): void {
-  const { key, at, condition } = entry;
-  const wait: WaitState = {
-    key,
-    at,
-    condition,
-    leaves: leavesOf(condition),
-    openedAt,
-    recorded: new Map(),
-    recordedCount: 0,
-  };
-  state.waits.set(key, wait);
-  const result = resolveWait(condition, wait.recorded); // allOf() of nothing holds at once
+  const wait = newWait(entry, openedAt);
+  state.waits.set(wait.key, wait);
+  state.pending.set(wait.key, wait);
+  if (hasSleep(wait)) state.sleeping.set(wait.key, wait);
+  const result = resolveWait(wait.condition, wait.recorded); // allOf() of nothing holds at once
   if (state.cancel) cancelWait(state, wait);
   else if (result) settleWait(state, wait, result);
+}
+
+/** A wait of which nothing has happened. */
+export function newWait(
+  { key, at, condition }: Extract<Entry, { kind: "wait-opened" }>,
+  openedAt: number,
+): WaitState {
+  const leaves = leavesOf(condition);
+  return { key, at, condition, leaves, openedAt, recorded: new Map(), recordedCount: 0 };
+}
+
+/** Whether a part of a wait is a sleep. */
+export function hasSleep(wait: WaitState): boolean {
+  return wait.leaves.some((condition) => condition.kind === "sleep");
 }
 
 /** A canceled run waits for nothing: the code receives the cancellation where it waits. */
@@ -220,26 +264,32 @@ function cancelWait(state: RunState, wait: WaitState): void {
 
 function settleWait(state: RunState, wait: WaitState, result: WaitResult): void {
   wait.result = result;
+  state.pending.delete(wait.key);
+  state.sleeping.delete(wait.key);
   deliver(state, wait, result);
 }
 
 function settleLeaf(state: RunState, key: string, leaf: number, outcome: LeafOutcome): void {
   const wait = state.waits.get(key);
   if (!wait || wait.result) return; // settled by an earlier leaf of the same commit
-  const before = wait.recorded.get(leaf);
-  wait.recorded.set(leaf, {
-    outcome: before ? joinOutcomes(before.outcome, outcome) : outcome,
-    order: wait.recordedCount++,
-  });
+  const before = wait.recorded.get(leaf)?.outcome;
+  const joined = before === undefined ? outcome : joinOutcomes(before, outcome);
+  if (joined === undefined) return;
+  wait.recorded.set(leaf, { outcome: joined, order: wait.recordedCount++ });
   if (outcome.kind === "event") state.consumedEvents.add(outcome.sequence);
   const result = resolveWait(wait.condition, wait.recorded);
   if (result) settleWait(state, wait, result);
 }
 
-/** The ends of a group of children come in parts. */
-function joinOutcomes(before: LeafOutcome, next: LeafOutcome): LeafOutcome {
-  if (before.kind !== "children" || next.kind !== "children") return before;
-  return { kind: "children", ended: [...before.ended, ...next.ended] };
+/**
+ * The ends of a group of children come in parts; anything else happens once, and what was recorded
+ * first holds. Nothing when there is nothing new.
+ */
+function joinOutcomes(before: LeafOutcome, next: LeafOutcome): LeafOutcome | undefined {
+  if (before.kind !== "children" || next.kind !== "children") return undefined;
+  const recorded = new Set(before.ended.map(([position]) => position));
+  const added = next.ended.filter(([position]) => !recorded.has(position));
+  return added.length === 0 ? undefined : { kind: "children", ended: [...before.ended, ...added] };
 }
 
 function deliver(
@@ -247,27 +297,5 @@ function deliver(
   asked: { readonly key: string; readonly at: number },
   result: WaitResult,
 ): void {
-  state.deliveries.push({ key: asked.key, at: asked.at, result });
-}
-
-/** A thrown value as a history keeps it. Never throws, whatever the value is. */
-export function toFailure(thrown: unknown, depth = 0): Failure {
-  if (!(thrown instanceof Error)) {
-    let message = "a value that cannot be shown";
-    try {
-      message = typeof thrown === "object" ? JSON.stringify(thrown) : String(thrown);
-    } catch {
-      // the value refuses to be shown; the fixed text says so
-    }
-    return { name: "Error", message };
-  }
-  const code = "code" in thrown && typeof thrown.code === "string" ? thrown.code : undefined;
-  const hasCause = thrown.cause !== undefined && depth < 8;
-  return {
-    name: String(thrown.name),
-    message: String(thrown.message),
-    ...(typeof thrown.stack === "string" ? { stack: thrown.stack } : {}),
-    ...(code === undefined ? {} : { code }),
-    ...(hasCause ? { cause: toFailure(thrown.cause, depth + 1) } : {}),
-  };
+  state.deliveries.push({ key: asked.key, at: asked.at, result, recordedAt: state.changedAt });
 }

@@ -49,7 +49,7 @@ export function validateInput<Output>(
     throw schemaFailed(what, cause);
   }
   if (!isPromise(result)) return outputOf(result, value, what);
-  return result.then(
+  return Promise.resolve(result).then(
     (settled) => outputOf(settled, value, what),
     (cause: unknown) => {
       throw schemaFailed(what, cause);

@@ -1,8 +1,9 @@
 /** Defines tasks: checks what the user wrote, once, when the module is loaded. */
 import type { DurableContext, TaskContext } from "./contexts.ts";
 import { describe } from "./describe.ts";
-import { type DurationInput, toDurationMs } from "./durations.ts";
+import { type DurationInput, toTimeoutMs } from "./durations.ts";
 import { InvalidInputError } from "./errors.ts";
+import { checkFields } from "./option-fields.ts";
 import { normalizeRetries, type RetryOptions, type RetryPolicy } from "./retry.ts";
 import { isSchema, type Schema } from "./schema.ts";
 import { checkName } from "./subjects.ts";
@@ -91,12 +92,7 @@ export function task<Parsed, Output, Input = Parsed>(
 ): Task<Input, Output, "regular"> {
   const what = checkOptions(options, "task", ["name", "input", "retries", "timeout", "run"]);
   const { timeout } = options;
-  const timeoutMs = timeout === undefined ? undefined : toDurationMs(timeout, `timeout of ${what}`);
-  if (timeoutMs === 0)
-    throw new InvalidInputError(
-      `The timeout of ${what} is ${describe(timeout)}. Expected more than zero; leave it out for no limit.`,
-      { value: timeout },
-    );
+  const timeoutMs = timeout === undefined ? undefined : toTimeoutMs(timeout, `timeout of ${what}`);
   return define(options as TaskOptions<unknown, Output>, { kind: "regular", what, timeoutMs });
 }
 
@@ -157,23 +153,13 @@ function checkOptions(
   maker: string,
   allowed: readonly string[],
 ): string {
-  if (typeof options !== "object" || options === null)
-    throw new InvalidInputError(
-      `${maker}() got ${describe(options)}. Expected an object with name and run.`,
-      { value: options },
-    );
+  checkFields(options, `argument of ${maker}()`, allowed);
   const { name, input, run } = options;
   checkName(name, "task name");
   const what = `task ${describe(name)}`;
   const refuse = (problem: string, value: unknown): InvalidInputError =>
     new InvalidInputError(`The ${what} ${problem}.`, { value });
   if (/\p{Cc}/u.test(name)) throw refuse("has a control character in its name", name);
-  const unknown = Object.keys(options).find((option) => !allowed.includes(option));
-  if (unknown !== undefined)
-    throw refuse(
-      `has an unknown option ${describe(unknown)}. ${maker}() takes ${allowed.join(", ")}`,
-      unknown,
-    );
   if (typeof run !== "function")
     throw refuse(`has ${describe(run)} as run. Expected its function, (input, ctx) => output`, run);
   if (input !== undefined && !isSchema(input))

@@ -2,20 +2,23 @@
  * Starts child runs. A start is guarded like any other, so that starting again after a crash finds
  * the child of the first time (rule 26).
  */
+
+import { childId, childIdPrefix } from "../shared/child-ids.ts";
 import type { Failure } from "../shared/entries.ts";
 import { ContrailError, RunConflictError, UnavailableError } from "../shared/errors.ts";
-import { hashId, newId } from "../shared/ids.ts";
+import { toFailure } from "../shared/failures.ts";
+import { newId } from "../shared/ids.ts";
 import {
   decodeStart,
   type EventPosition,
   encodeStart,
   type ParentReference,
 } from "../shared/messages.ts";
-import { toFailure } from "../shared/run-state.ts";
 import { validateInput } from "../shared/schema.ts";
 import type { RunAddress } from "../shared/subjects.ts";
 import { checkName } from "../shared/subjects.ts";
-import { type AnyTask, inputSchemaOf } from "../shared/task.ts";
+import { definitionOf } from "../shared/task-definition.ts";
+import type { AnyTask } from "../shared/task-reference.ts";
 import type { Services } from "./services.ts";
 
 /** The run that starts children. */
@@ -36,12 +39,7 @@ export interface ChildStart {
 
 /** The id of the child with this ordinal: the same in every replay, another one in another run. */
 export function derivedChildId(parent: ParentRun, ordinal: number): string {
-  return `${childIdPrefix(parent)}-${ordinal}`;
-}
-
-/** What the derived ids of all children of a run begin with. */
-export function childIdPrefix(parent: RunAddress & { readonly startSequence: number }): string {
-  return hashId(parent.taskName, parent.runId, parent.startSequence);
+  return childId(childIdPrefix(parent), ordinal);
 }
 
 /**
@@ -56,7 +54,7 @@ export async function startChild(
 ): Promise<Failure | undefined> {
   try {
     checkName(child.runId, "run id");
-    const schema = inputSchemaOf(child.task);
+    const schema = definitionOf(child.task).schema;
     const what = `input of child "${child.task.name}"`;
     const input = schema ? await validateInput(schema, child.input, what) : child.input;
     await publishStart(services, parent, { ...child, input }, signal);

@@ -5,8 +5,8 @@
  */
 import { type Commit, type Entry, encodeCommit } from "../shared/entries.ts";
 import { ContrailError, LimitExceededError } from "../shared/errors.ts";
+import { toFailure } from "../shared/failures.ts";
 import { COMMIT_BYTES } from "../shared/limits.ts";
-import { toFailure } from "../shared/run-state.ts";
 
 /** A commit with its message body. */
 export interface EncodedCommit {

@@ -9,7 +9,14 @@
  */
 
 import type { Failure } from "../shared/entries.ts";
-import { RunCanceledError, RunFailedError, StepFailedError } from "../shared/errors.ts";
+import {
+  InvalidInputError,
+  RunCanceledError,
+  RunConflictError,
+  RunFailedError,
+  StepFailedError,
+} from "../shared/errors.ts";
+import { fromFailure } from "../shared/failures.ts";
 import type { Delivery, RunState } from "../shared/run-state.ts";
 import { ReplayCursor } from "./replay-cursor.ts";
 import { Signal } from "./signal.ts";
@@ -25,8 +32,6 @@ export interface Operation<Work = unknown> {
   readonly work: Work;
   /** Gives the code its result. */
   readonly deliver: (delivery: Delivery) => void;
-  /** Where the code asked, for the message of a divergence. */
-  readonly askedAt: string;
 }
 
 /** How the code ended. */
@@ -44,6 +49,7 @@ export class Execution<Work> {
   readonly #counts: Map<string, number> = new Map();
   #fresh: Operation<Work>[] = [];
   #end: CodeEnd | undefined;
+  #receivedAt: number | undefined;
 
   constructor(state: RunState) {
     this.state = state;
@@ -60,6 +66,16 @@ export class Execution<Work> {
       }
       this.changed.raise();
     })();
+  }
+
+  /** Whether the code has still to receive what is recorded. */
+  get isReplaying(): boolean {
+    return this.cursor.next !== undefined;
+  }
+
+  /** When what the code received last was recorded; nothing before the first. */
+  get receivedAt(): number | undefined {
+    return this.#receivedAt;
   }
 
   /** How the code ended, if it has. */
@@ -86,7 +102,7 @@ export class Execution<Work> {
         if (result.ok) resolve(receive(result.value));
         else reject(toError(kind, name, result.error, result.status));
       };
-      const operation = { key, at: this.cursor.received, work, deliver, askedAt: callSite() };
+      const operation = { key, at: this.cursor.received, work, deliver };
       this.#operations.set(key, operation);
       this.#fresh.push(operation);
       this.cursor.ask(key);
@@ -98,24 +114,25 @@ export class Execution<Work> {
   deliverNext(): void {
     const delivery = this.cursor.take();
     if (!delivery) return;
+    this.#receivedAt = delivery.recordedAt;
     this.#operations.get(delivery.key)?.deliver(delivery);
     this.#operations.delete(delivery.key);
   }
 
-  /** Operations asked for since the last call that the history does not hold. */
+  /** Gives back an operation that was taken and is left for a later pass. */
+  putBack(operation: Operation<Work>): void {
+    this.#fresh.push(operation);
+  }
+
+  /** Operations asked for, or put back, since the last call that the history does not hold. */
   takeUnrecorded(): Operation<Work>[] {
     const fresh = this.#fresh.filter(({ key }) => !this.cursor.isRecorded(key));
     this.#fresh = [];
     return fresh;
   }
-
-  /** Where the code asked for an operation. */
-  askedAt(key: string): string | undefined {
-    return this.#operations.get(key)?.askedAt;
-  }
 }
 
-/** What the code catches when an operation failed: the recorded failure as the cause. */
+/** What the code catches when an operation failed: the recorded failure, or an error around it. */
 function toError(
   kind: OperationKind,
   name: string,
@@ -125,24 +142,11 @@ function toError(
   const cause = fromFailure(failure);
   if (kind === "s")
     return new StepFailedError(`Step "${name}" failed: ${failure.message}`, { cause, step: name });
+  if (failure.code === "run-conflict") return new RunConflictError(failure.message, { cause });
+  if (failure.code === "invalid-input") return new InvalidInputError(failure.message, { cause });
   if (status === "canceled")
-    return new RunCanceledError(`${name} was canceled: ${failure.message}`, { cause });
+    return new RunCanceledError(`Canceled while waiting for ${name}: ${failure.message}`, {
+      cause,
+    });
   return new RunFailedError(`${name} failed: ${failure.message}`, { cause });
-}
-
-/** A recorded failure as an error again, with its name, stack and causes. */
-export function fromFailure(failure: Failure): Error {
-  const error = new Error(
-    failure.message,
-    failure.cause ? { cause: fromFailure(failure.cause) } : undefined,
-  );
-  error.name = failure.name;
-  if (failure.stack !== undefined) error.stack = failure.stack;
-  if (failure.code !== undefined) Object.assign(error, { code: failure.code });
-  return error;
-}
-
-/** Where user code called into the context: the first line of the stack outside this folder. */
-function callSite(): string {
-  return "";
 }

@@ -3,11 +3,10 @@
  * time and one registration for what the engine has to match. Both are guarded by the waiting
  * commit, so that a late one is refused instead of replacing a newer one (rules 11 to 13).
  */
-import type { LeafCondition } from "../shared/entries.ts";
 import type { HeaderList } from "../shared/jetstream/headers.ts";
 import { TIMER_LEAD_MS } from "../shared/limits.ts";
 import { encodeReady, encodeWait, type WatchedLeaf } from "../shared/messages.ts";
-import { pendingLeaves, pendingWaits, type RunState } from "../shared/run-state.ts";
+import { pendingLeaves, type RunState, type WaitState } from "../shared/run-state.ts";
 import { HEADERS } from "../shared/subjects.ts";
 import type { Services } from "./services.ts";
 
@@ -20,20 +19,28 @@ export interface RunPlace {
   readonly isChild: boolean;
 }
 
-/** When the earliest sleep of the pending waits is due, if there is one. */
-export function earliestDue(state: RunState): number | undefined {
+/** When the earliest sleep of these waits is due, if there is one. */
+export function earliestDue(waits: Iterable<WaitState>): number | undefined {
   let earliest: number | undefined;
-  for (const wait of pendingWaits(state))
+  for (const wait of waits)
     for (const { condition } of pendingLeaves(wait))
       if (condition.kind === "sleep" && (earliest === undefined || condition.dueAt < earliest))
         earliest = condition.dueAt;
   return earliest;
 }
 
+/** When the run has to be woken by time: for a sleep, or for the next attempt of a step. */
+export function nextDue(state: RunState): number | undefined {
+  let next = earliestDue(state.sleeping.values());
+  for (const { retryAt } of state.retries.values())
+    if (next === undefined || retryAt < next) next = retryAt;
+  return next;
+}
+
 /** What the engine has to watch for this run. */
 export function watchedLeaves(state: RunState): WatchedLeaf[] {
   const watched: WatchedLeaf[] = [];
-  for (const wait of pendingWaits(state))
+  for (const wait of state.pending.values())
     for (const { leaf, condition } of pendingLeaves(wait))
       if (condition.kind !== "sleep")
         watched.push({
@@ -79,7 +86,7 @@ export async function registerWaits(
     });
     return outcome.ok || outcome.kind === "guard"; // refused by the guard: the run went on
   };
-  const dueAt = earliestDue(state);
+  const dueAt = nextDue(state);
   if (dueAt !== undefined) writes.push(write("timer", ...timerMessage(place, state, dueAt)));
   const leaves = watchedLeaves(state);
   if (leaves.length > 0 || state.status === "paused")
@@ -145,9 +152,4 @@ export function toRanges(numbers: readonly number[]): [number, number][] {
     else ranges.push([number, number]);
   }
   return ranges;
-}
-
-/** Whether this leaf only needs a clock. */
-export function isSleep(condition: LeafCondition): boolean {
-  return condition.kind === "sleep";
 }

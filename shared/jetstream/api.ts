@@ -39,7 +39,7 @@ export async function callApi(
   options: ApiOptions = {},
 ): Promise<ApiAnswer> {
   let answer: ApiAnswer = {};
-  await requests.ask({
+  const asked = requests.ask({
     ...options,
     subject: `$JS.API.${subject}`,
     payload: body === undefined ? "" : JSON.stringify(body),
@@ -50,6 +50,13 @@ export async function callApi(
       if (error === undefined || NOT_ENABLED.includes(error.err_code)) return "done";
       return error.code === UNAVAILABLE || error.code === SERVER_ERROR ? "again" : "done";
     },
+  });
+  await asked.catch((cause: unknown) => {
+    const error = errorOf(answer);
+    if (error === undefined || !(cause instanceof UnavailableError)) throw cause;
+    const { err_code: errorCode, description } = error;
+    const message = `${cause.message} It said "${description}" (${errorCode}).`;
+    throw new UnavailableError(message, { cause, errorCode });
   });
   return answer;
 }

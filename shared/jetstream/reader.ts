@@ -40,6 +40,8 @@ export interface StreamState {
   readonly firstSequence: number;
   readonly lastSequence: number;
   readonly messageCount: number;
+  /** The leader's clock when it answered, in milliseconds since the epoch. */
+  readonly answeredAtMs: number;
   /** The stream's configuration as the server tells it. */
   readonly config: Readonly<Record<string, unknown>>;
   /** The server that leads the stream; undefined outside a cluster. */
@@ -99,7 +101,7 @@ export class Reader {
     let expected = 0;
     let retries = 0;
     for (;;) {
-      const page = await this.#page(stream, subject, next, options);
+      const page = await this.readPage(stream, subject, next, options);
       for (const message of page.messages) all.push(message);
       next = (page.messages.at(-1)?.sequence ?? next - 1) + 1;
       // The replica of the page before knew of more than this one does, or they are purged by now.
@@ -141,6 +143,7 @@ export class Reader {
       created: String(answer.created),
       firstSequence: Number(state?.first_seq ?? 0),
       lastSequence: Number(state?.last_seq ?? 0),
+      answeredAtMs: Date.parse(String(answer["ts"])),
       messageCount: Number(state?.messages ?? 0),
       config: (answer.config ?? {}) as Record<string, unknown>,
       leader: cluster?.leader === undefined ? undefined : String(cluster.leader),
@@ -167,12 +170,16 @@ export class Reader {
     return found;
   }
 
-  async #page(
+  /**
+   * Up to 500 messages of a subject, or of all subjects of a wildcard, from a sequence on, in order.
+   * `pending` counts those that follow, as far as the replica that answers knows.
+   */
+  async readPage(
     stream: string,
     subject: string,
     fromSequence: number,
-    { signal }: ReadOptions,
-  ): Promise<{ messages: StoredMessage[]; pending: number }> {
+    { signal }: Pick<ReadOptions, "signal"> = {},
+  ): Promise<{ readonly messages: readonly StoredMessage[]; readonly pending: number }> {
     let messages: StoredMessage[] = [];
     let pending = 0;
     await this.#requests.ask({

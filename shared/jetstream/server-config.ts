@@ -29,7 +29,10 @@ export interface StreamConfig {
   readonly allowRollup?: boolean;
   /** Let every replica answer reads. Default true. */
   readonly allowDirect?: boolean;
+  /** Refuse to delete single messages. Cannot be taken back. */
   readonly denyDelete?: boolean;
+  /** Refuse to purge messages. Cannot be taken back, nor be had together with rollups. */
+  readonly denyPurge?: boolean;
   /** Publish what is stored to plain subscribers too. */
   readonly republish?: {
     readonly source: string;
@@ -95,6 +98,7 @@ export function toServerStream(config: StreamConfig): Config {
     allow_rollup_hdrs: config.allowRollup,
     allow_direct: config.allowDirect ?? true,
     deny_delete: config.denyDelete,
+    deny_purge: config.denyPurge,
     republish: republish && {
       src: republish.source,
       dest: republish.destination,

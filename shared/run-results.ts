@@ -1,0 +1,175 @@
+/**
+ * Waits for runs to end: by the live feed, and by reading, because the feed may lose messages.
+ */
+import { decodeCommit, type Outcome } from "./entries.ts";
+import { ContrailError, RunCanceledError, RunFailedError, RunNotFoundError } from "./errors.ts";
+import { fromFailure } from "./failures.ts";
+import type { NatsLink } from "./jetstream/connection.ts";
+import { headersOf } from "./jetstream/headers.ts";
+import type { StoredMessage } from "./jetstream/reader.ts";
+import { type Names, type RunAddress, STATUS_HEADER } from "./subjects.ts";
+
+/** The pauses between two looks at the log, while the live feed says nothing. */
+const FIRST_LOOK_MS = 2_000;
+const LONGEST_LOOK_MS = 30_000;
+const END_STATUSES = new Set(["completed", "failed", "canceled"]);
+
+/** So long a hint from the worker is waited for before the log is looked at. */
+const HINT_MS = 1_000;
+
+/** How to wait for an end. */
+export interface EndOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** May resolve with the end; may stay pending. */
+  readonly hint?: Promise<Outcome> | undefined;
+}
+
+/**
+ * Resolves with the outcome of a run when it has ended.
+ * @throws {RunNotFoundError} When there is no such run, or it is purged while this waits.
+ */
+export function waitForEnd(
+  link: NatsLink,
+  names: Names,
+  run: RunAddress,
+  { signal, hint }: EndOptions = {},
+): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const wait = new EndWait(link, names, run, (end) => {
+      signal?.removeEventListener("abort", abort);
+      if (end instanceof Error) reject(end);
+      else resolve(end);
+    });
+    const abort = (): void => wait.finish(signal?.reason as Error);
+    if (signal?.aborted) abort();
+    else {
+      signal?.addEventListener("abort", abort, { once: true });
+      if (hint) wait.beginWith(hint);
+      else wait.begin();
+    }
+  });
+}
+
+class EndWait {
+  readonly #link: NatsLink;
+  readonly #names: Names;
+  readonly #run: RunAddress;
+  readonly #done: (end: Outcome | Error) => void;
+  #isOver = false;
+  #stop: (() => void)[] = [];
+  #pauseMs = FIRST_LOOK_MS;
+
+  constructor(link: NatsLink, names: Names, run: RunAddress, done: (end: Outcome | Error) => void) {
+    this.#link = link;
+    this.#names = names;
+    this.#run = run;
+    this.#done = done;
+  }
+
+  /** Waits for the hint alone first. */
+  beginWith(hint: Promise<Outcome>): void {
+    this.#stop = [this.#link.clock.after(HINT_MS, () => this.begin())];
+    void hint.then((outcome) => this.finish(outcome));
+  }
+
+  begin(): void {
+    const { nc } = this.#link;
+    const subscriptions = (["h", "c"] as const).map((kind) =>
+      nc.subscribe(this.#names.liveSubject(this.#run, kind), {
+        callback: (error, message) => {
+          if (error !== null || !END_STATUSES.has(headersOf(message).last(STATUS_HEADER) ?? ""))
+            return;
+          this.#take(message.data, message.subject);
+        },
+      }),
+    );
+    this.#stop.push(
+      () => {
+        for (const subscription of subscriptions) subscription.unsubscribe();
+      },
+      this.#link.onReconnect(() => void this.#look()),
+    );
+    void this.#look();
+  }
+
+  finish(end: Outcome | Error): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    for (const stop of this.#stop) stop();
+    this.#done(end);
+  }
+
+  /** Reads the ends of both possible histories; the first time anywhere, later from the leader. */
+  async #look(): Promise<void> {
+    try {
+      const last = await lastCommit(
+        this.#link,
+        this.#names,
+        this.#run,
+        this.#pauseMs > FIRST_LOOK_MS,
+      );
+      if (this.#isOver) return;
+      if (last.commit) this.#take(last.commit.data, last.commit.subject);
+      else if (!last.isStarted) this.finish(notFound(this.#run));
+    } catch (error) {
+      const isPassing = error instanceof ContrailError && error.retryable; // no server for a while
+      if (!isPassing) this.finish(error as Error);
+    }
+    if (this.#isOver) return;
+    const stop = this.#link.clock.after(this.#pauseMs, () => void this.#look());
+    this.#stop.push(stop);
+    this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_LOOK_MS);
+  }
+
+  #take(data: Uint8Array, where: string): void {
+    try {
+      const last = decodeCommit(data, 0, where).entries.at(-1);
+      if (last?.kind === "ended") this.finish(last.outcome);
+    } catch (error) {
+      this.finish(error as Error);
+    }
+  }
+}
+
+/** The last commit of a run, and whether the run is there at all. */
+export async function lastCommit(
+  link: Pick<NatsLink, "reader">,
+  names: Names,
+  run: RunAddress,
+  leader: boolean,
+): Promise<{ readonly commit: StoredMessage | undefined; readonly isStarted: boolean }> {
+  const { prefix, stream } = names.run(run);
+  const subjects = [`${prefix}.start`, `${prefix}.h`, `${prefix}.c`];
+  const { messages } = await link.reader.multiLast(stream, subjects);
+  const find = (kind: string): StoredMessage | undefined =>
+    messages.find(({ subject }) => subject === `${prefix}.${kind}`);
+  const commit = find("h") ?? find("c");
+  if (commit || !leader) {
+    const start =
+      find("start") ?? (await link.reader.lastFor(stream, `${prefix}.start`, { leader: true }));
+    return { commit, isStarted: start !== undefined };
+  }
+  const [start, history, child] = await Promise.all(
+    subjects.map((subject) => link.reader.lastFor(stream, subject, { leader: true })),
+  );
+  return { commit: history ?? child, isStarted: start !== undefined };
+}
+
+/** The output of a run that completed. @throws What became of it instead. */
+export function outputOf(run: RunAddress, outcome: Outcome): unknown {
+  if (outcome.status === "completed") return outcome.output;
+  const { taskName, runId } = run;
+  const what = `Run "${runId}" of task "${taskName}"`;
+  const details = { taskName, runId, cause: fromFailure(outcome.error) };
+  if (outcome.status === "canceled")
+    throw new RunCanceledError(`${what} was canceled: ${outcome.error.message}`, details);
+  throw new RunFailedError(`${what} failed: ${outcome.error.message}`, details);
+}
+
+/** @internal */
+export function notFound({ taskName, runId }: RunAddress): RunNotFoundError {
+  return new RunNotFoundError(
+    `There is no run "${runId}" of task "${taskName}": it was never started, or purged after its keep time.`,
+    { taskName, runId },
+  );
+}

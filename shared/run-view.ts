@@ -1,0 +1,70 @@
+/** What the log says about one run, for people and programs that look at it. */
+import { decodeCommit, type StoredCommit } from "./entries.ts";
+import type { NatsLink } from "./jetstream/connection.ts";
+import type { StoredMessage } from "./jetstream/reader.ts";
+import { decodeCancel, decodeStart, type ParentReference } from "./messages.ts";
+import { notFound } from "./run-results.ts";
+import { evolve, initialState, type RunState } from "./run-state.ts";
+import type { Names, RunAddress } from "./subjects.ts";
+
+/** A run with its history. */
+export interface RunView {
+  readonly taskName: string;
+  readonly runId: string;
+  readonly input: unknown;
+  readonly startedAt: number;
+  readonly startedBy: string;
+  readonly startSequence: number;
+  readonly parent?: ParentReference;
+  /** A request to cancel that the run may not have noticed yet. */
+  readonly cancelRequest?: { readonly by: string; readonly reason: string; readonly at: number };
+  /** Sequence of the last registration with the engine, and when its schedule is set for. */
+  readonly hasRegistration: boolean;
+  readonly hasTimer: boolean;
+  readonly commits: readonly StoredCommit[];
+  /** The fold over the commits. */
+  readonly state: RunState;
+}
+
+/** Reads a run. @throws {RunNotFoundError} When there is no such run. */
+export async function readView(
+  link: Pick<NatsLink, "reader">,
+  names: Names,
+  address: RunAddress,
+): Promise<RunView> {
+  const { stream, prefix } = names.run(address);
+  const messages = await link.reader.readSubject(stream, `${prefix}.*`);
+  const lastOf = (kind: string): StoredMessage | undefined =>
+    messages.findLast(({ subject }) => subject === `${prefix}.${kind}`);
+  const first = lastOf("start");
+  if (!first) throw notFound(address);
+  const start = decodeStart(first.data, first.subject);
+  const state = initialState(first.sequence, first.timeMs);
+  const commits: StoredCommit[] = [];
+  const history = `${prefix}.${start.parent ? "c" : "h"}`;
+  for (const message of messages) {
+    if (message.subject !== history) continue;
+    const commit = decodeCommit(message.data, message.sequence, message.subject);
+    evolve(state, commit);
+    if (commit.startSequence === first.sequence) commits.push(commit);
+  }
+  const cancel = lastOf("cancel");
+  const request = cancel && decodeCancel(cancel.data, cancel.subject);
+  const { taskName, runId } = address;
+  return {
+    taskName,
+    runId,
+    input: start.input,
+    startedAt: first.timeMs,
+    startedBy: start.by,
+    startSequence: first.sequence,
+    ...(start.parent ? { parent: start.parent } : {}),
+    ...(cancel && request?.startSequence === first.sequence
+      ? { cancelRequest: { by: request.by, reason: request.reason, at: cancel.timeMs } }
+      : {}),
+    hasRegistration: lastOf("wait") !== undefined,
+    hasTimer: lastOf("timer") !== undefined,
+    commits,
+    state,
+  };
+}

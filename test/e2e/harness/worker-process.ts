@@ -1,0 +1,12 @@
+/** A worker in a process of its own, with the tasks that a module of the test exports. */
+import { isTask } from "../../../shared/task.ts";
+import { startWorker, type WorkerOptions } from "../../../worker/index.ts";
+import { jsonLog, ownOptions, serve } from "./process-side.ts";
+
+const { tasksFile, ...options } = ownOptions<
+  Omit<WorkerOptions, "tasks"> & { tasksFile: string }
+>();
+const exported = Object.values((await import(tasksFile)) as { [name: string]: unknown });
+const tasks = exported.filter((value) => isTask(value));
+const worker = await startWorker({ ...options, tasks, log: jsonLog });
+serve(worker.id, () => worker.close());

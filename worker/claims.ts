@@ -1,0 +1,361 @@
+/**
+ * What happens to a token from its delivery to its acknowledgement: read, decide, and carry out the
+ * decision.
+ *
+ * L1. A token is acknowledged after the waiting or ended commit of its own passage and its
+ *     registrations, or when it is dead (rule 5). Whoever loses a race says nothing about it.
+ * L2. No user code runs before a successful compare-and-append of this pass, except for what is
+ *     surely the first delivery of a start in time (rule 7).
+ */
+import { decideToken, type TokenAction } from "../shared/claim-decision.ts";
+import type { Entry } from "../shared/entries.ts";
+import { UndecodableError } from "../shared/errors.ts";
+import { toFailure } from "../shared/failures.ts";
+import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
+import { TAKEOVERS_BEFORE_PAUSE } from "../shared/limits.ts";
+import {
+  type Because,
+  type CancelRequest,
+  decodeReady,
+  type EventPosition,
+} from "../shared/messages.ts";
+import { initialState } from "../shared/run-state.ts";
+import { makeContext } from "./context.ts";
+import { DurablePass, type PassEnd } from "./durable-pass.ts";
+import { Execution } from "./execution.ts";
+import type { HeldRuns } from "./held-runs.ts";
+import { settledBy } from "./outcomes.ts";
+import { PassRun } from "./pass-run.ts";
+import { cancelTimer, nextDue, registerWaits } from "./registration.ts";
+import { runRegular } from "./regular-pass.ts";
+import type { Services } from "./services.ts";
+import type { Slot } from "./slots.ts";
+import { pause } from "./steps.ts";
+import {
+  type Reading,
+  type ServedTask,
+  TokenReader,
+  type TokenRun,
+  whereIs,
+} from "./token-reader.ts";
+import type { WarmRun, WarmRuns } from "./warm-runs.ts";
+import type { Work } from "./work.ts";
+
+/** How often a token is read again before it is left to be delivered again. */
+const READINGS = 20;
+const READ_AGAIN_MS = 25;
+/** How soon a token that could not be handled is delivered again. */
+const RETRY_MS = 1_000;
+const NO_EVENTS: EventPosition = { after: 0, created: "" };
+
+/** Handles the tokens of one worker. */
+export class Claims {
+  readonly #services: Services;
+  readonly #held: HeldRuns;
+  readonly #warm: WarmRuns;
+  readonly #reader: TokenReader;
+
+  constructor(services: Services, held: HeldRuns, warm: WarmRuns) {
+    this.#services = services;
+    this.#held = held;
+    this.#warm = warm;
+    this.#reader = new TokenReader(services, warm);
+  }
+
+  /** Handles one token; it owns the slot from here on. Never throws. */
+  async handle(token: DeliveredMessage, task: ServedTask, slot: Slot): Promise<void> {
+    try {
+      await this.#handle(token, task, slot);
+    } catch (error) {
+      this.#services.log.error("A token could not be handled and will be delivered again.", {
+        subject: token.subject,
+        sequence: token.streamSequence,
+        error,
+      });
+      token.nak(RETRY_MS);
+    } finally {
+      slot.release();
+    }
+  }
+
+  async #handle(token: DeliveredMessage, task: ServedTask, slot: Slot): Promise<void> {
+    const { taskName, runId, kind } = this.#services.names.parse(token.subject);
+    const address = { taskName, runId };
+    const isStart = kind === "start";
+    const run = { address, subjects: this.#services.names.run(address), token, task, isStart };
+    try {
+      if (isStart) return await this.#readAndDecide(run, slot);
+      const { because } = decodeReady(token.data, whereIs(token));
+      const granted = await this.#holdUntilDue(run, because.timer, slot);
+      if (!granted) return token.nak();
+      try {
+        await this.#readAndDecide(run, granted);
+      } finally {
+        granted.release();
+      }
+    } catch (error) {
+      if (!(error instanceof UndecodableError)) throw error;
+      this.#services.log.error("A token cannot be read.", { ...address, error });
+      if (isStart) await this.#refuseStart(run, slot, error);
+      token.ack(); // it would be no more readable the next time
+    }
+  }
+
+  async #readAndDecide(run: TokenRun, slot: Slot): Promise<void> {
+    const { token } = run;
+    for (let reading = 1; reading <= READINGS; reading++) {
+      const isFresh = reading > 1;
+      const read = await this.#reader.read(run, isFresh);
+      const isThere = read.start !== undefined || read.warm !== undefined;
+      if (!isThere && isFresh) return token.ack(); // purged
+      const action = decideToken(
+        { sequence: token.streamSequence, answers: read.answers },
+        read.state,
+        {
+          isFresh,
+          isHeldHere: this.#held.isHeld(read.history, token.streamSequence),
+          isSurelyFirst: read.isSurelyFirst,
+        },
+        TAKEOVERS_BEFORE_PAUSE,
+      );
+      if (isThere && action !== "read-again" && (await this.#carryOut(action, read, slot))) return;
+      await pause(this.#services, READ_AGAIN_MS * reading);
+    }
+    token.nak(RETRY_MS);
+  }
+
+  /**
+   * A timer's token comes early by the server's granularity and is held until it is due, without a
+   * slot (rule 14). Returns the slot to go on with, or nothing when none is free then.
+   */
+  async #holdUntilDue(
+    { token, task, subjects, address }: TokenRun,
+    dueAt: number | undefined,
+    slot: Slot,
+  ): Promise<Slot | undefined> {
+    const { clock, serverClock, claimTimeoutMs } = this.#services;
+    if (dueAt === undefined) return slot;
+    const serverNow = token.timeMs + (clock.monotonic() - token.receivedAt);
+    const restMs = dueAt - Math.max(serverNow, serverClock(subjects.shard).earliest());
+    if (restMs <= 0) return slot;
+    slot.release();
+    if (restMs > claimTimeoutMs / 3) return undefined;
+    await pause(this.#services, restMs);
+    return task.pool.tryAcquire(address, clock.now());
+  }
+
+  // --- carrying out
+
+  /** @returns Whether the token is dealt with; if not, it is read and decided again. */
+  async #carryOut(
+    action: Exclude<TokenAction, "read-again">,
+    read: Reading,
+    slot: Slot,
+  ): Promise<boolean> {
+    const { token } = read;
+    switch (action) {
+      case "drop":
+        token.ack();
+        return true;
+      case "extend":
+        token.progress();
+        return true;
+      case "register":
+        slot.release();
+        await this.#registerAgain(read);
+        return true;
+      case "begin":
+        return this.#withRun(read, slot, (run) => this.#pass(run, read));
+      case "claim":
+      case "take-over":
+        return this.#withRun(read, slot, (run) => this.#claim(action, read, run));
+      case "pause":
+        return this.#withRun(read, slot, (run) => this.#pauseRun(read, run));
+    }
+  }
+
+  /** Holds the run meanwhile; an error lets go of it. */
+  async #withRun(
+    read: Reading,
+    slot: Slot,
+    act: (run: PassRun) => Promise<boolean>,
+  ): Promise<boolean> {
+    const run = this.#passRun(read, slot);
+    try {
+      return await act(run);
+    } catch (error) {
+      run.leave();
+      throw error;
+    }
+  }
+
+  async #registerAgain(read: Reading): Promise<void> {
+    const { subjects, history, isChild, state, token } = read;
+    const place = { prefix: subjects.prefix, history, isChild };
+    const { clock, claimTimeoutMs } = this.#services;
+    const over = new AbortController();
+    const stopTimer = clock.after(claimTimeoutMs, () => over.abort());
+    const { signal } = over;
+    try {
+      if (await registerWaits(this.#services, place, state, { passMs: 0, signal })) token.ack();
+    } finally {
+      stopTimer();
+    }
+  }
+
+  async #claim(action: "claim" | "take-over", read: Reading, run: PassRun): Promise<boolean> {
+    const { state, because } = read;
+    const sinceMs = this.#services.clock.monotonic() - read.token.receivedAt;
+    const now = Math.max(run.serverClock.earliest(), read.token.timeMs + sinceMs);
+    const isWaiting = state.status === "waiting" || state.status === "paused";
+    const entries: Entry[] = [
+      {
+        kind: "claimed",
+        worker: this.#services.workerId,
+        because: action === "take-over" ? "takeover" : nameOf(because),
+      },
+    ];
+    if (read.cancel && !state.cancel)
+      entries.push({ kind: "cancel-requested", by: read.cancel.by, reason: read.cancel.reason });
+    if (isWaiting)
+      entries.push(...(await settledBy(this.#services, read.address, state, because, now)));
+    const isAtRest = state.status === "queued" || state.status === "paused";
+    const isCanceledEarly = read.cancel && isAtRest; // there is no code to tell
+    if (isCanceledEarly) entries.push(canceledEnd(read.cancel));
+    for (const entry of entries) run.committer.add(entry);
+    const hadTimer = because.timer === undefined && nextDue(state) !== undefined;
+    const point = this.#services.failpoint("before-claim");
+    if (point) await point;
+    const sentAt = this.#services.clock.monotonic();
+    if ((await run.committer.commit(hadTimer ? cancelTimer(run.place) : [])) === "lost") {
+      run.leave();
+      return false;
+    }
+    run.noteProof(sentAt);
+    const after = this.#services.failpoint("after-claim");
+    if (after) await after;
+    if (!isCanceledEarly) return this.#pass(run, read);
+    run.acknowledge();
+    return true;
+  }
+
+  async #pauseRun(read: Reading, run: PassRun): Promise<boolean> {
+    const { taskName, runId } = read.address;
+    const what = `Run "${runId}" of task "${taskName}"`;
+    const { unreadableAt } = read.state;
+    const entry: Entry =
+      unreadableAt === undefined
+        ? {
+            kind: "paused",
+            reason: `${what} lost its worker ${TAKEOVERS_BEFORE_PAUSE} times in a row without getting any further.`,
+            details: { code: "workers-lost" },
+          }
+        : {
+            kind: "paused",
+            reason: `${what} has a message in its history, at sequence ${unreadableAt}, that cannot be read. Remove it from the stream if it does not belong there.`,
+            details: { code: "history-unreadable", sequence: unreadableAt },
+          };
+    run.committer.add(entry);
+    const isStored = (await run.committer.commit()) === "stored";
+    if (isStored) run.acknowledge();
+    else run.leave();
+    return isStored;
+  }
+
+  /** A start that nobody can read ends its run as failed, so that its caller learns it (rule 10). */
+  async #refuseStart(start: TokenRun, slot: Slot, problem: UndecodableError): Promise<void> {
+    const { token } = start;
+    const run = new PassRun({
+      ...start,
+      services: this.#services,
+      kind: start.task.definition.kind,
+      isChild: false,
+      state: initialState(token.streamSequence, token.timeMs),
+      events: NO_EVENTS,
+      nonce: "",
+      slot,
+      pool: start.task.pool,
+      held: this.#held,
+    });
+    run.committer.add({ kind: "ended", outcome: { status: "failed", error: toFailure(problem) } });
+    try {
+      await run.committer.commit();
+    } finally {
+      run.leave();
+    }
+  }
+
+  #passRun(read: Reading, slot: Slot): PassRun {
+    return new PassRun({
+      ...read,
+      services: this.#services,
+      kind: read.task.definition.kind,
+      events: read.start?.events ?? read.warm?.events ?? NO_EVENTS,
+      nonce: read.start?.nonce ?? read.warm?.nonce ?? "",
+      slot,
+      pool: read.task.pool,
+      held: this.#held,
+    });
+  }
+
+  // --- the pass
+
+  async #pass(run: PassRun, read: Reading): Promise<true> {
+    const { definition } = read.task;
+    const end: PassEnd =
+      definition.kind === "regular"
+        ? await runRegular(run, definition, read.start?.input)
+        : await this.#durable(run, read);
+    if (end === "lost") run.leave();
+    return true;
+  }
+
+  async #durable(run: PassRun, read: Reading): Promise<PassEnd> {
+    const warm = read.warm ?? this.#cold(run, read);
+    warm.attach(run);
+    const end = await new DurablePass(run, warm.execution).run();
+    if (end === "suspended") this.#warm.put(run.history, warm);
+    return end;
+  }
+
+  /** The code from its beginning, over what is recorded. */
+  #cold(run: PassRun, read: Reading): WarmRun {
+    const { definition } = read.task;
+    const execution = new Execution<Work>(read.state);
+    let present = run;
+    const context = makeContext({
+      runId: read.address.runId,
+      startSequence: read.state.startSequence,
+      definition,
+      execution,
+      log: this.#services.log,
+      signal: () => present.userSignal,
+      startedAt: read.state.startedAt,
+    });
+    execution.begin(() => definition.run(read.start?.input, context));
+    return {
+      execution,
+      events: run.parent.events,
+      nonce: read.start?.nonce ?? "",
+      attach: (next) => {
+        present = next;
+      },
+    };
+  }
+}
+
+function canceledEnd(request: CancelRequest): Entry {
+  const message = request.reason || "the run was canceled before it began";
+  return {
+    kind: "ended",
+    outcome: { status: "canceled", error: { name: "RunCanceledError", message } },
+  };
+}
+
+/** One word for why a run goes on. */
+function nameOf(because: Because): string {
+  if (because.cancel !== undefined) return "cancel";
+  if (because.timer !== undefined) return "timer";
+  if (because.events || because.children) return "match";
+  return because.poke === undefined ? "start" : "poke";
+}

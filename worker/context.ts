@@ -1,0 +1,274 @@
+/** The `ctx` of a durable task: each call becomes an operation of the run's execution. */
+import { applySchemas } from "../shared/condition-schemas.ts";
+import {
+  anyOf,
+  type ChildOptions,
+  type Condition,
+  child as childCondition,
+  event as eventCondition,
+  isCondition,
+  sleep as sleepCondition,
+  sleepUntil as sleepUntilCondition,
+} from "../shared/conditions.ts";
+import type {
+  DurableContext,
+  LogFields,
+  Logger,
+  StepContext,
+  StepOptions,
+  WaitForEventOptions,
+} from "../shared/contexts.ts";
+import { describe } from "../shared/describe.ts";
+import {
+  type DurationInput,
+  type InstantInput,
+  instantFromMs,
+  toTimeoutMs,
+} from "../shared/durations.ts";
+import { InvalidInputError } from "../shared/errors.ts";
+import { type RandomSource, seededRandom } from "../shared/ids.ts";
+import { STEP_NAME_BYTES } from "../shared/limits.ts";
+import { checkFields } from "../shared/option-fields.ts";
+import { normalizeRetries } from "../shared/retry.ts";
+import { checkName } from "../shared/subjects.ts";
+import { definitionOf, type TaskDefinition } from "../shared/task-definition.ts";
+import type { AnyTask, ChildHandle } from "../shared/task-reference.ts";
+import type { Execution } from "./execution.ts";
+import { describeCondition, type ManyChildren, ordinalsOf, type Work } from "./work.ts";
+
+/** What a context needs of the run it belongs to. */
+export interface ContextRun {
+  readonly runId: string;
+  readonly startSequence: number;
+  readonly definition: TaskDefinition;
+  readonly execution: Execution<Work>;
+  readonly log: Logger;
+  /** The present pass's signal; a continuation kept in memory outlives passes. */
+  readonly signal: () => AbortSignal;
+  /** When the run was started. */
+  readonly startedAt: number;
+}
+
+/** Makes the `ctx` of one run. */
+export function makeContext(run: ContextRun): DurableContext {
+  return new Context(run) as unknown as DurableContext; // overloads cannot be implemented by name
+}
+
+class Context {
+  readonly runId: string;
+  readonly taskName: string;
+  readonly attempt = 1;
+  readonly log: Logger;
+  readonly #run: ContextRun;
+  readonly #random: RandomSource;
+  #ordinal = 0;
+
+  constructor(run: ContextRun) {
+    this.#run = run;
+    this.runId = run.runId;
+    this.taskName = run.definition.name;
+    this.#random = seededRandom(`${this.taskName}/${run.runId}/${run.startSequence}`);
+    this.log = liveLogger(run);
+  }
+
+  get signal(): AbortSignal {
+    return this.#run.signal();
+  }
+
+  step(name: string, action: (step: StepContext) => unknown, options?: StepOptions): unknown {
+    return quiet(this.#step(name, action, options));
+  }
+
+  sleepFor(duration: DurationInput): unknown {
+    return quiet(this.#sleep(() => sleepCondition(duration)));
+  }
+
+  sleepUntil(instant: InstantInput): unknown {
+    return quiet(this.#sleep(() => sleepUntilCondition(instant)));
+  }
+
+  waitForEvent(name: string, options?: WaitForEventOptions): unknown {
+    return quiet(this.#waitForEvent(name, options));
+  }
+
+  waitFor(condition: Condition): unknown {
+    return quiet(this.#waitFor(condition));
+  }
+
+  run(task: AnyTask, input: unknown, options?: ChildOptions): unknown {
+    return quiet(this.#runChild(task, input, options));
+  }
+
+  start(task: AnyTask, input: unknown, options?: ChildOptions): unknown {
+    return quiet(this.#start(task, input, options));
+  }
+
+  async #step(
+    name: string,
+    action: (step: StepContext) => unknown,
+    options: StepOptions = {},
+  ): Promise<unknown> {
+    checkStep(name, action);
+    const { definition, execution } = this.#run;
+    const what = `step ${describe(name)}`;
+    checkFields(options, `options of ${what}`, ["retries", "timeout"]);
+    const retries = normalizeRetries(options.retries, `retries of ${what}`, definition.retries);
+    const timeoutMs =
+      options.timeout === undefined
+        ? undefined
+        : toTimeoutMs(options.timeout, `timeout of ${what}`);
+    const work: Work = { kind: "step", name, action, retries, timeoutMs };
+    return execution.ask("s", name, work, (value) => value);
+  }
+
+  async #sleep(condition: () => Condition): Promise<void> {
+    await this.#wait(condition());
+  }
+
+  async #waitForEvent(name: string, options: WaitForEventOptions = {}): Promise<unknown> {
+    const { timeout, ...rest } = options;
+    const waited = eventCondition(name, rest);
+    if (timeout === undefined) return applySchemas(waited, await this.#wait(waited));
+    toTimeoutMs(timeout, `timeout of the wait for event ${describe(name)}`);
+    const condition = anyOf({ event: waited, timeout: sleepCondition(timeout) });
+    const result = (await this.#wait(condition)) as { readonly kind: string; key?: string };
+    if (result.kind === "sleep") return null;
+    const { key: _, ...found } = result;
+    return applySchemas(waited, found);
+  }
+
+  async #waitFor(condition: Condition): Promise<unknown> {
+    if (!isCondition(condition))
+      throw new InvalidInputError(
+        `waitFor() got ${describe(condition)}. Expected what sleep(), sleepUntil(), event(), child(), anyOf() or allOf() returns.`,
+        { value: condition },
+      );
+    return applySchemas(condition, await this.#wait(condition));
+  }
+
+  async #runChild(task: AnyTask, input: unknown, options: ChildOptions = {}): Promise<unknown> {
+    definitionOf(task);
+    if (Array.isArray(input)) {
+      if (input.length === 0) return [];
+      const many: ManyChildren = { kind: "children", task, inputs: input };
+      return ((await this.#wait(many)) as { outputs: unknown[] }).outputs;
+    }
+    const condition = childCondition(task as never, input as never, options);
+    return ((await this.#wait(condition)) as { output: unknown }).output;
+  }
+
+  async #start(task: AnyTask, input: unknown, options: ChildOptions = {}): Promise<unknown> {
+    definitionOf(task);
+    const isMany = Array.isArray(input);
+    const inputs = isMany ? (input as unknown[]) : [input];
+    if (options.id !== undefined) checkName(options.id, "run id");
+    if (isMany && options.id !== undefined)
+      throw new InvalidInputError(
+        `start() got ${inputs.length} inputs and one id, ${describe(options.id)}. Leave the id out, or start the children one by one.`,
+        { value: options.id },
+      );
+    if (inputs.length === 0) return [];
+    const work: Work = {
+      kind: "start",
+      task,
+      inputs,
+      id: options.id,
+      firstOrdinal: this.#takeOrdinals(options.id === undefined ? inputs.length : 0),
+    };
+    const runIds = await this.#run.execution.ask(
+      "c",
+      task.name,
+      work,
+      (value) => value as readonly string[],
+    );
+    const handles = runIds.map((runId) => this.#handle(task.name, runId));
+    return isMany ? handles : handles[0];
+  }
+
+  now(): unknown {
+    return instantFromMs(Math.round(this.#run.execution.receivedAt ?? this.#run.startedAt));
+  }
+
+  random(): number {
+    return this.#random();
+  }
+
+  uuid(): string {
+    const bytes = Uint8Array.from({ length: 16 }, () => Math.floor(this.#random() * 256));
+    bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40; // version 4
+    bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80; // the variant of RFC 9562
+    const hex = Buffer.from(bytes).toString("hex");
+    return [
+      hex.slice(0, 8),
+      hex.slice(8, 12),
+      hex.slice(12, 16),
+      hex.slice(16, 20),
+      hex.slice(20),
+    ].join("-");
+  }
+
+  #handle(taskName: string, runId: string): ChildHandle {
+    const handle: ChildHandle = {
+      taskName,
+      runId,
+      result: () => quiet(this.#resultOf(handle)),
+    };
+    return handle;
+  }
+
+  async #resultOf(handle: ChildHandle): Promise<never> {
+    const result = await this.#wait(childCondition(handle));
+    return (result as { output: never }).output;
+  }
+
+  #wait(condition: Condition | ManyChildren): Promise<unknown> {
+    const work: Work = {
+      kind: "wait",
+      condition,
+      firstOrdinal: this.#takeOrdinals(ordinalsOf(condition)),
+    };
+    return this.#run.execution.ask("w", describeCondition(condition), work, (value) => value);
+  }
+
+  #takeOrdinals(count: number): number {
+    const first = this.#ordinal;
+    this.#ordinal += count;
+    return first;
+  }
+}
+
+/**
+ * A promise that the code may leave unawaited: its failure would end the whole process, and with it
+ * the other runs of the worker.
+ */
+function quiet<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}
+
+function checkStep(name: unknown, action: unknown): void {
+  const isName =
+    typeof name === "string" && name !== "" && Buffer.byteLength(name) <= STEP_NAME_BYTES;
+  if (!isName)
+    throw new InvalidInputError(
+      `A step is named ${describe(name)}. Expected a text of 1 to ${STEP_NAME_BYTES} bytes that is the same in every execution.`,
+      { value: name },
+    );
+  if (typeof action !== "function")
+    throw new InvalidInputError(
+      `Step ${describe(name)} got ${describe(action)} as its action. Expected a function.`,
+      { value: action },
+    );
+}
+
+/** Drops lines while the code goes through what is recorded already. */
+function liveLogger(run: ContextRun): Logger {
+  const { execution, log } = run;
+  const fields = { taskName: run.definition.name, runId: run.runId };
+  const write =
+    (level: keyof Logger) =>
+    (message: string, more?: LogFields): void => {
+      if (!execution.isReplaying) log[level](message, { ...more, ...fields });
+    };
+  return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
+}

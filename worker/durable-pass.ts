@@ -1,0 +1,238 @@
+/**
+ * One pass of a durable run, from its claim to its end or its next suspension. It reads as a loop:
+ * hand the code what is recorded, then begin what it asks for, then wait, and when nothing but waits
+ * is left, suspend.
+ *
+ * D1. Nothing new begins while something recorded has not been received, or was never asked for (P7).
+ * D2. The slot is given back when the waiting commit is stored, the token is acknowledged when the
+ *     waits are registered (rule 5).
+ */
+import type { Entry } from "../shared/entries.ts";
+import { InvariantError } from "../shared/errors.ts";
+import { toFailure } from "../shared/failures.ts";
+import { SHORT_SLEEP_MS } from "../shared/limits.ts";
+import type { Committer } from "./committer.ts";
+import type { Execution } from "./execution.ts";
+import { dueSleeps } from "./outcomes.ts";
+import { PassOperations } from "./pass-operations.ts";
+import type { PassRun } from "./pass-run.ts";
+import { isSleepOnly, PassWatch } from "./pass-watch.ts";
+import type { Divergence } from "./replay-cursor.ts";
+import { drainMicrotasks } from "./signal.ts";
+import { suspend } from "./suspension.ts";
+import type { Work } from "./work.ts";
+
+/** How a pass ended. */
+export type PassEnd =
+  /** The run waits; its token is acknowledged. */
+  | "suspended"
+  | "ended"
+  /** A person must look; the token is acknowledged. */
+  | "paused"
+  /** The run belongs to somebody else, or was given up: nothing may be said about the token. */
+  | "lost";
+
+/** How long a recorded result waits for code that may still ask for it. */
+const PATIENCE_MS = 1_000;
+/** ... when the code has asked for something else instead. */
+const SHORT_PATIENCE_MS = 50;
+
+/** One pass. Made for a run that is claimed; used once. */
+export class DurablePass {
+  readonly #run: PassRun;
+  readonly #execution: Execution<Work>;
+  readonly #committer: Committer;
+  readonly #operations: PassOperations;
+  readonly #watch: PassWatch;
+  readonly #startedAt: number;
+  #wantsCommit = false;
+  #failure: unknown;
+  #isLive = false;
+
+  constructor(run: PassRun, execution: Execution<Work>) {
+    this.#run = run;
+    this.#execution = execution;
+    this.#committer = run.committer;
+    this.#startedAt = run.services.clock.monotonic();
+    const record = (entry: Entry): void => this.#record(entry);
+    this.#operations = new PassOperations(run, execution, {
+      add: (entry) => this.#committer.add(entry),
+      record,
+      fail: (error) => this.#fail(error),
+    });
+    this.#watch = new PassWatch(run, execution, this.#operations, record);
+    run.whenOver(() => execution.changed.raise());
+    run.whenCanceled(({ by, reason }) => {
+      if (!execution.state.cancel) this.#record({ kind: "cancel-requested", by, reason });
+      execution.changed.raise();
+    });
+  }
+
+  /** Goes through the pass. Never throws for what the code does. */
+  async run(): Promise<PassEnd> {
+    try {
+      for (;;) {
+        const end = await this.#turn();
+        if (end) return end;
+      }
+    } finally {
+      this.#watch.close();
+    }
+  }
+
+  /** One turn of the loop. Returns how the pass ended, if it did. */
+  async #turn(): Promise<PassEnd | undefined> {
+    const execution = this.#execution;
+    await drainMicrotasks();
+    if (this.#failure) throw this.#failure;
+    if (this.#isOver) return "lost";
+    if (execution.cursor.next) {
+      if (!execution.cursor.canDeliver && !(await this.#isAskedLate())) return this.#pause();
+      execution.deliverNext();
+      return undefined;
+    }
+    if (!this.#isLive && !execution.end) {
+      if (execution.cursor.divergence(false)) return this.#pause();
+      this.#isLive = true;
+    }
+    for (const operation of execution.takeUnrecorded()) this.#operations.begin(operation);
+    if (execution.end) return this.#finish();
+    this.#noteDue();
+    if (this.#wantsCommit && !this.#committer.isBusy) this.#flush();
+    if (this.#operations.activeCount > 0 || this.#committer.isBusy) {
+      this.#watch.arm();
+      await execution.changed.wait();
+      return undefined;
+    }
+    return this.#suspend();
+  }
+
+  get #isOver(): boolean {
+    return this.#committer.isLost || this.#run.isOver;
+  }
+
+  /** What has become due: sleeps are recorded, steps are tried again. */
+  #noteDue(): void {
+    if (this.#wantsCommit || this.#committer.isBusy) return; // it may be on its way to the log
+    const now = this.#run.serverClock.earliest();
+    this.#operations.beginDueRetries(now);
+    for (const { key, leaf, outcome } of dueSleeps(this.#operations.sleepingWaits(), now))
+      this.#record({ kind: "wait-settled", key, leaf, outcome });
+  }
+
+  // --- committing
+
+  /** Adds a result and asks for a commit. */
+  #record(entry: Entry): void {
+    this.#committer.add(entry);
+    this.#wantsCommit = true;
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    this.#execution.changed.raise();
+  }
+
+  #flush(): void {
+    this.#wantsCommit = false;
+    void this.#commit()
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => this.#execution.changed.raise());
+  }
+
+  async #commit(): Promise<boolean> {
+    const { services } = this.#run;
+    const before = services.failpoint("before-commit");
+    if (before) await before;
+    const sentAt = services.clock.monotonic();
+    const isStored = (await this.#committer.commit()) === "stored";
+    if (isStored) this.#run.noteProof(sentAt);
+    this.#operations.noteStored();
+    const after = services.failpoint("after-commit");
+    if (after) await after;
+    return isStored;
+  }
+
+  // --- ending the pass
+
+  async #finish(): Promise<PassEnd> {
+    const { end, cursor, state } = this.#execution;
+    if (!end) throw new InvariantError("A run is finished only when its code has ended.");
+    if (cursor.divergence(true)) return this.#pause();
+    while (this.#operations.hasActiveOpening) {
+      await this.#execution.changed.wait(); // children that the code started and did not await
+      if (this.#failure) throw this.#failure;
+      if (this.#isOver) return "lost";
+    }
+    if (end.ok)
+      this.#record({ kind: "ended", outcome: { status: "completed", output: end.output } });
+    else {
+      const status = state.cancel ? "canceled" : "failed";
+      this.#record({ kind: "ended", outcome: { status, error: toFailure(end.thrown) } });
+    }
+    if (!(await this.#commit())) return "lost";
+    this.#run.acknowledge();
+    if (this.#operations.activeCount > 0) this.#run.leave(); // steps nobody waits for: stop
+    return "ended";
+  }
+
+  /** The code waits for nothing but time, events and children: gives the slot back. */
+  async #suspend(): Promise<PassEnd | undefined> {
+    if (this.#operations.isEmpty) {
+      await this.#execution.changed.wait(); // the code awaits something of its own
+      return undefined;
+    }
+    const dueAt = this.#operations.nextDue();
+    const restMs = dueAt === undefined ? undefined : dueAt - this.#run.serverClock.earliest();
+    const isShort = restMs !== undefined && restMs <= SHORT_SLEEP_MS;
+    if (!isShort || !isSleepOnly(this.#operations.pendingWaits())) {
+      if (!(await suspend(this.#run, this.#startedAt))) return "lost";
+      this.#operations.putBackRetries();
+      return "suspended";
+    }
+    if (restMs > 0) await this.#parkFor(restMs);
+    return undefined;
+  }
+
+  /** A short sleep: the token stays unacknowledged, the slot is free, a local timer wakes the run. */
+  async #parkFor(restMs: number): Promise<void> {
+    this.#run.release();
+    const stop = this.#run.services.clock.after(restMs, () => this.#execution.changed.raise());
+    await this.#execution.changed.wait();
+    stop();
+    if (!this.#isOver) await this.#run.reacquire();
+  }
+
+  async #pause(): Promise<PassEnd> {
+    const { cursor, end } = this.#execution;
+    const divergence = cursor.divergence(end !== undefined) as Divergence;
+    const { runId, taskName } = this.#run.address;
+    const asked = divergence.asked.map((key) => `"${key}"`).join(", ") || "nothing more";
+    const reason = `Run "${runId}" of task "${taskName}" replayed differently: the history has "${divergence.recorded}", the code asked for ${asked}.`;
+    this.#run.services.log.error(reason, { runId, taskName, likelyCause: divergence.likelyCause });
+    this.#record({ kind: "paused", reason, details: { code: "replay-diverged", ...divergence } });
+    if (!(await this.#commit())) return "lost";
+    this.#run.release();
+    this.#run.acknowledge();
+    return "paused";
+  }
+
+  /** Whether the code asks for the next recorded result after all, having awaited something else. */
+  async #isAskedLate(): Promise<boolean> {
+    const { cursor, changed, end } = this.#execution;
+    const { services } = this.#run;
+    const hasAskedElse = end !== undefined || (cursor.divergence(false)?.asked.length ?? 0) > 0;
+    let isOver = false;
+    const stop = services.clock.after(hasAskedElse ? SHORT_PATIENCE_MS : PATIENCE_MS, () => {
+      isOver = true;
+      changed.raise();
+    });
+    try {
+      while (!isOver && !cursor.canDeliver && !this.#isOver && !this.#execution.end)
+        await changed.wait();
+    } finally {
+      stop();
+    }
+    return cursor.canDeliver;
+  }
+}

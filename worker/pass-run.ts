@@ -1,0 +1,228 @@
+/** What a pass holds while it goes through a run: token, slot, claim, and the way to its history. */
+
+import { wantsEnd } from "../shared/end-listener.ts";
+import { type RandomSource, seededRandom } from "../shared/ids.ts";
+import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
+import type { CancelRequest, EventPosition } from "../shared/messages.ts";
+import { passId } from "../shared/pass-id.ts";
+import type { RunState } from "../shared/run-state.ts";
+import type { ServerClock } from "../shared/server-clock.ts";
+import type { RunAddress, RunSubjects } from "../shared/subjects.ts";
+import type { TaskKind } from "../shared/task-reference.ts";
+import { derivedChildId, type ParentRun } from "./children.ts";
+import { Committer } from "./committer.ts";
+import type { HeldRun, HeldRuns } from "./held-runs.ts";
+import type { RunPlace } from "./registration.ts";
+import type { Services } from "./services.ts";
+import type { Slot, SlotPool } from "./slots.ts";
+import type { StepRun } from "./steps.ts";
+
+/** What a pass is made from. */
+export interface PassRunOptions {
+  readonly services: Services;
+  readonly address: RunAddress;
+  readonly kind: TaskKind;
+  readonly subjects: RunSubjects;
+  readonly isChild: boolean;
+  readonly state: RunState;
+  readonly events: EventPosition;
+  /** Names the call that started the run. */
+  readonly nonce: string;
+  readonly token: DeliveredMessage;
+  readonly slot: Slot;
+  readonly pool: SlotPool;
+  readonly held: HeldRuns;
+}
+
+/** One pass's hold on its run. Given up once: by acknowledging the token or by leaving it. */
+export class PassRun implements HeldRun {
+  readonly services: Services;
+  readonly address: RunAddress;
+  readonly place: RunPlace;
+  readonly state: RunState;
+  readonly token: DeliveredMessage;
+  readonly stream: string;
+  readonly history: string;
+  readonly cancelSubject: string;
+  readonly pass: string;
+  readonly parent: ParentRun;
+  readonly committer: Committer;
+  readonly serverClock: ServerClock;
+  provenAt: number;
+  #slot: Slot;
+  readonly #pool: SlotPool;
+  readonly #held: HeldRuns;
+  #isOver = false;
+  #isCanceled = false;
+  // Made when somebody looks: most runs are over before anybody does.
+  #over: AbortController | undefined;
+  #canceled: AbortController | undefined;
+  #random: RandomSource | undefined;
+  #userSignal: AbortSignal | undefined;
+  #onOver: (() => void) | undefined;
+  #onCancel: ((request: CancelRequest) => void) | undefined;
+
+  constructor(options: PassRunOptions) {
+    const { services, address, subjects, isChild, state, token } = options;
+    this.services = services;
+    this.address = address;
+    this.history = `${subjects.prefix}.${isChild ? "c" : "h"}`;
+    this.place = { prefix: subjects.prefix, history: this.history, isChild };
+    this.cancelSubject = `${subjects.prefix}.cancel`;
+    this.stream = subjects.stream;
+    this.state = state;
+    this.token = token;
+    this.parent = { ...address, startSequence: state.startSequence, events: options.events };
+    this.serverClock = services.serverClock(subjects.shard);
+    this.pass = passId(
+      { worker: services.workerId, pool: options.kind },
+      options.held.takeOrdinal(),
+    );
+    this.provenAt = token.requestedAt;
+    this.#slot = options.slot;
+    this.#pool = options.pool;
+    this.#held = options.held;
+    this.committer = new Committer({
+      publisher: services.link.publisher,
+      reader: services.link.reader,
+      stream: subjects.stream,
+      history: this.history,
+      state,
+      pass: this.pass,
+      token: token.streamSequence,
+      now: () => this.serverClock.latest(),
+      maxBytes: services.link.maxPayload,
+      isOver: () => this.#isOver,
+      onEnded: (body) => this.#tellStarter(options.nonce, body),
+    });
+    this.#held.add(this);
+  }
+
+  /** Whether the pass is over before its time. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Aborts when the pass is over before its time. */
+  get signal(): AbortSignal {
+    this.#over ??= aborter(this.#isOver);
+    return this.#over.signal;
+  }
+
+  get isCanceled(): boolean {
+    return this.#isCanceled;
+  }
+
+  /** What user code gets: aborts also when the run is canceled. */
+  get userSignal(): AbortSignal {
+    this.#canceled ??= aborter(this.#isCanceled);
+    this.#userSignal ??= AbortSignal.any([this.signal, this.#canceled.signal]);
+    return this.#userSignal;
+  }
+
+  get random(): RandomSource {
+    this.#random ??= seededRandom(this.pass);
+    return this.#random;
+  }
+
+  /** What steps are given. */
+  get step(): StepRun {
+    return {
+      ...this.address,
+      startSequence: this.state.startSequence,
+      fencingToken: String(this.state.tail).padStart(16, "0"),
+      userSignal: this.userSignal,
+      random: this.random,
+      now: () => this.serverClock.latest(),
+      isOver: () => this.#isOver,
+      prove: () => this.prove(),
+    };
+  }
+
+  /** Whether the run is surely ours (rule 8). */
+  prove(): Promise<boolean> {
+    return this.#held.prove(this);
+  }
+
+  /** The id of a child by its ordinal. */
+  childId(ordinal: number): string {
+    return derivedChildId(this.parent, ordinal);
+  }
+
+  /** Notes that a commit was stored that was sent at this monotonic time. */
+  noteProof(sentAt: number): void {
+    this.provenAt = Math.max(this.provenAt, sentAt);
+  }
+
+  /** Gives the slot back. Safe to repeat. */
+  release(): void {
+    this.#slot.release();
+  }
+
+  /** Takes a slot again, when one is free. */
+  async reacquire(): Promise<void> {
+    this.#slot = await this.#pool.acquire(this.address, () => this.services.clock.now());
+  }
+
+  /** What the token stands for is stored: it may go. Ends the hold without a word to the code. */
+  acknowledge(): void {
+    this.#letGo();
+    this.token.ack();
+  }
+
+  /** The pass is over before its time: the code is told, the token is left to be delivered again. */
+  leave(): void {
+    this.#letGo();
+    this.#isOver = true;
+    this.#over?.abort();
+    this.#onOver?.();
+  }
+
+  onHandOver(): void {
+    this.leave();
+    this.token.nak();
+  }
+
+  /** Calls back when the pass is over before its time. */
+  whenOver(callback: () => void): void {
+    this.#onOver = callback;
+  }
+
+  /** Calls back when somebody asks to cancel the run. */
+  whenCanceled(callback: (request: CancelRequest) => void): void {
+    this.#onCancel = callback;
+  }
+
+  onLost(): void {
+    const { taskName, runId } = this.address;
+    this.services.log.warn("The run was taken over by another worker; this pass stops.", {
+      taskName,
+      runId,
+    });
+    this.leave();
+  }
+
+  onCancel(request: CancelRequest): void {
+    if (this.#isCanceled) return;
+    this.#isCanceled = true;
+    this.#canceled?.abort();
+    this.#onCancel?.(request);
+  }
+
+  #tellStarter(nonce: string, body: Uint8Array): void {
+    const { link, names } = this.services;
+    if (wantsEnd(nonce)) link.publisher.tell(names.endSubject(nonce), body);
+  }
+
+  #letGo(): void {
+    this.#held.remove(this);
+    this.release();
+    this.committer.abandon();
+  }
+}
+
+function aborter(isAborted: boolean): AbortController {
+  const controller = new AbortController();
+  if (isAborted) controller.abort();
+  return controller;
+}

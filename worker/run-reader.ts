@@ -1,0 +1,82 @@
+/** Reads what the log says about a run, as new as a token needs it. */
+import { decodeCommit } from "../shared/entries.ts";
+import { UndecodableError } from "../shared/errors.ts";
+import type { StoredMessage } from "../shared/jetstream/reader.ts";
+import { type CancelRequest, decodeCancel, decodeStart, type Start } from "../shared/messages.ts";
+import { evolve, initialState, noteUnreadable, type RunState } from "../shared/run-state.ts";
+import type { WorkerLink } from "./services.ts";
+
+/** Where to read. */
+export interface RunLocation {
+  readonly stream: string;
+  readonly prefix: string;
+  readonly history: string;
+}
+
+/** What was read. */
+export interface ReadRun {
+  /** Nothing when the start is gone: the run was purged. */
+  readonly start: Start | undefined;
+  readonly state: RunState;
+  readonly cancel: CancelRequest | undefined;
+}
+
+/** Folds a run's history for the incarnation that began with this start. */
+export async function readState(
+  link: WorkerLink,
+  at: RunLocation,
+  start: { readonly sequence: number; readonly timeMs: number },
+): Promise<RunState> {
+  const state = initialState(start.sequence, start.timeMs);
+  fold(state, await link.reader.readSubject(at.stream, at.history));
+  return state;
+}
+
+/** Reads start, history and cancel request of a run at once. */
+export async function readRun(
+  link: WorkerLink,
+  at: RunLocation,
+  startSequence: number,
+): Promise<ReadRun> {
+  const [lasts, commits] = await Promise.all([
+    link.reader.multiLast(at.stream, [`${at.prefix}.start`, `${at.prefix}.cancel`]),
+    link.reader.readSubject(at.stream, at.history),
+  ]);
+  const find = (kind: string): StoredMessage | undefined =>
+    lasts.messages.find(({ subject }) => subject === `${at.prefix}.${kind}`);
+  const start = find("start");
+  const isSame = start?.sequence === startSequence;
+  const state = initialState(startSequence, isSame ? start.timeMs : 0);
+  fold(state, commits);
+  return {
+    start: isSame ? decodeStart(start.data, start.subject) : undefined,
+    state,
+    cancel: cancelFor(find("cancel"), startSequence),
+  };
+}
+
+function fold(state: RunState, commits: readonly StoredMessage[]): void {
+  for (const message of commits) {
+    try {
+      evolve(state, decodeCommit(message.data, message.sequence, message.subject));
+    } catch (error) {
+      if (!(error instanceof UndecodableError)) throw error;
+      noteUnreadable(state, message.sequence);
+    }
+  }
+}
+
+/** The request of a cancel message, if it is for this start. */
+export function cancelFor(
+  message: StoredMessage | undefined,
+  startSequence: number,
+): CancelRequest | undefined {
+  if (!message) return undefined;
+  try {
+    const request = decodeCancel(message.data, message.subject);
+    return request.startSequence === startSequence ? request : undefined;
+  } catch (error) {
+    if (error instanceof UndecodableError) return undefined; // nobody can say what it asks for
+    throw error;
+  }
+}

@@ -1,0 +1,155 @@
+/** Reads what the log says about a token's run: as much as the decision needs, as new as it needs. */
+import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
+import {
+  type Because,
+  type CancelRequest,
+  decodeReady,
+  decodeStart,
+  type Start,
+} from "../shared/messages.ts";
+import { initialState, type RunState } from "../shared/run-state.ts";
+import type { RunAddress, RunSubjects } from "../shared/subjects.ts";
+import type { TaskDefinition } from "../shared/task-definition.ts";
+import { FirstLook } from "./first-look.ts";
+import { cancelFor, readRun, readState } from "./run-reader.ts";
+import type { Services } from "./services.ts";
+import type { SlotPool } from "./slots.ts";
+import { pause } from "./steps.ts";
+import type { WarmRun, WarmRuns } from "./warm-runs.ts";
+
+/** A task of this worker with the pool its runs take slots from. */
+export interface ServedTask {
+  readonly definition: TaskDefinition;
+  readonly pool: SlotPool;
+}
+
+/** A token, and whose it is. */
+export interface TokenRun {
+  readonly address: RunAddress;
+  readonly subjects: RunSubjects;
+  readonly token: DeliveredMessage;
+  readonly task: ServedTask;
+  /** Whether it is a start; else it is a ready. */
+  readonly isStart: boolean;
+}
+
+/** A token with what was read about its run. */
+export interface Reading extends TokenRun {
+  readonly history: string;
+  readonly isChild: boolean;
+  readonly answers: number;
+  readonly because: Because;
+  readonly start: Start | undefined;
+  readonly state: RunState;
+  readonly cancel: CancelRequest | undefined;
+  readonly isSurelyFirst: boolean;
+  readonly warm: WarmRun | undefined;
+}
+
+/** Pause before a replica that is behind is read again. */
+const READ_AGAIN_MS = 25;
+
+/** Reads for the tokens of one worker. */
+export class TokenReader {
+  readonly #services: Services;
+  readonly #warm: WarmRuns;
+  readonly #firstLook: FirstLook;
+
+  constructor(services: Services, warm: WarmRuns) {
+    this.#services = services;
+    this.#warm = warm;
+    this.#firstLook = new FirstLook(services.link);
+  }
+
+  /**
+   * Reads what a token needs to be decided.
+   * @param mustBeFresh As new as the stream's leader knows it.
+   * @throws {UndecodableError} When the token's own message cannot be read.
+   */
+  async read(run: TokenRun, mustBeFresh: boolean): Promise<Reading> {
+    return run.isStart ? this.#readStart(run, mustBeFresh) : this.#readReady(run, mustBeFresh);
+  }
+
+  async #readStart(base: TokenRun, mustBeFresh: boolean): Promise<Reading> {
+    const { token, subjects } = base;
+    const start = decodeStart(token.data, whereIs(token));
+    const isChild = start.parent !== undefined;
+    const history = `${subjects.prefix}.${isChild ? "c" : "h"}`;
+    const common = { ...base, history, isChild, answers: 0, because: {}, start, warm: undefined };
+    const cancelSubject = `${subjects.prefix}.cancel`;
+    const lasts = await this.#firstLook.lasts(subjects.stream, [history, cancelSubject]);
+    const cancel = cancelFor(lasts.get(cancelSubject), token.streamSequence);
+    const startedAt = { sequence: token.streamSequence, timeMs: token.timeMs };
+    if (!lasts.has(history) && !mustBeFresh) {
+      const state = initialState(startedAt.sequence, startedAt.timeMs);
+      const isSurelyFirst = !cancel && this.#isInTime(token);
+      return { ...common, state, cancel, isSurelyFirst };
+    }
+    const at = { stream: subjects.stream, prefix: subjects.prefix, history };
+    const state = await readState(this.#services.link, at, startedAt);
+    const fresh = await this.#catchUp(state, at, startedAt, mustBeFresh);
+    return { ...common, state: fresh, cancel, isSurelyFirst: false };
+  }
+
+  async #readReady(base: TokenRun, mustBeFresh: boolean): Promise<Reading> {
+    const { token, subjects } = base;
+    const { answers, startSequence, isChild, because } = decodeReady(token.data, whereIs(token));
+    const history = `${subjects.prefix}.${isChild ? "c" : "h"}`;
+    const common = { ...base, history, isChild, answers, because, isSurelyFirst: false };
+    const warm = mustBeFresh ? undefined : this.#warm.take(history, answers);
+    if (warm) {
+      const { state } = warm.execution;
+      const cancel = await this.#readCancel(base, because, startSequence);
+      return { ...common, start: undefined, state, cancel, warm };
+    }
+    const at = { stream: subjects.stream, prefix: subjects.prefix, history };
+    const read = await readRun(this.#services.link, at, startSequence);
+    const startedAt = { sequence: startSequence, timeMs: read.state.startedAt };
+    const state = await this.#catchUp(read.state, at, startedAt, mustBeFresh);
+    return { ...common, ...read, state, warm: undefined };
+  }
+
+  /** The request that the engine names, for a run whose log is not read otherwise. */
+  async #readCancel(
+    { subjects }: TokenRun,
+    { cancel }: Because,
+    startSequence: number,
+  ): Promise<CancelRequest | undefined> {
+    if (cancel === undefined) return undefined;
+    const { reader } = this.#services.link;
+    const message =
+      (await reader.get(subjects.stream, cancel)) ??
+      (await reader.get(subjects.stream, cancel, { leader: true }));
+    return cancelFor(message, startSequence);
+  }
+
+  /** Reads until the state is as new as the leader's history, where that is asked for. */
+  async #catchUp(
+    state: RunState,
+    at: { stream: string; prefix: string; history: string },
+    start: { readonly sequence: number; readonly timeMs: number },
+    mustBeFresh: boolean,
+  ): Promise<RunState> {
+    if (!mustBeFresh) return state;
+    const { link } = this.#services;
+    const tail = await link.reader.lastFor(at.stream, at.history, { leader: true });
+    let fresh = state;
+    while (fresh.tail < (tail?.sequence ?? 0)) {
+      await pause(this.#services, READ_AGAIN_MS);
+      fresh = await readState(link, at, start);
+    }
+    return fresh;
+  }
+
+  /** Whether nobody else can have been handed this start (rule 7). */
+  #isInTime(token: DeliveredMessage): boolean {
+    const { clock, claimTimeoutMs } = this.#services;
+    const ageMs = clock.monotonic() - token.requestedAt;
+    return token.deliveryCount === 1 && ageMs < claimTimeoutMs / 2;
+  }
+}
+
+/** Names a token's message in errors. */
+export function whereIs(token: DeliveredMessage): string {
+  return `${token.subject}, sequence ${token.streamSequence}`;
+}
