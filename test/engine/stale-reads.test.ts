@@ -55,6 +55,7 @@ class Replicas {
       messageCount: this.#log.length,
       config: {},
       leader: undefined,
+      answeredAtMs: 0,
     }),
     readPage: async (_stream, subject, from) => {
       const { log } = this.#view();
