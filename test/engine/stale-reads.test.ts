@@ -56,6 +56,7 @@ class Replicas {
       answeredAtMs: 0,
       config: {},
       leader: undefined,
+      answeredAtMs: 0,
     }),
     readPage: async (_stream, subject, from) => {
       const { log } = this.#view();
