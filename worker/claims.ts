@@ -110,6 +110,7 @@ export class Claims {
   }
 
   async #readAndDecide(token: DeliveredMessage, task: ServedTask, slot: Slot): Promise<void> {
+    let hasLost = false;
     for (let reading = 1; reading <= READINGS; reading++) {
       const read = await this.#read(token, task, reading > 1);
       if (!read) return token.ack(); // nothing can be done with it; the log says why
@@ -124,9 +125,13 @@ export class Claims {
         },
         TAKEOVERS_BEFORE_PAUSE,
       );
+      // Whoever was faster owns the run by this very token and lives: it is for them to answer it.
+      if (hasLost && (action === "take-over" || action === "pause")) return;
       const isReadable = read.start !== undefined || read.warm !== undefined;
-      if (isReadable && action !== "read-again" && (await this.#carryOut(action, read, slot)))
-        return;
+      if (isReadable && action !== "read-again") {
+        if (await this.#carryOut(action, read, slot)) return;
+        hasLost = true;
+      }
       await pause(this.#services, READ_AGAIN_MS * reading, new AbortController().signal);
     }
     token.nak(RETRY_MS);
@@ -253,7 +258,7 @@ export class Claims {
 
   // --- carrying out
 
-  /** @returns Whether the token is dealt with; if not, it is read and decided again. */
+  /** @returns False when another worker was faster: the token is read and decided again. */
   async #carryOut(
     action: Exclude<TokenAction, "read-again">,
     read: Reading,
