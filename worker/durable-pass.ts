@@ -139,6 +139,7 @@ export class DurablePass {
   async #step(operation: Operation<StepWork>): Promise<void> {
     const entry = await runStep(this.#run.services, this.#run.step, operation);
     if (entry) this.#record(entry);
+    else this.#run.leave(); // not surely ours: it goes on where its token is delivered next
   }
 
   /** Opens a wait: its children are started, its times are fixed, its events begin. */
