@@ -101,10 +101,10 @@ forEachWorld(test, (title, open) => {
     const failpoints = `before-claim@1=hold:${world.gate("claim")}`;
     const b = await world.startWorker({ tasksFile: gatedFile, failpoints });
     await world.untilHeld("claim");
+    await until(() => world.leases.of(b.id, "durable")?.held.length === 1);
     world.open("a/two");
     a.kill("SIGCONT");
     await until(() => world.effects.read(run.runId, "three").length > 0);
-    await until(() => world.leases.of(b.id, "durable")?.held.length === 1);
     world.open("claim");
     await until(() => world.leases.of(b.id, "durable")?.held.length === 0);
     await b.end();
