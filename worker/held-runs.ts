@@ -64,9 +64,11 @@ export class HeldRuns {
     return this.#held.get(history)?.token.streamSequence === tokenSequence;
   }
 
-  /** Begins to keep a token. */
+  /** Begins to keep a token. A pass of the same run that is still here has lost it meanwhile. */
   add(run: HeldRun): void {
+    const before = this.#held.get(run.history);
     this.#held.set(run.history, run);
+    before?.onLost();
     this.#arm();
   }
 
