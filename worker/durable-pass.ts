@@ -223,8 +223,9 @@ export class DurablePass {
 
   /** The waits that are not settled, also those that no commit has taken along yet. */
   #pendingWaits(): WaitState[] {
-    const { pending, waits } = this.#execution.state;
-    for (const key of this.#unsaved.keys()) if (waits.has(key)) this.#unsaved.delete(key);
+    const { pending, waits, steps } = this.#execution.state;
+    for (const key of this.#unsaved.keys())
+      if (waits.has(key) || steps.has(key)) this.#unsaved.delete(key); // recorded, or refused
     return [...pending.values(), ...this.#unsaved.values()];
   }
 
