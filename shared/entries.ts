@@ -118,6 +118,15 @@ export type Entry =
       readonly error: Failure;
     }
   | {
+      /** An attempt of a step failed; the next one begins at `retryAt`, in milliseconds. */
+      readonly kind: "attempt-failed";
+      readonly key: string;
+      readonly at: number;
+      readonly attempt: number;
+      readonly error: Failure;
+      readonly retryAt: number;
+    }
+  | {
       readonly kind: "wait-opened";
       readonly key: string;
       readonly at: number;
@@ -178,6 +187,7 @@ const KINDS = [
   "paused",
   "cancel-requested",
   "ended",
+  "attempt-failed",
 ] as const satisfies readonly Entry["kind"][];
 
 /** Fields of each kind on the wire, in order. Only ever added to, at the end. */
@@ -192,6 +202,7 @@ const FIELDS: { readonly [K in Entry["kind"]]: readonly (keyof Extract<Entry, { 
   paused: ["reason", "details"],
   "cancel-requested": ["by", "reason"],
   ended: ["outcome"],
+  "attempt-failed": ["key", "at", "attempt", "error", "retryAt"],
 };
 
 /** The forms of the fields that are not free data. */
@@ -201,6 +212,8 @@ const FORMS: { readonly [field: string]: Form } = {
   key: isText,
   at: isCount,
   attempts: isCount,
+  attempt: isCount,
+  retryAt: isTime,
   durationMs: isTime,
   leaf: isCount,
   condition: isCondition,

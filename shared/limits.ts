@@ -59,6 +59,11 @@ export const LEAD_TTL_MS = 6_000;
 /** It is renewed this often. */
 export const LEAD_RENEWAL_MS = 1_500;
 
+/** Events the engine keeps in memory, so that a wait for one of them needs no read. */
+export const RECENT_EVENTS = 20_000;
+/** Bytes of their payloads. */
+export const RECENT_EVENT_BYTES: number = 8 * 1024 * 1024;
+
 invariant(
   LEAD_RENEWAL_MS * 3 < LEAD_TTL_MS,
   "three renewals of the engine's lead fit into its time to live",

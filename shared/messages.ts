@@ -28,7 +28,10 @@ export interface Start {
   readonly events: EventPosition;
   /** Present for children: their history is `c`. */
   readonly parent?: ParentReference;
-  /** Unique to the call that published it, so that a lost reply is settled. */
+  /**
+   * Unique to the call that published it, so that a lost reply is settled. `<client>.<number>` also
+   * asks the worker that ends the run to tell that client, which saves the client a look at the log.
+   */
   readonly nonce: string;
   /** Who started it, for people. */
   readonly by: string;

@@ -2,7 +2,7 @@
  * Waits for runs to end: by the live feed, and by reading, because the feed may lose messages.
  */
 import { decodeCommit, type Outcome } from "./entries.ts";
-import { RunCanceledError, RunFailedError, RunNotFoundError } from "./errors.ts";
+import { ContrailError, RunCanceledError, RunFailedError, RunNotFoundError } from "./errors.ts";
 import { fromFailure } from "./failures.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
 import { headersOf } from "./jetstream/headers.ts";
@@ -14,6 +14,16 @@ const FIRST_LOOK_MS = 2_000;
 const LONGEST_LOOK_MS = 30_000;
 const END_STATUSES = new Set(["completed", "failed", "canceled"]);
 
+/** So long a hint from the worker is waited for before the log is looked at. */
+const HINT_MS = 1_000;
+
+/** How to wait for an end. */
+export interface EndOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** May resolve with the end; may stay pending. */
+  readonly hint?: Promise<Outcome> | undefined;
+}
+
 /**
  * Resolves with the outcome of a run when it has ended.
  * @throws {RunNotFoundError} When there is no such run, or it is purged while this waits.
@@ -22,7 +32,7 @@ export function waitForEnd(
   link: NatsLink,
   names: Names,
   run: RunAddress,
-  signal?: AbortSignal,
+  { signal, hint }: EndOptions = {},
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const wait = new EndWait(link, names, run, (end) => {
@@ -34,7 +44,8 @@ export function waitForEnd(
     if (signal?.aborted) abort();
     else {
       signal?.addEventListener("abort", abort, { once: true });
-      wait.begin();
+      if (hint) wait.beginWith(hint);
+      else wait.begin();
     }
   });
 }
@@ -55,6 +66,12 @@ class EndWait {
     this.#done = done;
   }
 
+  /** Waits for the hint alone first. */
+  beginWith(hint: Promise<Outcome>): void {
+    this.#stop = [this.#link.clock.after(HINT_MS, () => this.begin())];
+    void hint.then((outcome) => this.finish(outcome));
+  }
+
   begin(): void {
     const { nc } = this.#link;
     const subscriptions = (["h", "c"] as const).map((kind) =>
@@ -66,12 +83,12 @@ class EndWait {
         },
       }),
     );
-    this.#stop = [
+    this.#stop.push(
       () => {
         for (const subscription of subscriptions) subscription.unsubscribe();
       },
       this.#link.onReconnect(() => void this.#look()),
-    ];
+    );
     void this.#look();
   }
 
@@ -95,7 +112,8 @@ class EndWait {
       if (last.commit) this.#take(last.commit.data, last.commit.subject);
       else if (!last.isStarted) this.finish(notFound(this.#run));
     } catch (error) {
-      this.finish(error as Error);
+      const isPassing = error instanceof ContrailError && error.retryable; // no server for a while
+      if (!isPassing) this.finish(error as Error);
     }
     if (this.#isOver) return;
     const stop = this.#link.clock.after(this.#pauseMs, () => void this.#look());

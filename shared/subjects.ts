@@ -51,6 +51,8 @@ export const HEADERS = {
   scheduleNext: "Nats-Schedule-Next",
   timeToLive: "Nats-TTL",
   rollup: "Nats-Rollup",
+  /** On what a stream republishes: its sequence there. */
+  sequence: "Nats-Sequence",
 } as const;
 
 const SAFE = /^[A-Za-z0-9-]+$/;
@@ -190,6 +192,11 @@ export class Names {
   /** The live feed of all runs, one kind of message. */
   everyLive(kind: LogKind): string {
     return `${this.namespace}.live.*.*.${kind}`;
+  }
+
+  /** Where a client is told of the ends of runs it started: by workers, with the last commit. */
+  endSubject(nonce: string): string {
+    return `${this.namespace}.end.${nonce}`;
   }
 
   /** Prefix of the micro service's endpoints. */

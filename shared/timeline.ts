@@ -143,6 +143,12 @@ function rowOf(
     case "step-completed":
     case "step-failed":
       return stepRow(entry);
+    case "attempt-failed": {
+      const { key, attempt, error, retryAt } = entry;
+      const again = `again in ${Math.max(0, Math.round(retryAt - around.at))} ms`;
+      const text = `attempt ${attempt} of step ${operationName(key)} failed: ${error.name}: ${error.message}; ${again}`;
+      return { kind: "step", text };
+    }
     case "wait-opened":
       return { kind: "wait", text: `waits for ${conditionText(entry.condition, around.at)}` };
     case "wait-settled":

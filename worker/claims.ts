@@ -26,7 +26,7 @@ import { Execution } from "./execution.ts";
 import type { HeldRuns } from "./held-runs.ts";
 import { settledBy } from "./outcomes.ts";
 import { PassRun } from "./pass-run.ts";
-import { cancelTimer, earliestDue, registerWaits } from "./registration.ts";
+import { cancelTimer, nextDue, registerWaits } from "./registration.ts";
 import { runRegular } from "./regular-pass.ts";
 import type { Services } from "./services.ts";
 import type { Slot } from "./slots.ts";
@@ -192,8 +192,15 @@ export class Claims {
   async #registerAgain(read: Reading): Promise<void> {
     const { subjects, history, isChild, state, token } = read;
     const place = { prefix: subjects.prefix, history, isChild };
-    const signal = AbortSignal.timeout(this.#services.claimTimeoutMs);
-    if (await registerWaits(this.#services, place, state, { passMs: 0, signal })) token.ack();
+    const { clock, claimTimeoutMs } = this.#services;
+    const over = new AbortController();
+    const stopTimer = clock.after(claimTimeoutMs, () => over.abort());
+    const { signal } = over;
+    try {
+      if (await registerWaits(this.#services, place, state, { passMs: 0, signal })) token.ack();
+    } finally {
+      stopTimer();
+    }
   }
 
   async #claim(action: "claim" | "take-over", read: Reading, run: PassRun): Promise<boolean> {
@@ -216,7 +223,7 @@ export class Claims {
     const isCanceledEarly = read.cancel && isAtRest; // there is no code to tell
     if (isCanceledEarly) entries.push(canceledEnd(read.cancel));
     for (const entry of entries) run.committer.add(entry);
-    const hadTimer = because.timer === undefined && earliestDue(state.pending.values());
+    const hadTimer = because.timer === undefined && nextDue(state) !== undefined;
     const point = this.#services.failpoint("before-claim");
     if (point) await point;
     const sentAt = this.#services.clock.monotonic();
@@ -265,6 +272,7 @@ export class Claims {
       isChild: false,
       state: initialState(token.streamSequence, token.timeMs),
       events: NO_EVENTS,
+      nonce: "",
       slot,
       pool: start.task.pool,
       held: this.#held,
@@ -283,6 +291,7 @@ export class Claims {
       services: this.#services,
       kind: read.task.definition.kind,
       events: read.start?.events ?? read.warm?.events ?? NO_EVENTS,
+      nonce: read.start?.nonce ?? read.warm?.nonce ?? "",
       slot,
       pool: read.task.pool,
       held: this.#held,
@@ -327,6 +336,7 @@ export class Claims {
     return {
       execution,
       events: run.parent.events,
+      nonce: read.start?.nonce ?? "",
       attach: (next) => {
         present = next;
       },

@@ -109,6 +109,7 @@ function withoutValue(entry: Entry, problem: Failure): Entry | undefined {
       return { kind: "step-failed", key, at, attempts, durationMs, error: problem };
     }
     case "step-failed":
+    case "attempt-failed":
       return { ...entry, error: shortened(entry.error) };
     case "wait-opened":
     case "child-started": {

@@ -32,9 +32,14 @@ export interface CommitterOptions {
   readonly now: () => number;
   /** The largest message that the server accepts. */
   readonly maxBytes: number;
-  /** Ends retries: the pass is given up. */
-  readonly signal: AbortSignal;
+  /** Called with the commit that ended the run, when it is stored. */
+  readonly onEnded?: (body: Uint8Array) => void;
+  /** Whether the pass is given up: retries end. */
+  readonly isOver: () => boolean;
 }
+
+/** So long one call retries before the pass is asked whether it still goes on. */
+const RETRY_MS = 5_000;
 
 /** Whether the commit is stored, or the run belongs to somebody else. */
 export type CommitEnd = "stored" | "lost";
@@ -101,19 +106,20 @@ export class Committer {
         return "lost";
       }
       evolve(state, decodeCommit(part.bytes, sequence, history));
+      if (state.outcome) this.#options.onEnded?.(part.bytes);
     }
     return "stored";
   }
 
   async #append(body: Uint8Array, headers: HeaderList): Promise<number | undefined> {
-    const { publisher, history, state, signal } = this.#options;
+    const { publisher, history, state, isOver } = this.#options;
     const guard = state.tail;
     let isUncertain = false;
-    while (!signal.aborted && !this.#lost) {
+    while (!isOver() && !this.#lost) {
       const outcome = await publisher.guardedPublish(history, body, {
         expect: guard,
         headers,
-        signal,
+        deadlineMs: RETRY_MS,
       });
       isUncertain ||= outcome.uncertain;
       if (outcome.ok) return outcome.sequence;

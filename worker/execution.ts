@@ -122,7 +122,12 @@ export class Execution<Work> {
     this.#operations.delete(delivery.key);
   }
 
-  /** Operations asked for since the last call that the history does not hold. */
+  /** Gives back an operation that was taken and is left for a later pass. */
+  putBack(operation: Operation<Work>): void {
+    this.#fresh.push(operation);
+  }
+
+  /** Operations asked for, or put back, since the last call that the history does not hold. */
   takeUnrecorded(): Operation<Work>[] {
     const fresh = this.#fresh.filter(({ key }) => !this.cursor.isRecorded(key));
     this.#fresh = [];

@@ -148,6 +148,16 @@ export class Publisher {
     }
   }
 
+  /** Sends a plain message. Nobody learns whether it arrives anywhere. */
+  tell(subject: string, payload: Uint8Array): void {
+    if (this.#isClosed || !this.#wire.isConnected) return;
+    try {
+      this.#wire.nc.publish(subject, payload);
+    } catch {
+      // the connection drains: like a message that is lost on its way
+    }
+  }
+
   /** Resolves when no write waits for its answer, which takes at most 3 s after the last one. */
   idle(): Promise<void> {
     if (this.#pending.size === 0) return Promise.resolve();
