@@ -173,7 +173,7 @@ export class Place {
   }
 
   /** Removes everything of a run that is stored by now, or before a sequence. */
-  async purge(run: RunAddress, before = Number.MAX_SAFE_INTEGER): Promise<void> {
+  async purge(run: RunAddress, before: number = Number.MAX_SAFE_INTEGER): Promise<void> {
     const { stream, prefix } = this.setup.names.run(run);
     await purgeSubject(this.link.requests, { stream, subject: `${prefix}.>`, before });
   }
