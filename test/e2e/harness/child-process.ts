@@ -48,8 +48,6 @@ export interface ProcessOptions {
   readonly script: URL;
   readonly options: unknown;
   readonly env?: { readonly [name: string]: string };
-  /** Do not wait until it is ready: it may die before. */
-  readonly isDoomed?: boolean;
 }
 
 /** Environment variable with the options of a process. */
@@ -67,17 +65,9 @@ export async function startProcess(options: ProcessOptions): Promise<TestProcess
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
   const running = new RunningProcess(child);
-  if (options.isDoomed) return running;
-  await until(
-    () => {
-      if (!running.isRunning) throw new Error("it ended before it was ready");
-      return running.id !== "";
-    },
-    { withinMs: 30_000, what: `process ${child.pid} is ready` },
-  ).catch((error: Error) => {
-    running.kill();
-    throw new Error(`${error.message}\n${running.stderr()}`);
-  });
+  const what = `process ${child.pid} is ready`;
+  await until(() => !running.isRunning || running.id !== "", { withinMs: 30_000, what });
+  if (running.id === "") throw new Error(`A process ended at once.\n${running.stderr()}`);
   return running;
 }
 
