@@ -83,9 +83,10 @@ export class PassOperations {
 
   /** A commit is stored: what it took along is in the state now. */
   noteStored(): void {
-    const { waits } = this.#execution.state;
+    const { waits, steps } = this.#execution.state;
     for (const [key, wait] of this.#unsaved)
-      if (waits.has(key)) {
+      if (waits.has(key) || steps.has(key)) {
+        // recorded as a wait, or as a failure to be one
         this.#unsaved.delete(key);
         if (hasSleep(wait)) this.#unsavedSleeps--;
       }
