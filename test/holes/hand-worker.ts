@@ -3,16 +3,17 @@
  * takes each token from the server for it, knows when it stands where, and lets it die or pause. A
  * process that dies sends nothing more; a process that is stopped sends it later.
  */
-import type { DeliveredMessage } from "../../shared/jetstream/delivery.ts";
+
 import type { NatsLink } from "../../shared/jetstream/connection.ts";
-import type { LogSink } from "../../shared/logger.ts";
-import type { Reader } from "../../shared/jetstream/reader.ts";
+import type { DeliveredMessage } from "../../shared/jetstream/delivery.ts";
 import type { Puller } from "../../shared/jetstream/puller.ts";
+import type { Reader } from "../../shared/jetstream/reader.ts";
+import type { LogSink } from "../../shared/logger.ts";
 import type { ServerClock } from "../../shared/server-clock.ts";
 import type { NamespaceSetup } from "../../shared/setup.ts";
 import type { Pool } from "../../shared/subjects.ts";
-import type { AnyTask } from "../../shared/task-reference.ts";
 import { definitionOf } from "../../shared/task-definition.ts";
+import type { AnyTask } from "../../shared/task-reference.ts";
 import type { Claims } from "../../worker/claims.ts";
 import type { HeldRuns } from "../../worker/held-runs.ts";
 import type { SlotPool } from "../../worker/slots.ts";

@@ -55,6 +55,88 @@ export const MUTANTS: readonly Mutant[] = [
     find: `if (token.answers > state.tail) return facts.isFresh ? "drop" : "read-again";`,
     replace: `if (token.answers > state.tail) return "drop";`,
   },
+  {
+    name: "extends-without-looking",
+    rule: "8",
+    file: "worker/held-runs.ts",
+    find: "for (const run of await this.#look(old)) {",
+    replace: "for (const run of old) {",
+  },
+  {
+    name: "loser-reads-again-and-goes-on",
+    rule: "6",
+    file: "worker/committer.ts",
+    find: `if (outcome.kind === "guard") return isUncertain ? this.#mineBehind(guard) : undefined;`,
+    replace: `if (outcome.kind === "guard") {
+                const { reader, stream } = this.#options;
+                const last = await reader.lastFor(stream, history, { leader: true });
+                state.tail = last.sequence;
+                return this.#append(body, headers);
+            }`,
+  },
+  {
+    name: "loser-acknowledges",
+    rule: "6",
+    file: "worker/claims.ts",
+    find: `if (end === "lost") run.leave();`,
+    replace: `if (end === "lost") run.acknowledge();`,
+  },
+  {
+    name: "refusal-after-silence-is-a-loss",
+    rule: "6",
+    file: "worker/committer.ts",
+    find: "return isUncertain ? this.#mineBehind(guard) : undefined;",
+    replace: "return undefined;",
+  },
+  {
+    name: "silence-is-answered-with-a-new-guard",
+    rule: "6",
+    file: "worker/committer.ts",
+    find: "return isUncertain ? this.#mineBehind(guard) : undefined;",
+    replace: `{
+                const { reader, stream } = this.#options;
+                state.tail = (await reader.lastFor(stream, history, { leader: true })).sequence;
+                return this.#append(body, headers);
+            }`,
+  },
+  {
+    name: "silence-is-a-failure",
+    rule: "6",
+    file: "worker/committer.ts",
+    find: `deadlineMs: RETRY_MS,
+            });`,
+    replace: `deadlineMs: 0,
+            });
+            if (outcome.kind === "unknown") return undefined;`,
+  },
+  {
+    name: "commits-are-not-guarded",
+    rule: "A1",
+    file: "worker/committer.ts",
+    find: "await publisher.guardedPublish(history, body, {",
+    replace: "await publisher.publish(history, body, headers, {",
+  },
+  {
+    name: "fencing-token-stays-the-same",
+    rule: "8",
+    file: "worker/pass-run.ts",
+    find: 'fencingToken: String(this.state.tail).padStart(16, "0"),',
+    replace: 'fencingToken: String(this.state.startSequence).padStart(16, "0"),',
+  },
+  {
+    name: "takeovers-have-no-limit",
+    rule: "9",
+    file: "shared/claim-decision.ts",
+    find: `state.takeovers >= takeoverLimit ? "pause" : "take-over"`,
+    replace: `"take-over"`,
+  },
+  {
+    name: "takes-over-itself",
+    rule: "3",
+    file: "shared/claim-decision.ts",
+    find: `if (facts.isHeldHere) return "extend";`,
+    replace: "",
+  },
 ];
 
 /** @throws {Error} When there is none of this name. */
