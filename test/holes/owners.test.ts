@@ -4,7 +4,7 @@ import { until } from "../helpers/until.ts";
 import type { HandWorker } from "./hand-worker.ts";
 import { hole } from "./hole.ts";
 import type { Place } from "./place.ts";
-import { stepper } from "./tasks.ts";
+import { approver, stepper } from "./tasks.ts";
 import { answers, writes } from "./wiretap.ts";
 
 const STEPPER = { taskName: "stepper", runId: "r" };
@@ -228,6 +228,52 @@ hole(29, {
   },
   closed: { status: "completed", lifelines: [], b: ["A"] },
   opened: { "takes-over-itself": { status: "completed", lifelines: [], b: ["A", "A"] } },
+});
+
+hole(29, {
+  title: "a token that loses to another one at the same worker leaves the winner its run",
+  claimTimeoutMs: 2_000,
+  scenario: async (place) => {
+    const a = await place.worker("A", { tasks: [approver(place, "A")] });
+    const b = await place.worker("B", { tasks: [approver(place, "B")] });
+    await place.client.start("approver", null, { id: "r" });
+    await a.work();
+    const run = { taskName: "approver", runId: "r" };
+    const because = await place.matched(run, await place.event("approved", 1));
+    const { tail } = await place.state(run);
+    await place.ready(run, tail, because);
+    await place.ready(run, tail, because);
+    const [winning, losing, longStep] = [
+      a.at("before-claim", 1),
+      a.at("before-claim", 2),
+      a.at("before-step"),
+    ];
+    const winner = await a.take();
+    const handled = a.handle(winner);
+    await winning.reached();
+    const lost = a.handle(await a.take());
+    await losing.reached();
+    winning.open();
+    await longStep.reached();
+    losing.open();
+    await lost;
+    const isProgress = answers(winner.streamSequence, "+WPI");
+    const before = a.tap.sent.filter(isProgress).length;
+    const isKept = (): boolean => a.tap.sent.filter(isProgress).length >= before + 12;
+    const again = await b.takeUnless(isKept);
+    if (again) await b.handle(again);
+    longStep.open();
+    await handled;
+    return async () => ({ ...(await place.facts(run)), effects: place.effects });
+  },
+  closed: { status: "completed", lifelines: [], effects: ["A after"] },
+  opened: {
+    "loser-takes-the-winners-hold": {
+      status: "completed",
+      lifelines: [],
+      effects: ["B after", "A after"],
+    },
+  },
 });
 
 async function steppers(

@@ -137,6 +137,13 @@ export const MUTANTS: readonly Mutant[] = [
     find: `if (facts.isHeldHere) return "extend";`,
     replace: "",
   },
+  {
+    name: "loser-takes-the-winners-hold",
+    rule: "H3",
+    file: "worker/held-runs.ts",
+    find: "this.#held.set(run.history, others ? [...others, run] : [run]);",
+    replace: "this.#held.set(run.history, [run]);",
+  },
 ];
 
 /** @throws {Error} When there is none of this name. */
