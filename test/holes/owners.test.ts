@@ -79,6 +79,40 @@ hole(16, {
   opened: { "loser-acknowledges": { status: "running", lifelines: [] } },
 });
 
+for (const claimed of [false, true])
+  hole(16, {
+    title: `whoever loses the race for a run to its owner, who ${claimed ? "has committed before" : "began without a claim"}, leaves it to them`,
+    scenario: async (place) => {
+      const [a, b] = await steppers(place, ["A", "B"], ["a", "b", "c"]);
+      await place.client.start("stepper", null, { id: "r" });
+      const [inStep, inNextStep] = [
+        a.at("before-step", claimed ? 2 : 1),
+        a.at("before-step", claimed ? 3 : 2),
+      ];
+      const deciding = b.at("before-claim");
+      const token = await a.take();
+      const handled = a.handle(token);
+      await inStep.reached();
+      place.redeliver(token);
+      const handledByB = b.work(); // it cannot know that A lives
+      await deciding.reached();
+      inStep.open();
+      await inNextStep.reached(); // A's commit has come before B's claim
+      deciding.open();
+      await handledByB;
+      inNextStep.open();
+      await handled;
+      return async () => ({
+        ...(await place.facts(STEPPER)),
+        takeovers: (await place.state(STEPPER)).claims,
+      });
+    },
+    closed: { status: "completed", lifelines: [], takeovers: 0 },
+    opened: {
+      "takes-over-from-the-living": { status: "completed", lifelines: [], takeovers: 1 },
+    },
+  });
+
 hole(18, {
   title: "a commit that is stored while its answer is lost is known to be stored",
   on: ["R1", "R3"],

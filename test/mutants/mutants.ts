@@ -144,6 +144,13 @@ export const MUTANTS: readonly Mutant[] = [
     find: "this.#held.set(run.history, others ? [...others, run] : [run]);",
     replace: "this.#held.set(run.history, [run]);",
   },
+  {
+    name: "takes-over-from-the-living",
+    rule: "6",
+    file: "worker/claims.ts",
+    find: "hasLost = true;",
+    replace: "",
+  },
 ];
 
 /** @throws {Error} When there is none of this name. */
