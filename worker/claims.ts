@@ -119,7 +119,7 @@ export class Claims {
         },
         TAKEOVERS_BEFORE_PAUSE,
       );
-      // Whoever was faster owns the run by this very token and lives: it is for them to answer it.
+      // Whoever was faster owns the run by this very token and lives: it is theirs to answer (rule 6).
       if (hasLost && (action === "take-over" || action === "pause")) return;
       if (isThere && action !== "read-again") {
         if (await this.#carryOut(action, read, slot)) return;
@@ -152,7 +152,7 @@ export class Claims {
 
   // --- carrying out
 
-  /** @returns False when another worker was faster: the token is read and decided again. */
+  /** @returns False when somebody was faster: the token is read and decided again. */
   async #carryOut(
     action: Exclude<TokenAction, "read-again">,
     read: Reading,
