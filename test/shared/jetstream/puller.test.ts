@@ -67,7 +67,10 @@ async function setUp(
     filterSubjects: [`${prefix}.*.ready`, `${prefix}.*.start`],
     ackWaitMs: options.ackWaitMs ?? 30_000,
   });
-  return { link, stream, consumer, prefix, puller: new Puller(link, { stream, consumer }) };
+  const puller = new Puller(link, { stream, consumer });
+  // The servers of a cluster get to know one after the other who answers for a consumer.
+  await until(async () => (await new Pull(puller, { noWait: true }).ended).reason === "empty");
+  return { link, stream, consumer, prefix, puller };
 }
 
 async function publish({ link, prefix }: Setup, count: number): Promise<void> {
@@ -297,7 +300,7 @@ test("a request to a paused server ends as lost when its heartbeats fail to come
   const heartbeats: number[] = [];
   const pull = new Pull(setup.puller, {
     expiresMs: 600_000,
-    heartbeatMs: 200,
+    heartbeatMs: 1_000,
     onHeartbeat: ({ streamSequence }) => heartbeats.push(streamSequence),
   });
   const short = new Pull(setup.puller, { expiresMs: 500 });
