@@ -7,6 +7,13 @@ export const NAME_BYTES = 128;
 export const NAMESPACE_LENGTH = 32;
 /** Bytes of the name of a step. */
 export const STEP_NAME_BYTES = 128;
+/** Levels of objects and lists inside each other in one message, its own frame included. */
+export const VALUE_DEPTH = 200;
+/** Bytes a value is looked through and encoded to; what the server accepts is less. */
+export const VALUE_BYTES: number = 64 * 1024 * 1024;
+/** Bytes of one big integer; reading takes time in proportion to their square. */
+export const BIG_INTEGER_BYTES = 4_096;
+
 /** Shards of a namespace: from 1 to this many. */
 export const SHARD_COUNT = 64;
 /** Shards of a namespace that nobody has set up otherwise (design.md, section 3). */
