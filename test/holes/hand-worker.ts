@@ -3,16 +3,17 @@
  * takes each token from the server for it, knows when it stands where, and lets it die or pause. A
  * process that dies sends nothing more; a process that is stopped sends it later.
  */
-import type { DeliveredMessage } from "../../shared/jetstream/delivery.ts";
+
 import type { NatsLink } from "../../shared/jetstream/connection.ts";
-import type { LogSink } from "../../shared/logger.ts";
-import type { Reader } from "../../shared/jetstream/reader.ts";
+import type { DeliveredMessage } from "../../shared/jetstream/delivery.ts";
 import type { Puller } from "../../shared/jetstream/puller.ts";
+import type { Reader } from "../../shared/jetstream/reader.ts";
+import type { LogSink } from "../../shared/logger.ts";
 import type { ServerClock } from "../../shared/server-clock.ts";
 import type { NamespaceSetup } from "../../shared/setup.ts";
 import type { Pool } from "../../shared/subjects.ts";
-import type { AnyTask } from "../../shared/task-reference.ts";
 import { definitionOf } from "../../shared/task-definition.ts";
+import type { AnyTask } from "../../shared/task-reference.ts";
 import type { Claims } from "../../worker/claims.ts";
 import type { HeldRuns } from "../../worker/held-runs.ts";
 import type { SlotPool } from "../../worker/slots.ts";
@@ -51,6 +52,7 @@ export class HandWorker {
   readonly pools: { readonly [P in Pool]: SlotPool };
   /** What it logged as a warning or an error. */
   readonly logged: string[] = [];
+  isDead = false;
   readonly #barriers: Barriers;
   readonly #parts: Parts;
   readonly #claims: Claims;
@@ -159,6 +161,21 @@ export class HandWorker {
     return this.#claims.handle(token, { definition, pool }, slot);
   }
 
+  /** Begins to handle a token, until the barrier or the end; says which of the two. */
+  async handleUntil(barrier: Barrier, token: DeliveredMessage): Promise<"stopped" | "done"> {
+    let isDone = false;
+    const handled = this.handle(token).then(() => {
+      isDone = true;
+    });
+    await until(() => barrier.isReached || isDone, {
+      withinMs: DELIVERY_MS,
+      what: `worker ${this.name} has stopped or is done`,
+    });
+    if (!isDone) return "stopped";
+    await handled;
+    return "done";
+  }
+
   /** Takes the next token and handles it. */
   async work(taskName?: string): Promise<void> {
     await this.handle(await this.take(taskName));
@@ -166,6 +183,7 @@ export class HandWorker {
 
   /** SIGKILL: nothing that it does from now on reaches anybody. */
   die(): void {
+    this.isDead = true;
     this.tap.cut();
     this.clock.stop();
     this.held.close();
