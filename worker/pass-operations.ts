@@ -164,6 +164,7 @@ export class PassOperations {
       this.#events.add(entry);
       this.#retries.set(key, { operation, retryAt: entry.retryAt });
     } else if (entry) this.#events.record(entry);
+    else this.#run.leave(); // not surely ours: it goes on where its token is delivered next
   }
 
   /** Opens a wait: its children are started, its times are fixed, its events begin. */

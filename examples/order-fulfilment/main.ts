@@ -10,7 +10,7 @@ import { Processes } from "./demo/processes.ts";
 import { Screen } from "./demo/screen.ts";
 import { Story } from "./demo/story.ts";
 
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 4_000;
 const PATIENCE_ONCE_MS = 2_000;
 
 const screen = new Screen();

@@ -25,7 +25,7 @@ interface Options {
 export function addShow(program: Command): void {
   program
     .command("show")
-    .summary("show a run: what it did where, and what it waits for")
+    .summary("show what a run did, where, and what it waits for")
     .description(
       "Shows a run: each pass with its worker and the pool of its slot, steps, waits, evictions and resumes, then what it still waits for.",
     )
@@ -52,9 +52,10 @@ function viewText(
 ): string {
   const { state } = view;
   const parts = [
-    `${printable(runText(view))} is ${state.status} since ${relativeText(state.changedAt, now)}`,
-    `started ${relativeText(view.startedAt, now)} by ${printable(view.startedBy)}`,
-    `input ${valueText(view.input)}`,
+    `run      ${printable(runText(view))}`,
+    `status   ${state.status} since ${relativeText(state.changedAt, now)}`,
+    `started  ${relativeText(view.startedAt, now)} by ${printable(view.startedBy)}`,
+    `input    ${valueText(view.input)}`,
     "",
     timelineTable(view, rows),
   ];
@@ -67,7 +68,7 @@ function viewText(
       ),
     );
   const { outcome } = state;
-  if (outcome?.status === "completed") parts.push("", `output ${valueText(outcome.output)}`);
+  if (outcome?.status === "completed") parts.push("", `output   ${valueText(outcome.output)}`);
   return parts.join("\n");
 }
 

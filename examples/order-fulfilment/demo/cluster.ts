@@ -21,7 +21,7 @@ const USUAL_PORT = 4222;
 
 /** Takes the cluster of NATS_URL, or finds or fetches a server and starts it with an empty store. */
 export async function openCluster(screen: Screen): Promise<Cluster> {
-  const given = process.env["NATS_URL"];
+  const given = process.env.NATS_URL;
   if (given) {
     screen.item("NATS_URL", `${given}: no server is started`);
     const stop = async (): Promise<void> => {};

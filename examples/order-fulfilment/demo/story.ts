@@ -69,12 +69,21 @@ export class Story {
 
   /** Orders that wait for what somebody types, one after the other, until the demo ends. */
   async moreOrders(): Promise<never> {
-    const { screen } = this.#parts;
+    const { cluster, screen } = this.#parts;
+    const { natsOptions: at } = cluster;
+    const done = `order-${this.#nextNumber}`;
+    let isFirst = true;
     for (;;)
-      await this.#tellNext(async ({ event, order }) => {
+      await this.#tellNext(async ({ run, event, order }) => {
         if (event === undefined) return;
         screen.aside(`Your turn: type this in another terminal${this.#orEnter()}.`, "good");
         screen.command(this.#command(event, order));
+        if (!isFirst) return;
+        isFirst = false;
+        screen.aside("Look around there, too. Ctrl-C here ends everything.");
+        screen.command(`npx contrail${at} why ${run.runId}`);
+        screen.command(`npx contrail${at} show ${done}`);
+        screen.command(`nats${at} sub 'contrail.live.>'`);
       });
   }
 
@@ -115,8 +124,9 @@ export class Story {
     while (await exists(client.get(fulfil, `order-${this.#nextNumber}`))) this.#nextNumber++;
     const order: Order = { id: String(this.#nextNumber), skus: SKUS, holdFor: HOLD_FOR };
     const id = `order-${order.id}`;
-    const texts = [order, { id }].map((value) => inspect(value, { breakLength: Infinity }));
-    screen.heading(`client.start(fulfil, ${texts.join(", ")})`);
+    const input = inspect(order, { breakLength: Number.POSITIVE_INFINITY });
+    const compact = input.replace("[ ", "[").replace(" ]", "]");
+    screen.say(`\nclient.start(fulfil, ${compact},\n  { id: "${id}" })`, "strong");
     return { run: await client.start(fulfil, order, { id }), order };
   }
 

@@ -1,5 +1,5 @@
 /** Processes of a test: their log lines, signals, and their end, which is not later than the test's. */
-import { type ChildProcess, fork, spawn } from "node:child_process";
+import { type ChildProcess, fork, spawn, spawnSync } from "node:child_process";
 import { until } from "../../helpers/until.ts";
 
 /** One line that a process logged. */
@@ -28,6 +28,8 @@ export interface TestProcess {
   hasLogged(message: RegExp): boolean;
   /** Whether it still exists (a stopped one does). */
   readonly isRunning: boolean;
+  /** Whether it is stopped by SIGSTOP. */
+  readonly isStopped: boolean;
   /** Sends a signal; by default SIGKILL. A stopped process is not continued by this. */
   kill(signal?: NodeJS.Signals): void;
   /** Closes it as an operator does: SIGTERM. Resolves with its exit. A stopped one is continued. */
@@ -107,6 +109,11 @@ class RunningProcess implements TestProcess {
 
   get isRunning(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  get isStopped(): boolean {
+    const args = ["-o", "state=", "-p", String(this.pid)];
+    return spawnSync("ps", args, { encoding: "utf8" }).stdout.startsWith("T");
   }
 
   stderr(): string {

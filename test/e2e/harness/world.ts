@@ -7,9 +7,9 @@
  * Tests of one file share servers. Each has an account to itself, with its own streams, events
  * included, so they cannot see each other.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { ExecutionContext, TestFn } from "ava";
 import { setupNamespace } from "../../../engine/setup.ts";
 import {
@@ -73,10 +73,12 @@ export interface World {
   readonly folder: string;
   startWorker(options: WorkerProcessOptions): Promise<TestProcess>;
   startEngine(options?: { readonly failpoints?: string }): Promise<TestProcess>;
-  /** Lets processes that wait at `hold:<file>` of this world go on. */
-  letGo(name: string): void;
-  /** Path of the file that `letGo(name)` makes. */
+  /** Path of a gate: a file that processes wait for until `open` makes it. Folders are made. */
   gate(name: string): string;
+  /** Opens a gate. */
+  open(name: string): void;
+  /** Resolves when a process waits at a failpoint `hold:<gate>`. */
+  untilHeld(name: string): Promise<void>;
   /**
    * The output of a run. Its history is shown when it does not end within `withinMs`, 30,000 unless
    * given.
@@ -237,11 +239,17 @@ class OpenedWorld implements World {
   }
 
   gate(name: string): string {
-    return join(this.folder, name);
+    const path = join(this.folder, name);
+    mkdirSync(dirname(path), { recursive: true });
+    return path;
   }
 
-  letGo(name: string): void {
+  open(name: string): void {
     writeFileSync(this.gate(name), "");
+  }
+
+  async untilHeld(name: string): Promise<void> {
+    await until(() => existsSync(`${this.gate(name)}.held`), { what: `somebody waits at ${name}` });
   }
 
   async result<Output>(run: RunHandle<Output>, withinMs = 30_000): Promise<Output> {
