@@ -144,7 +144,7 @@ export class ChildGroup {
     const ranges = [...this.#recorded].sort((a, b) => a[0] - b[0]);
     let position = 0;
     for (const [from, to] of [...ranges, [this.count, this.count] as const]) {
-      for (; position < from; position++) yield position;
+      for (; position < from && position < this.count; position++) yield position;
       position = Math.max(position, to + 1);
     }
   }

@@ -17,6 +17,7 @@ import { connectNats, type NatsLink, type NatsOptions } from "./jetstream/connec
 import { type LeaseRecord, readLeases } from "./leases.ts";
 import { decodeStart, encodeCancel, encodeStart, type Start } from "./messages.ts";
 import { readFacts } from "./run-facts.ts";
+import { followRun } from "./run-follow.ts";
 import { type ListOptions, listRuns, type RunSummary } from "./run-list.ts";
 import { notFound, outputOf, waitForEnd } from "./run-results.ts";
 import { type RunView, readView } from "./run-view.ts";
@@ -61,6 +62,16 @@ export interface RunHandle<out Output = unknown> {
   cancel(reason?: string): Promise<void>;
   /** What its log says. @throws {RunNotFoundError} When there is no such run. */
   view(): Promise<RunView>;
+  /**
+   * Follows the run: gives what its log says now, and again after each change, until it has ended.
+   * Changes that come faster than the log can be read are given as one. Survives a lost connection.
+   * Each view costs a read of the run's whole log.
+   * @throws {RunNotFoundError} When there is no such run, or it is purged meanwhile.
+   * @throws {UnavailableError} When no server answers for about 12 s, or the client is closed.
+   * @example
+   * for await (const { state } of run.follow()) console.log(state.status, state.worker);
+   */
+  follow(options?: { readonly signal?: AbortSignal }): AsyncIterable<RunView>;
   /**
    * Why it is where it is, in one sentence: what it waits for, since when, what will wake it, or who
    * holds its slot, or how it ended.
@@ -217,6 +228,7 @@ class LinkedClient implements Client {
       },
       cancel: (reason = "") => this.#cancel(address, reason),
       view: () => readView(this.#link, this.#names, address),
+      follow: ({ signal } = {}) => followRun(this.#link, this.#names, address, signal),
       why: async () => {
         const facts = await readFacts(this.#link, this.#names, address);
         return explainRun(await readView(this.#link, this.#names, address), facts);

@@ -1,19 +1,40 @@
 /** The seam for randomness: ids that must be unique, and numbers that must be repeatable. */
 import { createHash, randomBytes } from "node:crypto";
 
+type IdSource = () => string;
+
 /** Random bytes are asked of the system in bulk: one by one they cost a microsecond each. */
 const POOL_BYTES = 4_096;
 let pool = Buffer.alloc(0);
 let used = 0;
 
-/** A new id of 22 characters that no other process will make: 16 random bytes, base64url. */
-export function newId(): string {
+const randomIds: IdSource = () => {
   if (used + 16 > pool.length) {
     pool = randomBytes(POOL_BYTES);
     used = 0;
   }
   used += 16;
   return pool.toString("base64url", used - 16, used);
+};
+let nextId: IdSource = randomIds;
+
+/** A new id of 22 characters that no other process will make: 16 random bytes, base64url. */
+export function newId(): string {
+  return nextId();
+}
+
+/**
+ * Makes `newId` and `jitter` of this process repeat themselves for one seed, until the returned
+ * function is called. For simulations: ids of two processes with one seed are the same.
+ */
+export function seedIds(seed: string): () => void {
+  let count = 0;
+  nextId = () => hashId(seed, count++);
+  jitterSource = undefined;
+  return () => {
+    nextId = randomIds;
+    jitterSource = undefined;
+  };
 }
 
 /** The same 22 characters for the same parts, on every machine: 128 bits of SHA-256, base64url. */
@@ -35,4 +56,12 @@ export function seededRandom(seed: string): RandomSource {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
+}
+
+let jitterSource: RandomSource | undefined;
+
+/** A number in [0, 1) that keeps processes from doing the same thing at the same time. */
+export function jitter(): number {
+  jitterSource ??= seededRandom(newId());
+  return jitterSource();
 }

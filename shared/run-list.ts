@@ -61,11 +61,13 @@ async function readShard(
     from: "last-per-subject",
     headersOnly: true,
     onMessage: (message) => {
-      const { kind, ...address } = names.parse(message.subject);
-      const key = `${address.taskName} ${address.runId}`;
+      const place = placeOf(names, message.subject);
+      if (!place) return;
+      const { kind, taskName, runId } = place;
+      const key = message.subject.slice(0, -kind.length);
       const run = runs.get(key) ?? {
-        taskName: address.taskName,
-        runId: address.runId,
+        taskName,
+        runId,
         status: "queued",
         startedAt: message.timeMs,
         changedAt: message.timeMs,
@@ -87,5 +89,14 @@ async function readShard(
     await follower.caughtUp;
   } finally {
     await follower.close();
+  }
+}
+
+/** Whose message it is; nobody's when somebody published where Contrail never does. */
+function placeOf(names: Names, subject: string): ReturnType<Names["parse"]> | undefined {
+  try {
+    return names.parse(subject);
+  } catch {
+    return undefined;
   }
 }

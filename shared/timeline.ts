@@ -143,17 +143,24 @@ function rowOf(
     case "step-completed":
     case "step-failed":
       return stepRow(entry);
+    case "attempt-failed": {
+      const { key, attempt, error, retryAt } = entry;
+      const again = `again in ${Math.max(0, Math.round(retryAt - around.at))} ms`;
+      const text = `attempt ${attempt} of step ${operationName(key)} failed: ${error.name}: ${error.message}; ${again}`;
+      return { kind: "step", text };
+    }
     case "wait-opened":
       return { kind: "wait", text: `waits for ${conditionText(entry.condition, around.at)}` };
     case "wait-settled":
       return { kind: "happened", text: outcomeText(entry.outcome) };
     case "child-started": {
-      const count = entry.runIds.length;
+      const { runIds, taskName } = entry;
+      const [first] = runIds;
       const which =
-        count === 1
-          ? ` ${entry.taskName}/${entry.runIds[0]}`
-          : `ren: ${count} of task ${entry.taskName}`;
-      return { kind: "children", text: `starts child${which}` };
+        runIds.length === 1
+          ? `child ${taskName}/${first}`
+          : `${runIds.length} children of task ${taskName}`;
+      return { kind: "children", text: `starts ${which}` };
     }
     case "waiting":
       return { kind: "evicted", text: "gives its slot back" };

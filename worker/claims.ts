@@ -26,7 +26,7 @@ import { Execution } from "./execution.ts";
 import type { HeldRuns } from "./held-runs.ts";
 import { settledBy } from "./outcomes.ts";
 import { PassRun } from "./pass-run.ts";
-import { cancelTimer, earliestDue, registerWaits } from "./registration.ts";
+import { cancelTimer, nextDue, registerWaits } from "./registration.ts";
 import { runRegular } from "./regular-pass.ts";
 import type { Services } from "./services.ts";
 import type { Slot } from "./slots.ts";
@@ -119,7 +119,7 @@ export class Claims {
         },
         TAKEOVERS_BEFORE_PAUSE,
       );
-      // Whoever was faster owns the run by this very token and lives: it is theirs to answer (rule 6).
+      // Whoever was faster owns the run by this very token and lives: it is for them to answer it.
       if (hasLost && (action === "take-over" || action === "pause")) return;
       if (isThere && action !== "read-again") {
         if (await this.#carryOut(action, read, slot)) return;
@@ -152,7 +152,7 @@ export class Claims {
 
   // --- carrying out
 
-  /** @returns False when somebody was faster: the token is read and decided again. */
+  /** @returns False when another worker was faster: the token is read and decided again. */
   async #carryOut(
     action: Exclude<TokenAction, "read-again">,
     read: Reading,
@@ -198,8 +198,15 @@ export class Claims {
   async #registerAgain(read: Reading): Promise<void> {
     const { subjects, history, isChild, state, token } = read;
     const place = { prefix: subjects.prefix, history, isChild };
-    const signal = AbortSignal.timeout(this.#services.claimTimeoutMs);
-    if (await registerWaits(this.#services, place, state, { passMs: 0, signal })) token.ack();
+    const { clock, claimTimeoutMs } = this.#services;
+    const over = new AbortController();
+    const stopTimer = clock.after(claimTimeoutMs, () => over.abort());
+    const { signal } = over;
+    try {
+      if (await registerWaits(this.#services, place, state, { passMs: 0, signal })) token.ack();
+    } finally {
+      stopTimer();
+    }
   }
 
   async #claim(action: "claim" | "take-over", read: Reading, run: PassRun): Promise<boolean> {
@@ -222,7 +229,7 @@ export class Claims {
     const isCanceledEarly = read.cancel && isAtRest; // there is no code to tell
     if (isCanceledEarly) entries.push(canceledEnd(read.cancel));
     for (const entry of entries) run.committer.add(entry);
-    const hadTimer = because.timer === undefined && earliestDue(state.pending.values());
+    const hadTimer = because.timer === undefined && nextDue(state) !== undefined;
     const point = this.#services.failpoint("before-claim");
     if (point) await point;
     const sentAt = this.#services.clock.monotonic();

@@ -3,6 +3,7 @@
  * one read for all the tokens that came together.
  */
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
+import { nextTurn } from "../shared/turn.ts";
 import type { WorkerLink } from "./services.ts";
 
 /** What is stored last on the subjects that were asked for. */
@@ -27,7 +28,7 @@ export class FirstLook {
     let batch = this.#batches.get(stream);
     if (!batch) {
       const collected: string[] = [];
-      const result = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+      const result = nextTurn().then(() => {
         this.#batches.delete(stream);
         return this.#read(stream, collected);
       });

@@ -68,7 +68,7 @@ export class HeldRuns {
     return passes?.some(({ token }) => token.streamSequence === tokenSequence) ?? false;
   }
 
-  /** Begins to keep a token. */
+  /** Begins to keep a token, beside those of other passes of the same run that are still here. */
   add(run: HeldRun): void {
     const others = this.#held.get(run.history);
     this.#held.set(run.history, others ? [...others, run] : [run]);
@@ -77,7 +77,8 @@ export class HeldRuns {
 
   /** Stops keeping a token. It is for the caller to acknowledge it or to leave it. */
   remove(run: HeldRun): void {
-    const others = this.#held.get(run.history)?.filter((other) => other !== run) ?? [];
+    const passes = this.#held.get(run.history);
+    const others = passes?.filter((other) => other !== run) ?? [];
     if (others.length > 0) this.#held.set(run.history, others);
     else this.#held.delete(run.history);
   }

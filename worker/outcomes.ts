@@ -31,7 +31,7 @@ export async function settledBy(
         namedChildren(services, parent, waits, because),
       ])
     : lookAround(services, parent, waits, state.consumedEvents));
-  return inOrder([...events, ...children, ...dueSleeps(waits, now)]);
+  return inOrder([...events, ...children, ...dueSleeps(state.sleeping.values(), now)]);
 }
 
 /** Events and ends of children that there are, whether or not the engine has noticed. */

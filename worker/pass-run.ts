@@ -59,6 +59,7 @@ export class PassRun implements HeldRun {
   #canceled: AbortController | undefined;
   #random: RandomSource | undefined;
   #userSignal: AbortSignal | undefined;
+  #onOver: (() => void) | undefined;
   #onCancel: ((request: CancelRequest) => void) | undefined;
 
   constructor(options: PassRunOptions) {
@@ -130,9 +131,10 @@ export class PassRun implements HeldRun {
       ...this.address,
       startSequence: this.state.startSequence,
       fencingToken: String(this.state.tail).padStart(16, "0"),
-      signal: this.signal,
       userSignal: this.userSignal,
       random: this.random,
+      now: () => this.serverClock.latest(),
+      isOver: () => this.#isOver,
       prove: () => this.prove(),
     };
   }
@@ -173,11 +175,17 @@ export class PassRun implements HeldRun {
     this.#letGo();
     this.#isOver = true;
     this.#over?.abort();
+    this.#onOver?.();
   }
 
   onHandOver(): void {
     this.leave();
     this.token.nak();
+  }
+
+  /** Calls back when the pass is over before its time. */
+  whenOver(callback: () => void): void {
+    this.#onOver = callback;
   }
 
   /** Calls back when somebody asks to cancel the run. */

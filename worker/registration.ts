@@ -29,6 +29,14 @@ export function earliestDue(waits: Iterable<WaitState>): number | undefined {
   return earliest;
 }
 
+/** When the run has to be woken by time: for a sleep, or for the next attempt of a step. */
+export function nextDue(state: RunState): number | undefined {
+  let next = earliestDue(state.sleeping.values());
+  for (const { retryAt } of state.retries.values())
+    if (next === undefined || retryAt < next) next = retryAt;
+  return next;
+}
+
 /** What the engine has to watch for this run. */
 export function watchedLeaves(state: RunState): WatchedLeaf[] {
   const watched: WatchedLeaf[] = [];
@@ -78,7 +86,7 @@ export async function registerWaits(
     });
     return outcome.ok || outcome.kind === "guard"; // refused by the guard: the run went on
   };
-  const dueAt = earliestDue(state.pending.values());
+  const dueAt = nextDue(state);
   if (dueAt !== undefined) writes.push(write("timer", ...timerMessage(place, state, dueAt)));
   const leaves = watchedLeaves(state);
   if (leaves.length > 0 || state.status === "paused")

@@ -20,7 +20,4 @@ export class Signal {
   }
 }
 
-/** Returns when all the microtasks queued so far, and those that they queue, have run. */
-export function drainMicrotasks(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
+export { nextTurn as drainMicrotasks } from "../shared/turn.ts";

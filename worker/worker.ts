@@ -5,7 +5,7 @@ import { describe } from "../shared/describe.ts";
 import { type DurationInput, toDurationMs } from "../shared/durations.ts";
 import { InvalidInputError } from "../shared/errors.ts";
 import { EventsPosition } from "../shared/events-position.ts";
-import { failpointsFrom } from "../shared/failpoints.ts";
+import { type Failpoint, failpointsFrom } from "../shared/failpoints.ts";
 import { newId } from "../shared/ids.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "../shared/jetstream/connection.ts";
 import { Puller } from "../shared/jetstream/puller.ts";
@@ -90,12 +90,24 @@ const MOST_SLOTS = 100_000;
  * @throws {IncompatibleSetupError} When the namespace is not set up, or differently.
  */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
+  return workerOver((name) => connectNats({ ...options, name }), options);
+}
+
+/**
+ * Starts a worker over any connection, which it closes when it is closed.
+ * @param open Opens the connection, under this name. Called once.
+ * @internal
+ */
+export async function workerOver(
+  open: (name: string) => Promise<NatsLink>,
+  options: Omit<WorkerOptions, "servers"> & { readonly failpoint?: Failpoint },
+): Promise<Worker> {
   const tasks = checkTasks(options.tasks);
   const capacity = checkSlots(options.slots);
   const drainMs = toDurationMs(options.drainTimeout ?? "10s", "drainTimeout");
   const clock = options.clock ?? systemClock;
   const workerId = newWorkerId(options.name);
-  const link = await connectNats({ ...options, name: `contrail worker ${workerId}` });
+  const link = await open(`contrail worker ${workerId}`);
   try {
     const setup = await readSetup(link, options.namespace ?? DEFAULT_NAMESPACE);
     const clocks = await ShardClocks.start(link, setup, clock);
@@ -109,7 +121,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       events: new EventsPosition(link.reader, setup.names.eventsStream, () => clock.monotonic()),
       log,
       claimTimeoutMs: setup.claimTimeoutMs,
-      failpoint: failpointsFrom(process.env["CONTRAIL_FAILPOINTS"]),
+      failpoint: options.failpoint ?? failpointsFrom(process.env["CONTRAIL_FAILPOINTS"]),
     };
     const worker = new RunningWorker({ link, setup, services, clocks, drainMs });
     await worker.open(tasks, capacity, options.warmRuns ?? WARM_RUNS);

@@ -1,8 +1,6 @@
 /** Pauses between retries: they grow, and no two processes make the same ones. */
 import type { Clock } from "../clock.ts";
-import { newId, seededRandom } from "../ids.ts";
-
-const random = seededRandom(newId());
+import { jitter } from "../ids.ts";
 
 /** How retries are spaced. */
 export interface BackoffLimits {
@@ -24,7 +22,7 @@ export class Backoff {
   next(): number {
     const step = this.#nextMs;
     this.#nextMs = Math.min(step * 2, this.#longestMs);
-    return step * (0.5 + random() / 2);
+    return step * (0.5 + jitter() / 2);
   }
 }
 

@@ -98,6 +98,17 @@ export async function connectNats(options: NatsOptions): Promise<NatsLink> {
   return new Link(nc, options);
 }
 
+/**
+ * A link over a client's connection that is open already.
+ * @internal
+ */
+export function linkOver(
+  nc: NatsConnection,
+  options: Pick<NatsOptions, "ackTimeoutMs" | "clock" | "inboxPrefix"> = {},
+): NatsLink {
+  return new Link(nc, options);
+}
+
 class Link implements NatsLink {
   readonly nc: NatsConnection;
   readonly clock: Clock;
@@ -113,7 +124,10 @@ class Link implements NatsLink {
   #maxPayload = DEFAULT_MAX_PAYLOAD;
   #serverVersion = "";
 
-  constructor(nc: NatsConnection, options: NatsOptions) {
+  constructor(
+    nc: NatsConnection,
+    options: Pick<NatsOptions, "ackTimeoutMs" | "clock" | "inboxPrefix">,
+  ) {
     this.nc = nc;
     this.clock = options.clock ?? systemClock;
     this.inboxPrefix = `${options.inboxPrefix ?? "_INBOX"}.${newId()}.`;

@@ -16,7 +16,7 @@ import { Backoff, pause } from "./backoff.ts";
 import type { NatsLink } from "./connection.ts";
 import type { DeliveredMessage } from "./delivery.ts";
 import { FollowSession, type SessionItem } from "./follow-session.ts";
-import type { StoredMessage } from "./reader.ts";
+import type { StoredMessage } from "./stored-message.ts";
 
 /** What to follow, and who takes it. */
 export interface FollowerOptions {

@@ -256,6 +256,30 @@ test("requests end when the connection is back, and their messages are not taken
   t.is(before[0]?.messages.length, 0);
 });
 
+test("R3: a request left at the servers by a reconnect takes no message", async (t) => {
+  const cluster = await startTestCluster();
+  t.teardown(() => cluster.stop());
+  const setup = await setUp(t, cluster, { ackWaitMs: 60_000 });
+  const { stream, consumer } = setup;
+  const waitingPulls = async (): Promise<unknown> => {
+    const subject = `CONSUMER.INFO.${stream}.${consumer}`;
+    return (await callApi(setup.link.requests, subject, undefined)).num_waiting;
+  };
+  for (let round = 1; round <= 5; round++) {
+    const before = new Pull(setup.puller);
+    await until(async () => (await waitingPulls()) !== 0);
+    await setup.link.nc.reconnect();
+    t.is((await before.ended).reason, "reconnected");
+    await setup.link.publisher.guardedPublish(`${setup.prefix}.${round}.start`, bytes(""), {
+      expect: 0,
+    });
+    const after = new Pull(setup.puller, { batch: 1 });
+    t.is((await after.ended).reason, "complete");
+    t.deepEqual(after.sequences, [round]);
+    after.messages[0]?.ack();
+  }
+});
+
 test("requests end when the connection is closed", async (t) => {
   const server = await startTestServer();
   t.teardown(() => server.stop());
@@ -272,6 +296,7 @@ test("a request to a paused server ends as lost when its heartbeats fail to come
   const setup = await setUp(t, server, { link: { pingIntervalMs: 60_000 } });
   const heartbeats: number[] = [];
   const pull = new Pull(setup.puller, {
+    expiresMs: 600_000,
     heartbeatMs: 200,
     onHeartbeat: ({ streamSequence }) => heartbeats.push(streamSequence),
   });
