@@ -24,7 +24,7 @@ forEachWorld(test, (title, open) => {
     t.is(await world.result(nested), "2(1(0))");
     t.is(world.effects.read(undefined, "busy").length, 3, "no other regular run began meanwhile");
     t.is(world.leases.held("regular"), 3);
-    world.letGo("open");
+    world.open("open");
     for (const run of blockers) t.is(await world.result(run, 60_000), "done");
     checkCapacities(world, { regular: 3, durable: 2 });
   });
@@ -40,7 +40,7 @@ forEachWorld(test, (title, open) => {
     await until(() => world.leases.held("durable") === 2, { what: "every durable slot is held" });
     for (let i = 0; i < 5; i++) t.is(await world.result(await world.client.start(leaf, i)), 2 * i);
     t.is(world.leases.held("durable"), 2);
-    world.letGo("steps");
+    world.open("steps");
     for (const run of held) t.is(await world.result(run), "slept");
     checkCapacities(world, { regular: 1, durable: 2 });
   });
