@@ -134,12 +134,13 @@ export class Publisher {
     const { clock } = this.#wire;
     const { signal, deadlineMs = GUARDED_DEADLINE_MS } = options;
     const deadlineAt = clock.monotonic() + deadlineMs;
-    const backoff = new Backoff(RETRY_PAUSES);
+    let backoff: Backoff | undefined;
     let uncertain = false;
     for (;;) {
       const outcome = await this.#send(subject, payload, bytes);
       if (!isWorthRetrying(outcome)) return { ...outcome, uncertain };
       uncertain ||= outcome.kind === "unknown" && outcome.maybeStored;
+      backoff ??= new Backoff(RETRY_PAUSES);
       const pauseMs = backoff.next();
       if (signal?.aborted || this.#isClosed || clock.monotonic() + pauseMs > deadlineAt)
         return { ...outcome, uncertain };
