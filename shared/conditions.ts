@@ -74,7 +74,12 @@ export interface ChildCondition<out Output = unknown> extends Resulting<ChildRes
   readonly kind: "child";
   /** The child to start when the wait begins, or the one that was started before. */
   readonly child:
-    | { readonly task: AnyTask; readonly input: unknown; readonly id?: string }
+    | {
+        readonly task: AnyTask;
+        readonly input: unknown;
+        readonly id?: string;
+        readonly isLeft?: boolean;
+      }
     | { readonly taskName: string; readonly runId: string };
 }
 
@@ -170,6 +175,12 @@ export interface ChildOptions {
    * an error.
    */
   readonly id?: string;
+  /**
+   * What becomes of the child when this run is canceled or runs out of time before it has ended:
+   * it is canceled too, or left alone.
+   * @defaultValue "cancel"
+   */
+  readonly whenCanceled?: "cancel" | "leave";
 }
 
 /**
@@ -245,7 +256,11 @@ export function child(
     checkFields(options, "argument of child()", ["id"]);
     const { id } = options;
     if (id !== undefined) checkName(id, "run id");
-    return made({ kind: "child", child: { task, input, ...(id === undefined ? {} : { id }) } });
+    const isLeft = isLeftWhenCanceled(options);
+    return made({
+      kind: "child",
+      child: { task, input, ...(id === undefined ? {} : { id }), ...(isLeft ? { isLeft } : {}) },
+    });
   }
   if (!isHandle(task))
     throw new InvalidInputError(
@@ -253,6 +268,16 @@ export function child(
       { value: task },
     );
   return made({ kind: "child", child: { taskName: task.taskName, runId: task.runId } });
+}
+
+/** Whether the child goes on when its parent is canceled. @internal */
+export function isLeftWhenCanceled({ whenCanceled = "cancel" }: ChildOptions): boolean {
+  if (whenCanceled !== "cancel" && whenCanceled !== "leave")
+    throw new InvalidInputError(
+      `The option "whenCanceled" of a child is ${describe(whenCanceled)}. Expected "cancel" or "leave".`,
+      { value: whenCanceled },
+    );
+  return whenCanceled === "leave";
 }
 
 /**

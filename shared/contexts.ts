@@ -63,7 +63,14 @@ export interface StepContext {
 }
 
 /** How to execute one step. */
-export interface StepOptions {
+export interface StepOptions<Result = never> {
+  /**
+   * Undoes the step when the run fails, is canceled, or runs out of time after it. Undos run in the
+   * reverse order in which their steps were recorded, each a step of its own named `undo` and the
+   * step's name, with the step's retries. One that fails for good does not keep the others from
+   * running.
+   */
+  readonly undo?: (result: Result, step: StepContext) => Promise<unknown> | unknown;
   /**
    * More attempts when the action fails: their number, or the whole rule.
    * @defaultValue The task's `retries`, else 3 more, about 1, 2 and 4 seconds apart.
@@ -116,7 +123,7 @@ export interface DurableContext extends TaskContext {
   step<T>(
     name: string,
     action: (step: StepContext) => Promise<T> | T,
-    options?: StepOptions,
+    options?: StepOptions<NoInfer<T>>,
   ): Promise<T>;
 
   /**

@@ -45,13 +45,21 @@ export type LeafCondition =
       /** Consumes only events with a higher sequence. */
       readonly after: number;
     }
-  | { readonly kind: "child"; readonly taskName: string; readonly runId: string }
+  | {
+      readonly kind: "child";
+      readonly taskName: string;
+      readonly runId: string;
+      /** It goes on when this run is canceled. */
+      readonly isLeft?: boolean;
+    }
   | {
       /** Children awaited as one: derived ids with ordinals from `first`, `count` of them. */
       readonly kind: "children";
       readonly taskName: string;
       readonly first: number;
       readonly count: number;
+      /** They go on when this run is canceled. */
+      readonly isLeft?: boolean;
     };
 
 /** What a wait waits for. A branch keeps what the user called its parts: names or positions. */
@@ -148,6 +156,8 @@ export type Entry =
       readonly runIds: readonly string[];
       /** The ordinal of the first, if their ids are derived. */
       readonly first: number;
+      /** They go on when this run is canceled. */
+      readonly isLeft: boolean;
     }
   | { readonly kind: "waiting" }
   | { readonly kind: "paused"; readonly reason: string; readonly details: unknown }
@@ -156,6 +166,10 @@ export type Entry =
       /** A time limit of the whole run is over. The code is told as it is told of a cancellation. */
       readonly kind: "timed-out";
       readonly limitMs: number;
+    }
+  | {
+      /** The code used up its time for cleanup; it is given up. */
+      readonly kind: "cleanup-over";
     }
   | {
       /** What the code had asked for when the run was interrupted, and will not get. */
@@ -201,6 +215,7 @@ const KINDS = [
   "attempt-failed",
   "timed-out",
   "operation-interrupted",
+  "cleanup-over",
 ] as const satisfies readonly Entry["kind"][];
 
 /** Fields of each kind on the wire, in order. Only ever added to, at the end. */
@@ -210,7 +225,7 @@ const FIELDS: { readonly [K in Entry["kind"]]: readonly (keyof Extract<Entry, { 
   "step-failed": ["key", "at", "attempts", "durationMs", "error"],
   "wait-opened": ["key", "at", "condition"],
   "wait-settled": ["key", "leaf", "outcome"],
-  "child-started": ["key", "at", "taskName", "runIds", "first"],
+  "child-started": ["key", "at", "taskName", "runIds", "first", "isLeft"],
   waiting: [],
   paused: ["reason", "details"],
   "cancel-requested": ["by", "reason"],
@@ -218,6 +233,7 @@ const FIELDS: { readonly [K in Entry["kind"]]: readonly (keyof Extract<Entry, { 
   "attempt-failed": ["key", "at", "attempt", "error", "retryAt"],
   "timed-out": ["limitMs"],
   "operation-interrupted": ["key", "at"],
+  "cleanup-over": [],
 };
 
 /** The forms of the fields that are not free data. */

@@ -78,6 +78,8 @@ export interface StartedChildren {
   readonly at: number;
   readonly taskName: string;
   readonly runIds: readonly string[];
+  /** They go on when this run is canceled. */
+  readonly isLeft: boolean;
 }
 
 /** The fold of one run's history. Changed in place by `evolve`. */
@@ -119,6 +121,8 @@ export interface RunState {
   readonly consumedEvents: Set<number>;
   /** The run was canceled, or its time limit is over. */
   interruption?: Interruption;
+  /** How many results were recorded when the code was given up. */
+  givenUpAt?: number;
   paused?: { readonly reason: string; readonly details: unknown };
   outcome?: Outcome;
 }
@@ -214,8 +218,8 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       settleLeaf(state, entry.key, entry.leaf, entry.outcome);
       return;
     case "child-started": {
-      const { key, at, taskName, runIds } = entry;
-      state.children.set(key, { key, at, taskName, runIds });
+      const { key, at, taskName, runIds, isLeft } = entry;
+      state.children.set(key, { key, at, taskName, runIds, isLeft });
       deliver(state, entry, { ok: true, value: runIds });
       return;
     }
@@ -236,6 +240,9 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       interrupt(state, { kind: "timeout", by: "", reason });
       return;
     }
+    case "cleanup-over":
+      state.givenUpAt ??= state.deliveries.length;
+      return;
     case "operation-interrupted":
       state.retries.delete(entry.key);
       state.steps.add(entry.key);
@@ -283,8 +290,7 @@ export function hasSleep(wait: WaitState): boolean {
 function interrupt(state: RunState, why: Pick<Interruption, "kind" | "by" | "reason">): void {
   if (state.interruption) return;
   state.interruption = { ...why, at: state.changedAt, position: state.deliveries.length };
-  for (const wait of [...state.pending.values()])
-    settleWait(state, wait, interruptedResult(state));
+  for (const wait of [...state.pending.values()]) settleWait(state, wait, interruptedResult(state));
 }
 
 /** What an operation of an interrupted run results in. */
@@ -294,7 +300,7 @@ export function interruptedResult({ interruption }: RunState): WaitResult & { ok
   const error = isTimeout
     ? { name: "TimeoutError", message, code: "timeout" }
     : { name: "RunCanceledError", message, code: "run-canceled" };
-  return { ok: false, status: isTimeout ? "failed" : "canceled", error };
+  return { ok: false, status: isTimeout ? "failed" : "canceled", error, isInterruption: true };
 }
 
 function settleWait(state: RunState, wait: WaitState, result: WaitResult): void {

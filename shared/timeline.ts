@@ -173,6 +173,8 @@ function rowOf(
       };
     case "timed-out":
       return { kind: "cancel", text: `has used up its time limit of ${entry.limitMs} ms` };
+    case "cleanup-over":
+      return { kind: "cancel", text: "has used up its time for cleanup" };
     case "operation-interrupted":
       return { kind: "cancel", text: `gives up ${operationName(entry.key)}` };
     case "ended": {

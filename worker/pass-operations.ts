@@ -8,7 +8,7 @@ import { startChild } from "./children.ts";
 import type { Execution, Operation } from "./execution.ts";
 import { openCondition } from "./open-condition.ts";
 import type { PassRun } from "./pass-run.ts";
-import { earliestDue } from "./registration.ts";
+import { earlier, earliestDue } from "./registration.ts";
 import { tryStep } from "./steps.ts";
 import type { StartWork, StepWork, WaitWork, Work } from "./work.ts";
 
@@ -18,6 +18,8 @@ export interface OperationEvents {
   readonly add: (entry: Entry) => void;
   /** An entry that asks for a commit. */
   readonly record: (entry: Entry) => void;
+  /** When the time limit of the run, or of its cleanup, is over. */
+  readonly limit: () => number | undefined;
   /** Something could not be done that is nobody's fault but ours or the server's. */
   readonly fail: (error: unknown) => void;
 }
@@ -35,6 +37,8 @@ export class PassOperations {
   readonly #events: OperationEvents;
   /** Keys of operations whose work is under way. */
   readonly #active: Set<string> = new Set();
+  /** Steps at work whose results are still wanted. */
+  readonly #steps: Map<string, Operation<StepWork>> = new Map();
   readonly #retries: Map<string, Retry> = new Map();
   /** Attempts of steps that failed in this pass, which no commit may have taken along yet. */
   readonly #attempts: Map<string, number> = new Map();
@@ -92,9 +96,9 @@ export class PassOperations {
       }
   }
 
-  /** When the next sleep is due, or the next attempt. */
+  /** When the next sleep is due, or the next attempt, or a time limit is over. */
   nextDue(): number | undefined {
-    let next = earliestDue(this.sleepingWaits());
+    let next = earlier(earliestDue(this.sleepingWaits()), this.#events.limit());
     for (const { retryAt } of this.#retries.values())
       if (next === undefined || retryAt < next) next = retryAt;
     return next;
@@ -102,11 +106,47 @@ export class PassOperations {
 
   /** Begins what the code asked for. A step whose next attempt is not due is kept for later. */
   begin(operation: Operation<Work>): void {
-    const { key, work } = operation;
+    const { key, at, work } = operation;
+    if (this.#isInterrupted(operation)) {
+      this.#events.record({ kind: "operation-interrupted", key, at });
+      return;
+    }
     const before = this.#execution.state.retries.get(key);
     if (work.kind === "step" && before)
       this.#retries.set(key, { operation: { ...operation, work }, retryAt: before.retryAt });
     else this.#start(key, this.#work(operation));
+  }
+
+  /**
+   * An interrupted run gets nothing that it had asked for before, and waits for nothing any more; the
+   * steps of its cleanup are executed.
+   */
+  #isInterrupted({ at, work }: Operation<Work>): boolean {
+    const { interruption } = this.#execution.state;
+    return interruption !== undefined && (at <= interruption.position || work.kind !== "step");
+  }
+
+  /** The run was interrupted: the code gets nothing any more of what is under way. */
+  interrupt(): void {
+    for (const operation of [...this.#steps.values(), ...this.#pausedSteps()])
+      if (this.#isInterrupted(operation)) {
+        const { key, at } = operation;
+        this.#steps.delete(key);
+        this.#retries.delete(key);
+        this.#active.delete(key);
+        this.#events.record({ kind: "operation-interrupted", key, at });
+      }
+  }
+
+  /** The code was given up: nothing of it is under way any more. */
+  giveUp(): void {
+    this.#steps.clear();
+    this.#retries.clear();
+    this.#active.clear();
+  }
+
+  *#pausedSteps(): Generator<Operation<StepWork>> {
+    for (const { operation } of this.#retries.values()) yield operation;
   }
 
   /** Begins the attempts that are due. */
@@ -154,11 +194,14 @@ export class PassOperations {
   async #step(operation: Operation<StepWork>): Promise<void> {
     const { services, step, signal } = this.#run;
     const { key } = operation;
-    const { cancel, retries } = this.#execution.state;
+    const { interruption, retries } = this.#execution.state;
+    this.#steps.set(key, operation);
     const attempt = (this.#attempts.get(key) ?? retries.get(key)?.attempts ?? 0) + 1;
-    // Steps of the cleanup after a cancellation are not told to stop by it.
-    const run = cancel ? { ...step, userSignal: signal } : step;
+    // Steps of the cleanup after an interruption are not told to stop by it.
+    const run = interruption ? { ...step, userSignal: signal } : step;
     const entry = await tryStep(services, run, operation, attempt);
+    if (this.#steps.get(key) !== operation) return; // interrupted: nobody waits for its result
+    this.#steps.delete(key);
     if (entry?.kind === "attempt-failed") {
       this.#attempts.set(key, attempt);
       this.#events.add(entry);
@@ -177,7 +220,7 @@ export class PassOperations {
     const { condition, settled } = opened;
     const entry = { kind: "wait-opened", key, at, condition } as const;
     const isSettled =
-      this.#execution.state.cancel !== undefined ||
+      this.#execution.state.interruption !== undefined ||
       (condition.kind === "allOf" && condition.of.length === 0);
     if (isSettled) this.#events.record(entry);
     else this.#events.add(entry);
@@ -200,7 +243,7 @@ export class PassOperations {
     const refusal = refusals.find((failure) => failure !== undefined);
     if (refusal) this.#events.record(failed(key, at, refusal));
     else
-      this.#events.record({ kind: "child-started", key, at, taskName: task.name, runIds, first });
+      this.#events.record({ kind: "child-started", key, at, taskName: task.name, runIds, first, isLeft: work.isLeft });
   }
 }
 

@@ -21,7 +21,7 @@ import type { StepRun } from "./steps.ts";
 export interface PassRunOptions {
   readonly services: Services;
   readonly address: RunAddress;
-  readonly kind: TaskKind;
+  readonly definition: TaskDefinition;
   readonly subjects: RunSubjects;
   readonly isChild: boolean;
   readonly state: RunState;
@@ -47,6 +47,9 @@ export class PassRun implements HeldRun {
   readonly pass: string;
   readonly parent: ParentRun;
   readonly committer: Committer;
+  /** When the time limit of the run is over, if it has one. */
+  readonly endsAt: number | undefined;
+  readonly cleanupTimeoutMs: number;
   readonly serverClock: ServerClock;
   provenAt: number;
   #slot: Slot;
@@ -75,9 +78,12 @@ export class PassRun implements HeldRun {
     this.parent = { ...address, startSequence: state.startSequence, events: options.events };
     this.serverClock = services.serverClock(subjects.shard);
     this.pass = passId(
-      { worker: services.workerId, pool: options.kind },
+      { worker: services.workerId, pool: options.definition.kind },
       options.held.takeOrdinal(),
     );
+    const { runTimeoutMs, cleanupTimeoutMs } = options.definition;
+    this.endsAt = runTimeoutMs === undefined ? undefined : state.startedAt + runTimeoutMs;
+    this.cleanupTimeoutMs = cleanupTimeoutMs;
     this.provenAt = token.requestedAt;
     this.#slot = options.slot;
     this.#pool = options.pool;

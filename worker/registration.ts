@@ -29,9 +29,19 @@ export function earliestDue(waits: Iterable<WaitState>): number | undefined {
   return earliest;
 }
 
-/** When the run has to be woken by time: for a sleep, or for the next attempt of a step. */
-export function nextDue(state: RunState): number | undefined {
-  let next = earliestDue(state.sleeping.values());
+/** The earlier of two times, either of which may be missing. */
+export function earlier(a: number | undefined, b: number | undefined): number | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return Math.min(a, b);
+}
+
+/**
+ * When the run has to be woken by time: for a sleep, for the next attempt of a step, or because its
+ * time limit is over.
+ */
+export function nextDue(state: RunState, endsAt: number | undefined): number | undefined {
+  const limit = state.interruption ? undefined : endsAt;
+  let next = earlier(earliestDue(state.sleeping.values()), limit);
   for (const { retryAt } of state.retries.values())
     if (next === undefined || retryAt < next) next = retryAt;
   return next;
@@ -68,7 +78,12 @@ export async function registerWaits(
   services: Services,
   place: RunPlace,
   state: RunState,
-  options: { readonly passMs: number; readonly signal: AbortSignal },
+  options: {
+    readonly passMs: number;
+    readonly signal: AbortSignal;
+    /** When the time limit of the run is over, if it has one. */
+    readonly endsAt: number | undefined;
+  },
 ): Promise<boolean> {
   const { publisher } = services.link;
   const guard = {
@@ -86,7 +101,7 @@ export async function registerWaits(
     });
     return outcome.ok || outcome.kind === "guard"; // refused by the guard: the run went on
   };
-  const dueAt = nextDue(state);
+  const dueAt = nextDue(state, options.endsAt);
   if (dueAt !== undefined) writes.push(write("timer", ...timerMessage(place, state, dueAt)));
   const leaves = watchedLeaves(state);
   if (leaves.length > 0 || state.status === "paused")

@@ -21,7 +21,8 @@ export async function suspend(run: PassRun, startedAt: number): Promise<boolean>
   const point = services.failpoint("before-registration");
   if (point) await point;
   const passMs = Math.round(services.clock.monotonic() - startedAt);
-  if (!(await registerWaits(services, place, state, { passMs, signal: run.signal }))) return false;
+  const options = { passMs, signal: run.signal, endsAt: run.endsAt };
+  if (!(await registerWaits(services, place, state, options))) return false;
   const last = services.failpoint("before-ack");
   if (last) await last;
   run.acknowledge();

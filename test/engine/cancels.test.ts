@@ -8,7 +8,7 @@ import { until } from "../helpers/until.ts";
 
 async function cancel(link: NatsLink, run: FakeRun): Promise<number> {
   const { startSequence, prefix } = run;
-  const body = encodeCancel({ startSequence, by: "test", reason: "" });
+  const body = encodeCancel({ startSequence, by: "test", reason: "", isTermination: false });
   const outcome = await link.publisher.guardedPublish(`${prefix}.cancel`, body, {
     expect: startSequence,
     expectSubject: `${prefix}.start`,
@@ -95,7 +95,7 @@ forEachTopology((title, start) => {
     await cancel(at.link, fresh);
     t.truthy((await fresh.ready()).because.cancel);
     await fresh.end();
-    await met.commit([{ kind: "cancel-requested", by: "test", reason: "" }], "running");
+    await met.commit([{ kind: "cancel-requested", by: "test", reason: "", isTermination: false }], "running");
     await met.commit([{ kind: "paused", reason: "test", details: null }], "paused");
     await cancel(at.link, met);
     await until(() => term.status.cancels.open === 0);
