@@ -12,8 +12,9 @@ import type { StoredMessage } from "../shared/jetstream/reader.ts";
 import { decodeCancel, encodeReady } from "../shared/messages.ts";
 import { STATUS_HEADER } from "../shared/subjects.ts";
 import type { LastReads } from "./last-reads.ts";
+import { isEnd } from "./past.ts";
 import type { EngineServices } from "./services.ts";
-import { isEnd, publishReady } from "./waits.ts";
+import { publishReady } from "./tokens.ts";
 
 /** Counts for people. */
 export interface CancelsStatus {

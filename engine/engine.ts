@@ -1,11 +1,14 @@
 /** An engine process: it sets the namespace up, and leads it whenever no other engine does. */
 import { hostname } from "node:os";
+import { clientOver } from "../shared/client.ts";
 import { type Clock, systemClock } from "../shared/clock.ts";
 import { failpointsFrom } from "../shared/failpoints.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "../shared/jetstream/connection.ts";
 import { type LogSink, silentLog } from "../shared/logger.ts";
 import type { NamespaceSetup } from "../shared/setup.ts";
+import { apiService } from "./api.ts";
 import { Lead } from "./lead.ts";
+import type { MicroService } from "./micro-service.ts";
 import type { EngineServices } from "./services.ts";
 import { type SetupOptions, setupNamespace } from "./setup.ts";
 import { Term, type TermStatus } from "./term.ts";
@@ -62,6 +65,7 @@ class RunningEngine implements Engine {
   readonly setup: NamespaceSetup;
   readonly #link: NatsLink;
   readonly #lead: Lead;
+  readonly #api: MicroService;
   #term: Term | undefined;
   #closing: Promise<void> | undefined;
 
@@ -85,7 +89,10 @@ class RunningEngine implements Engine {
       name,
       serve: (signal) => this.#serve({ ...services, signal }),
     });
+    const client = clientOver(link, names, "api");
+    this.#api = apiService({ ...services, client, name });
     this.#lead.start();
+    this.#api.start();
   }
 
   status(): EngineStatus {
@@ -99,7 +106,7 @@ class RunningEngine implements Engine {
   }
 
   async #close(): Promise<void> {
-    await this.#lead.close();
+    await Promise.all([this.#lead.close(), this.#api.stop()]);
     await this.#link.drain();
   }
 

@@ -8,7 +8,6 @@
 import type { CancelTimer } from "../shared/clock.ts";
 import { ContrailError, UnavailableError } from "../shared/errors.ts";
 import { purgeSubject } from "../shared/jetstream/admin.ts";
-import { callApi } from "../shared/jetstream/api.ts";
 import { pause } from "../shared/jetstream/backoff.ts";
 import { parseTime, type StoredMessage } from "../shared/jetstream/reader.ts";
 import { OVERDUE_TIMER_MS } from "../shared/limits.ts";
@@ -18,7 +17,7 @@ import { HEADERS } from "../shared/subjects.ts";
 import { DueTimers, type Timer } from "./due-timers.ts";
 import type { LastReads } from "./last-reads.ts";
 import type { EngineServices } from "./services.ts";
-import { publishReady } from "./waits.ts";
+import { publishReady } from "./tokens.ts";
 
 /** Counts for people. */
 export interface SweeperStatus {
@@ -102,9 +101,8 @@ export class Sweeper {
     await Promise.all(
       this.#clocks.map(async (serverClock, shard) => {
         const askedAt = clock.monotonic();
-        const subject = `STREAM.INFO.${names.logStream(shard)}`;
-        const { ts } = await callApi(link.requests, subject, undefined, { signal });
-        const serverMs = parseTime(String(ts));
+        const state = await link.reader.streamState(names.logStream(shard), { signal });
+        const serverMs = state?.answeredAtMs ?? Number.NaN;
         if (!Number.isNaN(serverMs)) serverClock.learn(serverMs, askedAt, clock.monotonic());
       }),
     );

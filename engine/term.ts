@@ -72,6 +72,7 @@ export class Term {
       lookBack: new LookBack({ reader, reads: this.#reads, stream, clock, signal }),
       recent: this.#recent,
       childrenPosition: (shard) => this.#children[shard]?.position ?? 0,
+      logEnd: (shard) => ends.shards[shard] ?? 0,
     });
     this.#cancels = new Cancels(services, this.#reads);
     this.#sweeper = new Sweeper(services, this.#reads);

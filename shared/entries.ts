@@ -71,6 +71,8 @@ export type LeafOutcome =
       readonly data: unknown;
       readonly sequence: number;
       readonly publishedAt: number;
+      /** Why the payload could not be recorded; the wait fails with it, and `data` is null. */
+      readonly error?: Failure;
     }
   | {
       readonly kind: "child";

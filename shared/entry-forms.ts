@@ -51,7 +51,12 @@ export const isLeafOutcome: Form = (value) => {
     case "sleep":
       return true;
     case "event":
-      return isText(value.name) && isCount(value.sequence) && isTime(value.publishedAt);
+      return (
+        isText(value.name) &&
+        isCount(value.sequence) &&
+        isTime(value.publishedAt) &&
+        (value.error === undefined || isFailure(value.error))
+      );
     case "child":
       return isText(value.taskName) && isText(value.runId) && isOutcome(value.outcome);
     case "children":

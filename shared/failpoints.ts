@@ -4,9 +4,10 @@
  *
  * The variable holds rules, separated by commas: `name=action` or `name@n=action`, where n counts how
  * often the place must be reached, and action is `kill` (SIGKILL to itself), `stop` (SIGSTOP to
- * itself) or `hold:<file>` (wait until the file exists). Each rule acts once.
+ * itself) or `hold:<file>` (wait until the file exists; `<file>.held` says that it waits). Each rule acts
+ * once.
  */
-import { existsSync, watch } from "node:fs";
+import { existsSync, watch, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** Reached a named place. Returns a promise only when a rule makes it wait. */
@@ -41,6 +42,7 @@ function act(action: string): Promise<void> | undefined {
 }
 
 function fileExists(path: string): Promise<void> {
+  writeFileSync(`${path}.held`, "");
   return new Promise((resolve) => {
     const watcher = watch(dirname(path), () => {
       if (!existsSync(path)) return;

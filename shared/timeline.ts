@@ -154,12 +154,13 @@ function rowOf(
     case "wait-settled":
       return { kind: "happened", text: outcomeText(entry.outcome) };
     case "child-started": {
-      const count = entry.runIds.length;
+      const { runIds, taskName } = entry;
+      const [first] = runIds;
       const which =
-        count === 1
-          ? ` ${entry.taskName}/${entry.runIds[0]}`
-          : `ren: ${count} of task ${entry.taskName}`;
-      return { kind: "children", text: `starts child${which}` };
+        runIds.length === 1
+          ? `child ${taskName}/${first}`
+          : `${runIds.length} children of task ${taskName}`;
+      return { kind: "children", text: `starts ${which}` };
     }
     case "waiting":
       return { kind: "evicted", text: "gives its slot back" };

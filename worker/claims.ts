@@ -103,6 +103,7 @@ export class Claims {
 
   async #readAndDecide(run: TokenRun, slot: Slot): Promise<void> {
     const { token } = run;
+    let hasLost = false;
     for (let reading = 1; reading <= READINGS; reading++) {
       const isFresh = reading > 1;
       const read = await this.#reader.read(run, isFresh);
@@ -118,7 +119,12 @@ export class Claims {
         },
         TAKEOVERS_BEFORE_PAUSE,
       );
-      if (isThere && action !== "read-again" && (await this.#carryOut(action, read, slot))) return;
+      // Whoever was faster owns the run by this very token and lives: it is theirs to answer (rule 6).
+      if (hasLost && (action === "take-over" || action === "pause")) return;
+      if (isThere && action !== "read-again") {
+        if (await this.#carryOut(action, read, slot)) return;
+        hasLost = true;
+      }
       await pause(this.#services, READ_AGAIN_MS * reading);
     }
     token.nak(RETRY_MS);
@@ -146,7 +152,7 @@ export class Claims {
 
   // --- carrying out
 
-  /** @returns Whether the token is dealt with; if not, it is read and decided again. */
+  /** @returns False when somebody was faster: the token is read and decided again. */
   async #carryOut(
     action: Exclude<TokenAction, "read-again">,
     read: Reading,

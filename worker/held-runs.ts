@@ -4,6 +4,8 @@
  *
  * H1. A token is extended only after a look at the history that showed this pass at its end.
  * H2. A step starts only if the last such look is younger than half the claim timeout.
+ * H3. Every pass is kept for itself: of two tokens for one run that meet at one worker, the one that
+ *     loses the race for the claim takes nothing with it.
  */
 import type { CancelTimer } from "../shared/clock.ts";
 import { decodeCommit } from "../shared/entries.ts";
@@ -36,7 +38,8 @@ export interface HeldRun {
 /** Keeps the tokens of one worker alive. */
 export class HeldRuns {
   readonly #services: Services;
-  readonly #held: Map<string, HeldRun> = new Map();
+  /** By history: nearly always one. */
+  readonly #held: Map<string, readonly HeldRun[]> = new Map();
   #stopTimer: CancelTimer | undefined;
   #passes = 0;
 
@@ -49,30 +52,35 @@ export class HeldRuns {
     return ++this.#passes;
   }
 
-  /** How many runs are held. */
+  /** How many runs are held, counting each once. */
   get size(): number {
     return this.#held.size;
   }
 
   /** All of them, for handing them over. */
   get all(): readonly HeldRun[] {
-    return [...this.#held.values()];
+    return [...this.#held.values()].flat();
   }
 
   /** Whether a pass of this worker holds this run by this token. */
   isHeld(history: string, tokenSequence: number): boolean {
-    return this.#held.get(history)?.token.streamSequence === tokenSequence;
+    const passes = this.#held.get(history);
+    return passes?.some(({ token }) => token.streamSequence === tokenSequence) ?? false;
   }
 
-  /** Begins to keep a token. */
+  /** Begins to keep a token. Of two passes of one run, the guard decides which is its owner. */
   add(run: HeldRun): void {
-    this.#held.set(run.history, run);
+    const others = this.#held.get(run.history);
+    this.#held.set(run.history, others ? [...others, run] : [run]);
     this.#arm();
   }
 
   /** Stops keeping a token. It is for the caller to acknowledge it or to leave it. */
   remove(run: HeldRun): void {
-    if (this.#held.get(run.history) === run) this.#held.delete(run.history);
+    const passes = this.#held.get(run.history);
+    const others = passes?.filter((other) => other !== run) ?? [];
+    if (others.length > 0) this.#held.set(run.history, others);
+    else this.#held.delete(run.history);
   }
 
   /** Whether the run is surely ours, by a look at its history if the last sign is too old. */
@@ -84,8 +92,7 @@ export class HeldRuns {
 
   /** Looks at a request to cancel as soon as the live feed shows it. */
   noteCancel(cancelSubject: string, body: Uint8Array): void {
-    for (const run of this.#held.values())
-      if (run.cancelSubject === cancelSubject) this.#cancel(run, body);
+    for (const run of this.all) if (run.cancelSubject === cancelSubject) this.#cancel(run, body);
   }
 
   /** Stops everything. Tokens are left as they are. */
@@ -147,7 +154,7 @@ export class HeldRuns {
     const bySubject = new Map(messages.map((message) => [message.subject, message]));
     const ours: HeldRun[] = [];
     for (const run of runs) {
-      if (this.#held.get(run.history) !== run) continue;
+      if (!this.#held.get(run.history)?.includes(run)) continue;
       let tail = bySubject.get(run.history);
       if ((tail?.sequence ?? 0) < run.state.tail)
         tail = await reader.lastFor(stream, run.history, { leader: true });

@@ -83,9 +83,10 @@ export class PassOperations {
 
   /** A commit is stored: what it took along is in the state now. */
   noteStored(): void {
-    const { waits } = this.#execution.state;
+    const { waits, steps } = this.#execution.state;
     for (const [key, wait] of this.#unsaved)
-      if (waits.has(key)) {
+      if (waits.has(key) || steps.has(key)) {
+        // recorded as a wait, or as a failure to be one
         this.#unsaved.delete(key);
         if (hasSleep(wait)) this.#unsavedSleeps--;
       }
@@ -163,6 +164,7 @@ export class PassOperations {
       this.#events.add(entry);
       this.#retries.set(key, { operation, retryAt: entry.retryAt });
     } else if (entry) this.#events.record(entry);
+    else this.#run.leave(); // not surely ours: it goes on where its token is delivered next
   }
 
   /** Opens a wait: its children are started, its times are fixed, its events begin. */

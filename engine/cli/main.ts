@@ -3,9 +3,9 @@
  * The `contrail` command. Exit code 0: done. 1: failed, or a run that was waited for failed, or
  * `doctor` found a problem. 2: wrong usage. 130: interrupted before it was done.
  */
-import { createRequire } from "node:module";
 import { Command, CommanderError, Option } from "commander";
 import { InvalidInputError } from "../../shared/index.ts";
+import { VERSION } from "../index.ts";
 import type { AddCommand } from "./command.ts";
 import { addCancel } from "./commands/cancel.ts";
 import { addDev } from "./commands/dev.ts";
@@ -36,17 +36,13 @@ const COMMANDS: readonly AddCommand[] = [
   addDoctor,
 ];
 
-const INTRODUCTION = `Runs durable workflows on NATS JetStream.
-
-A task is a function in a file of yours. "contrail dev FILE" runs it here, with a server of its own;
-in another terminal "contrail start TASK" starts a run, "contrail runs" lists runs, and
-"contrail show RUN" and "contrail why RUN" tell what became of one.`;
+const INTRODUCTION = `Runs durable workflows on NATS JetStream. A task is a function in a file of yours: "contrail dev FILE" runs it here, with a server of its own. In another terminal "contrail start TASK" starts a run, "contrail runs" lists runs, "contrail show RUN" and "contrail why RUN" tell what became of one.`;
 
 function program(): Command {
   const made = new Command("contrail")
     .description(INTRODUCTION)
     .usage("COMMAND [options]")
-    .version(version(), "--version", "print the version")
+    .version(VERSION, "--version", "print the version")
     .helpOption("-h, --help", "print this help")
     .helpCommand("help [COMMAND]", "print the help of a command")
     .exitOverride()
@@ -61,30 +57,26 @@ function program(): Command {
 }
 
 function globalOptions(): Option[] {
-  return [
-    new Option("-s, --server <url>", "the NATS server, or several with commas between").env(
-      "NATS_URL",
-    ),
+  const connection = [
+    new Option("-s, --server <url>", "the NATS server; several with commas").env("NATS_URL"),
     new Option("-n, --namespace <name>", "which namespace on that server")
       .env("CONTRAIL_NAMESPACE")
       .default("contrail"),
     new Option("--creds <file>", "credentials file of a user").env("NATS_CREDS"),
     new Option("--user <name>", "user name").env("NATS_USER"),
-    new Option("--password <text>", "password of the user").env("NATS_PASSWORD"),
+    new Option("--password <text>", "password").env("NATS_PASSWORD"),
     new Option("--token <text>", "token").env("NATS_TOKEN"),
     new Option("--nkey <file>", "file with the seed of an nkey").env("NATS_NKEY"),
-    new Option("--tls-ca <file>", "certificate of who signed the server's").env("NATS_CA"),
+    new Option("--tls-ca <file>", "whom to trust with TLS").env("NATS_CA"),
     new Option("--tls-cert <file>", "certificate of this client").env("NATS_CERT"),
     new Option("--tls-key <file>", "key of this client").env("NATS_KEY"),
+  ];
+  return [
     new Option("--json", "print one JSON object a line"),
     new Option("-q, --quiet", "print data, warnings and errors only"),
     new Option("--debug", "print errors with their stacks, and debug lines"),
+    ...connection.map((option) => option.helpGroup("Connection:")),
   ];
-}
-
-function version(): string {
-  const require = createRequire(import.meta.url);
-  return (require("contrail/package.json") as { readonly version: string }).version;
 }
 
 async function main(args: readonly string[]): Promise<void> {

@@ -38,6 +38,11 @@ export class Output implements LogSink {
     process.stdout.write(`${this.options.json ? jsonText(json) : text}\n`);
   }
 
+  /** Prints what people were told already, for programs. */
+  onlyJson(json: JsonLine): void {
+    if (this.options.json) process.stdout.write(`${jsonText(json)}\n`);
+  }
+
   /** Prints rows: as one table, or as one object each. */
   rows<Row>(
     rows: readonly Row[],

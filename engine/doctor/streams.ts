@@ -56,7 +56,7 @@ function asExpected(
   return {
     check: "stream",
     verdict: "ok",
-    message: `Stream ${name} is as expected: ${messages} messages, ${bytesText(bytes)}, on ${replicas} server${replicas === 1 ? "" : "s"}.`,
+    message: `Stream ${name} is as expected: ${counted(messages, "message")}, ${bytesText(bytes)}, on ${counted(replicas, "server")}.`,
     details: { stream: name, messages, bytes, replicas },
   };
 }
@@ -81,4 +81,8 @@ function replicaProblems(answer: ApiAnswer): string[] {
       problems.push(`has a replica on ${name} that is ${lag ?? 0} behind`);
   }
   return problems;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

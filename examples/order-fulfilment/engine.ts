@@ -3,7 +3,7 @@ import { startEngine } from "contrail/engine";
 import { closeWhenAsked } from "./lifetime.ts";
 
 const engine = await startEngine({
-  servers: process.env["NATS_URL"] ?? "nats://127.0.0.1:4222",
+  servers: process.env.NATS_URL ?? "nats://127.0.0.1:4222",
   log: console,
 });
 

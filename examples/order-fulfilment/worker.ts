@@ -4,7 +4,7 @@ import { closeWhenAsked } from "./lifetime.ts";
 import { fulfil, packItem } from "./tasks.ts";
 
 const worker = await startWorker({
-  servers: process.env["NATS_URL"] ?? "nats://127.0.0.1:4222",
+  servers: process.env.NATS_URL ?? "nats://127.0.0.1:4222",
   name: process.argv[2] ?? "worker",
   tasks: [fulfil, packItem],
   slots: { regular: 2, durable: 2 },

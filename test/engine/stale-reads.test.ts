@@ -53,9 +53,9 @@ class Replicas {
       firstSequence: this.#log[0]?.sequence ?? 0,
       lastSequence: this.#log.at(-1)?.sequence ?? 0,
       messageCount: this.#log.length,
-      answeredAtMs: 0,
       config: {},
       leader: undefined,
+      answeredAtMs: 0,
     }),
     readPage: async (_stream, subject, from) => {
       const { log } = this.#view();

@@ -52,7 +52,7 @@ export async function beginTerm(
     await running;
   };
   t.teardown(end);
-  await until(() => term.status.isCaughtUp);
+  await until(() => term.status.isCaughtUp && term.status.waits.lookingBack === 0);
   return { term, end };
 }
 

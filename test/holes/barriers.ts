@@ -56,11 +56,9 @@ export class Barriers {
   /** What the product calls. */
   readonly failpoint = (name: string): Promise<void> | undefined => {
     this.passed.push(name);
-    for (const place of this.#places) {
-      if (place.name !== name || place.left === 0 || --place.left > 0) continue;
-      place.isReached = true;
-      return place.opened;
-    }
-    return undefined;
+    const counting = this.#places.filter((place) => place.name === name && place.left > 0);
+    const stopping = counting.filter((place) => --place.left === 0)[0];
+    if (stopping) stopping.isReached = true;
+    return stopping?.opened;
   };
 }

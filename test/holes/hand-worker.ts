@@ -52,6 +52,7 @@ export class HandWorker {
   readonly pools: { readonly [P in Pool]: SlotPool };
   /** What it logged as a warning or an error. */
   readonly logged: string[] = [];
+  isDead = false;
   readonly #barriers: Barriers;
   readonly #parts: Parts;
   readonly #claims: Claims;
@@ -160,6 +161,21 @@ export class HandWorker {
     return this.#claims.handle(token, { definition, pool }, slot);
   }
 
+  /** Begins to handle a token, until the barrier or the end; says which of the two. */
+  async handleUntil(barrier: Barrier, token: DeliveredMessage): Promise<"stopped" | "done"> {
+    let isDone = false;
+    const handled = this.handle(token).then(() => {
+      isDone = true;
+    });
+    await until(() => barrier.isReached || isDone, {
+      withinMs: DELIVERY_MS,
+      what: `worker ${this.name} has stopped or is done`,
+    });
+    if (!isDone) return "stopped";
+    await handled;
+    return "done";
+  }
+
   /** Takes the next token and handles it. */
   async work(taskName?: string): Promise<void> {
     await this.handle(await this.take(taskName));
@@ -167,6 +183,7 @@ export class HandWorker {
 
   /** SIGKILL: nothing that it does from now on reaches anybody. */
   die(): void {
+    this.isDead = true;
     this.tap.cut();
     this.clock.stop();
     this.held.close();

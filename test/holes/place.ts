@@ -10,12 +10,12 @@ import { type Client, connect } from "../../shared/client.ts";
 import { decodeCommit, type StoredCommit } from "../../shared/entries.ts";
 import { purgeSubject } from "../../shared/jetstream/admin.ts";
 import { callApi } from "../../shared/jetstream/api.ts";
-import { connectNats, type NatsLink } from "../../shared/jetstream/connection.ts";
+import { connectNats, type NatsLink, type NatsOptions } from "../../shared/jetstream/connection.ts";
 import type { DeliveredMessage } from "../../shared/jetstream/delivery.ts";
 import type { HeaderList } from "../../shared/jetstream/headers.ts";
 import type { StoredMessage } from "../../shared/jetstream/reader.ts";
 import { type Because, decodeReady, decodeWait, encodeReady } from "../../shared/messages.ts";
-import { evolve, initialState, type RunState } from "../../shared/run-state.ts";
+import { evolve, initialState, pendingLeaves, type RunState } from "../../shared/run-state.ts";
 import type { NamespaceSetup } from "../../shared/setup.ts";
 import type { LogKind, RunAddress } from "../../shared/subjects.ts";
 import { startTestCluster, startTestServer, type TestTopology } from "../helpers/nats.ts";
@@ -62,16 +62,15 @@ export class Ground {
   async open(build: Build, options: PlaceOptions): Promise<Place> {
     this.#topology ??= this.#start(configFile());
     const topology = await this.#topology;
-    const account = `h${this.#accounts++}`;
-    const servers = topology.urls.map((url) => url.replace("//", `//${account}:secret@`));
-    const link = await connectNats({ servers, name: "test" });
+    const access = { servers: topology.urls, user: `h${++this.#accounts}`, pass: "secret" };
+    const link = await connectNats({ ...access, name: "test" });
     const setup = await setupNamespace(link, {
       replicas: topology.replicas,
       shards: 1,
       claimTimeoutMs: options.claimTimeoutMs ?? 10_000,
     });
-    const client = await connect({ servers });
-    return new Place({ topology, build, servers, link, setup, client });
+    const client = await connect(access);
+    return new Place({ topology, build, access, link, setup, client });
   }
 
   async close(): Promise<void> {
@@ -82,7 +81,7 @@ export class Ground {
 interface Parts {
   readonly topology: TestTopology;
   readonly build: Build;
-  readonly servers: readonly string[];
+  readonly access: NatsOptions;
   readonly link: NatsLink;
   readonly setup: NamespaceSetup;
   readonly client: Client;
@@ -92,7 +91,7 @@ interface Parts {
 export class Place {
   readonly topology: TestTopology;
   readonly build: Build;
-  readonly servers: readonly string[];
+  readonly access: NatsOptions;
   /** The test's own connection. */
   readonly link: NatsLink;
   readonly setup: NamespaceSetup;
@@ -102,10 +101,10 @@ export class Place {
   readonly effects: string[] = [];
   readonly #ends: (() => Promise<void>)[] = [];
 
-  constructor({ topology, build, servers, link, setup, client }: Parts) {
+  constructor({ topology, build, access, link, setup, client }: Parts) {
     this.topology = topology;
     this.build = build;
-    this.servers = servers;
+    this.access = access;
     this.link = link;
     this.setup = setup;
     this.client = client;
@@ -113,8 +112,8 @@ export class Place {
 
   /** A worker of the build under test, which has joined its consumer groups. */
   async worker(name: string, options: HandWorkerOptions): Promise<HandWorker> {
-    const { build, servers, setup } = this;
-    const link = await build.connection.connectNats({ servers, name: `worker ${name}` });
+    const { build, access, setup } = this;
+    const link = await build.connection.connectNats({ ...access, name: `worker ${name}` });
     const worker = new HandWorker({ ...options, name, build, link, setup });
     this.atEnd(() => worker.end());
     await worker.open();
@@ -165,6 +164,15 @@ export class Place {
     const outcome = await this.link.publisher.publish(subject, body, headers);
     if (!outcome.ok) throw new Error(`${subject}: ${JSON.stringify(outcome)}`);
     return outcome.sequence;
+  }
+
+  /** The events of a wait as the engine names them: the first pending event leaf of the run. */
+  async matched(run: RunAddress, sequence: number): Promise<Because> {
+    const { pending } = await this.state(run);
+    for (const wait of pending.values())
+      for (const { leaf, condition } of pendingLeaves(wait))
+        if (condition.kind === "event") return { events: [[wait.key, leaf, sequence]] };
+    throw new Error(`Run "${run.runId}" waits for no event.`);
   }
 
   /** Publishes an event and returns its sequence. */
@@ -238,12 +246,13 @@ let config: string | undefined;
 function configFile(): string {
   if (config !== undefined) return config;
   const accounts = Array.from(
-    { length: ACCOUNTS },
+    { length: ACCOUNTS + 1 },
     (_, i) => `  h${i}: { jetstream: enabled, users: [ { user: h${i}, password: secret } ] }`,
   );
   const folder = mkdtempSync(join(tmpdir(), "contrail-holes-"));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   config = join(folder, "nats.conf");
-  writeFileSync(config, `accounts {\n${accounts.join("\n")}\n}\n`);
+  // A cluster is probed without a user.
+  writeFileSync(config, `accounts {\n${accounts.join("\n")}\n}\nno_auth_user: h0\n`);
   return config;
 }

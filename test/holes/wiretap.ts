@@ -111,6 +111,11 @@ export class Wiretap {
     for (const send of waiting) send();
   }
 
+  /** Resolves when the server has everything that was sent so far. */
+  async flush(): Promise<void> {
+    await this.wire.nc.flush();
+  }
+
   #send(...message: Parameters<Publish>): void {
     if (this.#isCut) return;
     if (this.#paused) {

@@ -60,7 +60,7 @@ export function buildMutant(mutant: Mutant): string {
  */
 export function mutate({ name, file, find, replace }: Mutant): string {
   const text = readFileSync(join(PRODUCT, compiled(file)), "utf8");
-  const pattern = new RegExp(find.trim().split(/\s+/).map(escape).join("\\s+"), "g");
+  const pattern = new RegExp(find.trim().split(/\s+/).map(literal).join("\\s+"), "g");
   const count = text.match(pattern)?.length ?? 0;
   if (count === 1) return text.replace(pattern, () => replace);
   throw new Error(
@@ -72,7 +72,7 @@ function compiled(file: string): string {
   return file.replace(/\.ts$/, ".js");
 }
 
-function escape(text: string): string {
+function literal(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
 

@@ -18,6 +18,139 @@ export const MUTANTS: readonly Mutant[] = [
     replace: `this.#run.token.ack();
         const point = services.failpoint("before-registration");`,
   },
+  {
+    name: "active-run-drops-every-token",
+    rule: "3",
+    file: "shared/claim-decision.ts",
+    find: `return state.takeovers >= takeoverLimit ? "pause" : "take-over";`,
+    replace: `return "drop";`,
+  },
+  {
+    name: "every-token-takes-over",
+    rule: "3",
+    file: "shared/claim-decision.ts",
+    find: `if (state.token !== token.sequence) return "drop";`,
+    replace: "",
+  },
+  {
+    name: "spent-token-claims-again",
+    rule: "4",
+    file: "shared/claim-decision.ts",
+    find: `return "register";`,
+    replace: `return "claim";`,
+  },
+  {
+    name: "token-claims-any-wait",
+    rule: "2",
+    file: "shared/claim-decision.ts",
+    find: `if (state.token === token.sequence) return "register";
+      return token.answers === state.waitSequence ? "claim" : "drop";`,
+    replace: `if (state.token === token.sequence) return "register";
+      return "claim";`,
+  },
+  {
+    name: "short-history-is-believed",
+    rule: "5",
+    file: "shared/claim-decision.ts",
+    find: `if (token.answers > state.tail) return facts.isFresh ? "drop" : "read-again";`,
+    replace: `if (token.answers > state.tail) return "drop";`,
+  },
+  {
+    name: "extends-without-looking",
+    rule: "8",
+    file: "worker/held-runs.ts",
+    find: "for (const run of await this.#look(old)) {",
+    replace: "for (const run of old) {",
+  },
+  {
+    name: "loser-reads-again-and-goes-on",
+    rule: "6",
+    file: "worker/committer.ts",
+    find: `if (outcome.kind === "guard") return isUncertain ? this.#mineBehind(guard) : undefined;`,
+    replace: `if (outcome.kind === "guard") {
+                const { reader, stream } = this.#options;
+                const last = await reader.lastFor(stream, history, { leader: true });
+                state.tail = last.sequence;
+                return this.#append(body, headers);
+            }`,
+  },
+  {
+    name: "loser-acknowledges",
+    rule: "6",
+    file: "worker/claims.ts",
+    find: `if (end === "lost") run.leave();`,
+    replace: `if (end === "lost") run.acknowledge();`,
+  },
+  {
+    name: "refusal-after-silence-is-a-loss",
+    rule: "6",
+    file: "worker/committer.ts",
+    find: "return isUncertain ? this.#mineBehind(guard) : undefined;",
+    replace: "return undefined;",
+  },
+  {
+    name: "silence-is-answered-with-a-new-guard",
+    rule: "6",
+    file: "worker/committer.ts",
+    find: "return isUncertain ? this.#mineBehind(guard) : undefined;",
+    replace: `{
+                const { reader, stream } = this.#options;
+                state.tail = (await reader.lastFor(stream, history, { leader: true })).sequence;
+                return this.#append(body, headers);
+            }`,
+  },
+  {
+    name: "silence-is-a-failure",
+    rule: "6",
+    file: "worker/committer.ts",
+    find: `deadlineMs: RETRY_MS,
+            });`,
+    replace: `deadlineMs: 0,
+            });
+            if (outcome.kind === "unknown") return undefined;`,
+  },
+  {
+    name: "commits-are-not-guarded",
+    rule: "A1",
+    file: "worker/committer.ts",
+    find: "await publisher.guardedPublish(history, body, {",
+    replace: "await publisher.publish(history, body, headers, {",
+  },
+  {
+    name: "fencing-token-stays-the-same",
+    rule: "8",
+    file: "worker/pass-run.ts",
+    find: 'fencingToken: String(this.state.tail).padStart(16, "0"),',
+    replace: 'fencingToken: String(this.state.startSequence).padStart(16, "0"),',
+  },
+  {
+    name: "takeovers-have-no-limit",
+    rule: "9",
+    file: "shared/claim-decision.ts",
+    find: `state.takeovers >= takeoverLimit ? "pause" : "take-over"`,
+    replace: `"take-over"`,
+  },
+  {
+    name: "takes-over-itself",
+    rule: "3",
+    file: "shared/claim-decision.ts",
+    find: `if (facts.isHeldHere) return "extend";`,
+    replace: "",
+  },
+  {
+    name: "loser-takes-the-winners-hold",
+    rule: "H3",
+    file: "worker/held-runs.ts",
+    find: "this.#held.set(run.history, others ? [...others, run] : [run]);",
+    replace: "this.#held.set(run.history, [run]);",
+  },
+  {
+    name: "takes-over-from-the-living",
+    rule: "6",
+    file: "worker/claims.ts",
+    find: "hasLost = true;",
+    replace: "",
+  },
 ];
 
 /** @throws {Error} When there is none of this name. */

@@ -172,6 +172,7 @@ test("every kind of entry has its own number on the wire, which never changes", 
     paused: 7,
     "cancel-requested": 8,
     ended: 9,
+    "attempt-failed": 10,
   });
 });
 
@@ -207,7 +208,7 @@ test("a message that is no commit, or has an entry that is none, is undecodable"
     [1, "p", 1, 0, [null]],
     [1, "p", 1, 0, ["waiting"]],
     [1, "p", 1, 0, [{ 0: 6 }]],
-    ...[[], [10], [-1], [0.5], [Number.NaN], ["0"], ["map"], ["length"], ["__proto__"], [[6]]].map(
+    ...[[], [11], [-1], [0.5], [Number.NaN], ["0"], ["map"], ["length"], ["__proto__"], [[6]]].map(
       (tuple) => entry(...tuple),
     ),
     entry(0, "worker"),

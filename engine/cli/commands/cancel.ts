@@ -41,7 +41,6 @@ async function cancel(cli: Cli, options: Options & { readonly text: string }): P
         ? `${printable(runText(run))} is asked to end.`
         : `${printable(runText(run))} has ended already: it ${status === "completed" ? status : `is ${status}`}.`,
     );
-    if (cli.options.json)
-      cli.output.data("", { taskName, runId, requested: outcome === undefined, status });
+    cli.output.onlyJson({ taskName, runId, requested: outcome === undefined, status });
   });
 }

@@ -36,7 +36,7 @@ export function addDev(program: Command): void {
   addSlotOptions(
     program
       .command("dev")
-      .summary("run tasks here, with a server, an engine and a worker that follows changes")
+      .summary("run tasks here, with all they need")
       .description(
         `Runs the tasks that the files export, with all they need: a nats-server of its own, found or fetched, which keeps its data in ${DEV_FOLDER} below this folder (with --server or NATS_URL: that server); an engine; and a worker that starts again when a file changes which the tasks import. In this folder the other commands find the server by themselves.`,
       )
@@ -110,9 +110,10 @@ async function serve(cli: Cli, session: Session): Promise<number> {
     log: output,
   });
   if (stop.signal.aborted) return EXIT.done;
-  output.data(`Server ${server}, namespace "${namespace}". Ctrl-C ends.`, {
+  const shown = server.replace(/\/\/[^@/]*@/g, "//"); // without a password
+  output.data(`Server ${shown}, namespace "${namespace}". Ctrl-C ends.`, {
     event: "dev-ready",
-    server,
+    server: shown,
     namespace,
   });
   running.worker = new DevWorker({
@@ -154,7 +155,7 @@ function refuseSecond(folder: string): void {
   const other = readDevState(folder);
   if (other)
     throw new InvalidInputError(
-      `"contrail dev" runs in this folder already, as process ${other.pid} with ${other.server}. End that one, or name its server with --server to add a worker.`,
+      `"contrail dev" runs in this folder already, as process ${other.pid} with ${other.server}. End that one, or name its server with --server to add a worker. If no such process runs, remove ${join(DEV_FOLDER, "dev.json")}.`,
     );
 }
 

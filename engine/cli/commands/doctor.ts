@@ -25,7 +25,7 @@ interface Options {
 export function addDoctor(program: Command): void {
   program
     .command("doctor")
-    .summary("examine the server, the streams, the engines and the workers")
+    .summary("examine the server and everything on it")
     .description(
       "Examines the server and its limits, what a loss of power would cost, streams and consumers field by field, engines, workers and clocks. Changes nothing. Exit code 1 when there is a problem.",
     )

@@ -10,7 +10,7 @@ import { stopSignal } from "../stop-signal.ts";
 export function addEngine(program: Command): void {
   program
     .command("engine")
-    .summary("wake runs that wait for events, children or a cancel")
+    .summary("match events and children, mend what is lost")
     .description(
       "Sets the namespace up, wakes runs that wait for events, children or a cancel, and mends what was lost. Any number may run: one leads, another takes over when it is gone. While none runs, starts, steps and sleeps go on.",
     )

@@ -25,7 +25,7 @@ interface Options {
 export function addShow(program: Command): void {
   program
     .command("show")
-    .summary("show a run: what it did where, and what it waits for")
+    .summary("show what a run did, where, and what it waits for")
     .description(
       "Shows a run: each pass with its worker and the pool of its slot, steps, waits, evictions and resumes, then what it still waits for.",
     )
@@ -52,22 +52,18 @@ function viewText(
 ): string {
   const { state } = view;
   const parts = [
-    `${printable(runText(view))} is ${state.status} since ${relativeText(state.changedAt, now)}`,
-    `started ${relativeText(view.startedAt, now)} by ${printable(view.startedBy)}`,
-    `input ${valueText(view.input)}`,
+    `run      ${printable(runText(view))}`,
+    `status   ${state.status} since ${relativeText(state.changedAt, now)}`,
+    `started  ${relativeText(view.startedAt, now)} by ${printable(view.startedBy)}`,
+    `input    ${valueText(view.input)}`,
     "",
     timelineTable(view, rows),
   ];
-  if (pending.length > 0)
-    parts.push(
-      "",
-      "Waits for",
-      ...pending.map(
-        ({ text, since }) => `  ${printable(text)}, since ${relativeText(since, now)}`,
-      ),
-    );
+  if (pending.length > 0) parts.push("");
+  for (const { text, since } of pending)
+    parts.push(`waits    since ${relativeText(since, now)} for ${printable(text)}`);
   const { outcome } = state;
-  if (outcome?.status === "completed") parts.push("", `output ${valueText(outcome.output)}`);
+  if (outcome?.status === "completed") parts.push("", `output   ${valueText(outcome.output)}`);
   return parts.join("\n");
 }
 

@@ -9,7 +9,7 @@ import { table } from "../format.ts";
 export function addSlots(program: Command): void {
   program
     .command("slots")
-    .summary("show both pools of slots: how many each worker has, and which runs hold them")
+    .summary("show who holds which slots")
     .description(
       "Shows the slots of all workers, of both pools, and the runs that hold them. A run that waits holds none.",
     )

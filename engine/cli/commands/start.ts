@@ -54,7 +54,7 @@ async function start(cli: Cli, task: string, options: Options): Promise<number> 
   const { input, id, wait = false } = options;
   const value = input === undefined ? undefined : jsonValue(input, `input of task "${task}"`);
   return cli.withClient(async (client: Client) => {
-    const run = await client.start(task, value, { by: "cli", ...(id === undefined ? {} : { id }) });
+    const run = await client.start(task, value, id === undefined ? {} : { id });
     const { taskName, runId } = run;
     if (wait) return waitFor(cli, run);
     cli.output.data(printable(runText(run)), { taskName, runId });
@@ -78,8 +78,7 @@ async function waitFor(cli: Cli, run: RunHandle): Promise<number> {
     if (!isEnd) throw error;
     const status = error instanceof RunFailedError ? "failed" : "canceled";
     const { name, message } = error.cause as Error;
-    if (cli.options.json)
-      cli.output.data("", { taskName, runId, status, error: { name, message } });
+    cli.output.onlyJson({ taskName, runId, status, error: { name, message } });
     cli.output.fail(error);
     return EXIT.failed;
   } finally {

@@ -13,7 +13,7 @@ interface Options {
 export function addWhy(program: Command): void {
   program
     .command("why")
-    .summary("say in one sentence why a run is where it is")
+    .summary("say in one sentence what a run waits for")
     .description(
       "Says in one sentence what a run waits for, since when, and what will wake it; or which worker holds its slot; or how it ended, or why it is paused.",
     )

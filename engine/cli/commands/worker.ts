@@ -32,7 +32,7 @@ export function addWorker(program: Command): void {
   addSlotOptions(
     program
       .command("worker")
-      .summary("execute the runs of the tasks in some files")
+      .summary("execute the runs of the tasks in files")
       .description(
         "Executes the runs of all tasks that the files export, in JavaScript or TypeScript, until it is stopped. Ctrl-C takes no new runs, lets the running ones come to their end or their next wait, and leaves the rest to other workers; Ctrl-C again ends at once.",
       )

@@ -47,7 +47,7 @@ export class Screen {
 
   constructor() {
     const { stdout, env } = process;
-    this.#hasColor = stdout.isTTY && stdout.getColorDepth() > 1 && !env["NO_COLOR"];
+    this.#hasColor = stdout.isTTY && stdout.getColorDepth() > 1 && !env.NO_COLOR;
     const columns = stdout.isTTY ? stdout.columns : MOST_COLUMNS;
     this.#columns = Math.max(FEWEST_COLUMNS, Math.min(columns, MOST_COLUMNS));
   }
