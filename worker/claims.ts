@@ -119,8 +119,12 @@ export class Claims {
         },
         TAKEOVERS_BEFORE_PAUSE,
       );
+      const isRecovery = action === "take-over" || action === "pause";
       // Whoever was faster owns the run by this very token and lives: it is for them to answer it.
-      if (hasLost && (action === "take-over" || action === "pause")) return;
+      if (hasLost && isRecovery) return;
+      // Else a loss would only tell that the replica was behind.
+      const mustBeFresh = isRecovery || (action === "claim" && read.state.status === "queued");
+      if (mustBeFresh && !isFresh) continue;
       if (isThere && action !== "read-again") {
         if (await this.#carryOut(action, read, slot)) return;
         hasLost = true;
