@@ -46,11 +46,11 @@ export const both: Durable = durableTask({
   },
 });
 
-/** Sleeps for a moment, or until an event that does not come: so the server times it. */
-export const napper: Durable = durableTask({
+/** Sleeps for its input, or until an event that does not come: so the server times it. */
+export const napper: Task<string, unknown, "durable"> = durableTask({
   name: "napper",
-  run: async (_: unknown, ctx) => {
-    await ctx.waitFor(anyOf(sleep("600 ms"), event("never")));
+  run: async (duration: string, ctx) => {
+    await ctx.waitFor(anyOf(sleep(duration), event("never")));
     return "awake";
   },
 });

@@ -199,8 +199,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: "early-token-claims-at-once",
     rule: "14",
     file: "worker/claims.ts",
-    find: "if (restMs <= 0) return slot;",
-    replace: "if (restMs <= 60_000) return slot;",
+    find: "if (restMs() <= 0) return slot;",
+    replace: "if (restMs() <= 60_000) return slot;",
   },
   {
     name: "early-token-is-dropped",
@@ -221,11 +221,17 @@ export const MUTANTS: readonly Mutant[] = [
     rule: "14",
     file: "worker/claims.ts",
     find: `slot.release();
-        if (restMs > claimTimeoutMs / 3) return undefined;
-        await pause(this.#services, restMs);
-        return task.pool.tryAcquire(address, clock.now());`,
-    replace: `await pause(this.#services, restMs);
-        return slot;`,
+        if (restMs() > claimTimeoutMs / 3) return undefined;
+        while (restMs() > 0) await pause(this.#services, restMs());`,
+    replace: `while (restMs() > 0) await pause(this.#services, restMs());
+        slot.release();`,
+  },
+  {
+    name: "early-token-trusts-its-timer",
+    rule: "14",
+    file: "worker/claims.ts",
+    find: "while (restMs() > 0) await pause(this.#services, restMs());",
+    replace: "await pause(this.#services, restMs());",
   },
 ];
 
