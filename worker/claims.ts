@@ -119,8 +119,12 @@ export class Claims {
         },
         TAKEOVERS_BEFORE_PAUSE,
       );
-      // Whoever was faster owns the run by this very token and lives: it is theirs to answer (rule 6).
-      if (hasLost && (action === "take-over" || action === "pause")) return;
+      const isRecovery = action === "take-over" || action === "pause";
+      // Whoever was faster owns the run by this very token and lives: it is for them to answer it.
+      if (hasLost && isRecovery) return;
+      // Else a loss would only tell that the replica was behind.
+      const mustBeFresh = isRecovery || (action === "claim" && read.state.status === "queued");
+      if (mustBeFresh && !isFresh) continue;
       if (isThere && action !== "read-again") {
         if (await this.#carryOut(action, read, slot)) return;
         hasLost = true;
@@ -141,12 +145,14 @@ export class Claims {
   ): Promise<Slot | undefined> {
     const { clock, serverClock, claimTimeoutMs } = this.#services;
     if (dueAt === undefined) return slot;
-    const serverNow = token.timeMs + (clock.monotonic() - token.receivedAt);
-    const restMs = dueAt - Math.max(serverNow, serverClock(subjects.shard).earliest());
-    if (restMs <= 0) return slot;
+    const restMs = (): number => {
+      const serverNow = token.timeMs + (clock.monotonic() - token.receivedAt);
+      return dueAt - Math.max(serverNow, serverClock(subjects.shard).earliest());
+    };
+    if (restMs() <= 0) return slot;
     slot.release();
-    if (restMs > claimTimeoutMs / 3) return undefined;
-    await pause(this.#services, restMs);
+    if (restMs() > claimTimeoutMs / 3) return undefined;
+    while (restMs() > 0) await pause(this.#services, restMs()); // timers may fire a little early
     return task.pool.tryAcquire(address, clock.now());
   }
 

@@ -77,7 +77,8 @@ export class HeldRuns {
 
   /** Stops keeping a token. It is for the caller to acknowledge it or to leave it. */
   remove(run: HeldRun): void {
-    const others = this.#held.get(run.history)?.filter((other) => other !== run) ?? [];
+    const passes = this.#held.get(run.history);
+    const others = passes?.filter((other) => other !== run) ?? [];
     if (others.length > 0) this.#held.set(run.history, others);
     else this.#held.delete(run.history);
   }

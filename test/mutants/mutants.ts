@@ -13,10 +13,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "acknowledges-before-registering",
     rule: "5",
-    file: "worker/durable-pass.ts",
+    file: "worker/suspension.ts",
     find: `const point = services.failpoint("before-registration");`,
-    replace: `this.#run.token.ack();
-        const point = services.failpoint("before-registration");`,
+    replace: `run.token.ack();
+    const point = services.failpoint("before-registration");`,
   },
   {
     name: "active-run-drops-every-token",
@@ -150,6 +150,88 @@ export const MUTANTS: readonly Mutant[] = [
     file: "worker/claims.ts",
     find: "hasLost = true;",
     replace: "",
+  },
+  {
+    name: "empty-history-begins",
+    rule: "7",
+    file: "shared/claim-decision.ts",
+    find: `return facts.isSurelyFirst ? "begin" : "claim";`,
+    replace: `return "begin";`,
+  },
+  {
+    name: "first-delivery-begins-however-late",
+    rule: "7",
+    file: "worker/token-reader.ts",
+    find: "return token.deliveryCount === 1 && ageMs < claimTimeoutMs / 2;",
+    replace: "return token.deliveryCount === 1;",
+  },
+  {
+    name: "first-delivery-begins-without-a-look",
+    rule: "7",
+    file: "worker/token-reader.ts",
+    find: "if (!lasts.has(history) && !mustBeFresh) {",
+    replace: "if (token.deliveryCount === 1 && !mustBeFresh) {",
+  },
+  {
+    name: "timer-registers-unguarded",
+    rule: "12",
+    file: "worker/registration.ts",
+    find: "...guard,",
+    replace: `...guard,
+            ...(kind === "timer" ? { expect: 0, expectSubject: place.prefix + ".none" } : {}),`,
+  },
+  {
+    name: "wait-registers-unguarded",
+    rule: "12",
+    file: "worker/registration.ts",
+    find: "...guard,",
+    replace: `...guard,
+            ...(kind === "wait" ? { expect: 0, expectSubject: place.prefix + ".none" } : {}),`,
+  },
+  {
+    name: "claimer-goes-by-its-own-clock",
+    rule: "14",
+    file: "worker/claims.ts",
+    find: "const now = Math.max(run.serverClock.earliest(), read.token.timeMs + sinceMs);",
+    replace: "const now = run.serverClock.earliest();",
+  },
+  {
+    name: "early-token-claims-at-once",
+    rule: "14",
+    file: "worker/claims.ts",
+    find: "if (restMs() <= 0) return slot;",
+    replace: "if (restMs() <= 60_000) return slot;",
+  },
+  {
+    name: "early-token-is-dropped",
+    rule: "14",
+    file: "worker/claims.ts",
+    find: "if (!granted) return token.nak();",
+    replace: "if (!granted) return token.ack();",
+  },
+  {
+    name: "early-token-waits-for-a-slot",
+    rule: "14",
+    file: "worker/claims.ts",
+    find: "return task.pool.tryAcquire(address, clock.now());",
+    replace: "return task.pool.acquire(address, () => clock.now());",
+  },
+  {
+    name: "early-token-holds-its-slot",
+    rule: "14",
+    file: "worker/claims.ts",
+    find: `slot.release();
+        if (restMs() > claimTimeoutMs / 3) return undefined;
+        while (restMs() > 0) await pause(this.#services, restMs());`,
+    replace: `while (restMs() > 0) await pause(this.#services, restMs());
+        slot.release();`,
+  },
+  {
+    name: "early-token-trusts-its-timer",
+    rule: "14",
+    file: "worker/claims.ts",
+    find: "while (restMs() > 0) await pause(this.#services, restMs());",
+    replace: "await pause(this.#services, restMs());",
   },
 ];
 
