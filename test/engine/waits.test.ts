@@ -223,6 +223,27 @@ test("who waits for few children is not kept waiting for them", async (t) => {
   }
 });
 
+test("an event is not held back for the children beside it", async (t) => {
+  const registry = new Registry();
+  const children = Array.from({ length: 100 }, (_, i) => child(i));
+  registry.register(children, 200);
+  await settle();
+  registry.endChild("k0");
+  await settle();
+  t.is(registry.fake.readies.length, 1);
+  registry.register([...children.slice(1), event("stop", 99)], 200);
+  await settle();
+  registry.endChild("k1");
+  await settle();
+  t.is(registry.fake.readies.length, 1); // more children may end before the next token
+  const sequence = registry.publish("stop");
+  await settle();
+  t.deepEqual(registry.fake.readies[1]?.because, {
+    events: [["w99", 0, sequence]],
+    children: [["w0", 0, [0]]],
+  });
+});
+
 test("the next token comes after one pass at least and a quarter of a second at most", (t) => {
   for (const [options, expected] of [
     [{ passMs: 10, streak: 0, pendingChildren: 10_000 }, 10],
