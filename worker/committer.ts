@@ -73,6 +73,7 @@ export class Committer {
   /**
    * Stores what was added, behind the commit that is on its way. Entries that are added meanwhile
    * go along.
+   * @param headers What the server is asked to do besides, if it can.
    */
   async commit(headers: HeaderList = []): Promise<CommitEnd> {
     while (this.#running) await this.#running;
@@ -97,10 +98,8 @@ export class Committer {
     const { state, pass, token, now, history } = this.#options;
     const base = { startSequence: state.startSequence, pass, token, time: now() };
     for (const part of fitCommits({ ...base, entries }, this.#options.maxBytes, history)) {
-      const sequence = await this.#append(part.bytes, [
-        [STATUS_HEADER, statusAfter(part.commit.entries)],
-        ...headers,
-      ]);
+      const status = statusAfter(part.commit.entries);
+      const sequence = await this.#append(part.bytes, [[STATUS_HEADER, status]], headers);
       if (sequence === undefined) {
         this.#lost = true;
         return "lost";
@@ -111,9 +110,15 @@ export class Committer {
     return "stored";
   }
 
-  async #append(body: Uint8Array, headers: HeaderList): Promise<number | undefined> {
+  /** @param optional Headers that ask the server for a favor; it may refuse them, and the commit. */
+  async #append(
+    body: Uint8Array,
+    required: HeaderList,
+    optional: HeaderList,
+  ): Promise<number | undefined> {
     const { publisher, history, state, isOver } = this.#options;
     const guard = state.tail;
+    let headers = [...required, ...optional];
     let isUncertain = false;
     while (!isOver() && !this.#lost) {
       const outcome = await publisher.guardedPublish(history, body, {
@@ -124,6 +129,10 @@ export class Committer {
       isUncertain ||= outcome.uncertain;
       if (outcome.ok) return outcome.sequence;
       if (outcome.kind === "guard") return isUncertain ? this.#mineBehind(guard) : undefined;
+      if (outcome.kind === "refused" && headers.length > required.length) {
+        headers = [...required];
+        continue;
+      }
       if (outcome.kind === "refused")
         throw new InvariantError(
           `The server refused a commit of ${history}: ${outcome.description} (${outcome.code}).`,
