@@ -14,7 +14,7 @@ import type { HeaderList } from "../shared/jetstream/headers.ts";
 import type { Publisher } from "../shared/jetstream/publisher.ts";
 import type { Reader } from "../shared/jetstream/reader.ts";
 import { evolve, type RunState, type RunStatus } from "../shared/run-state.ts";
-import { STATUS_HEADER } from "../shared/subjects.ts";
+import { HEADERS, STATUS_HEADER } from "../shared/subjects.ts";
 import { fitCommits } from "./commit-size.ts";
 
 /** What a committer needs to know of its run and pass. */
@@ -40,6 +40,10 @@ export interface CommitterOptions {
 
 /** So long one call retries before the pass is asked whether it still goes on. */
 const RETRY_MS = 5_000;
+
+/** The server's refusal to cancel what is no schedule. */
+const NO_SCHEDULE_THERE = 10_212;
+const CANCEL_HEADERS: ReadonlySet<string> = new Set([HEADERS.scheduler, HEADERS.scheduleNext]);
 
 /** Whether the commit is stored, or the run belongs to somebody else. */
 export type CommitEnd = "stored" | "lost";
@@ -73,7 +77,6 @@ export class Committer {
   /**
    * Stores what was added, behind the commit that is on its way. Entries that are added meanwhile
    * go along.
-   * @param headers What the server is asked to do besides, if it can.
    */
   async commit(headers: HeaderList = []): Promise<CommitEnd> {
     while (this.#running) await this.#running;
@@ -98,8 +101,10 @@ export class Committer {
     const { state, pass, token, now, history } = this.#options;
     const base = { startSequence: state.startSequence, pass, token, time: now() };
     for (const part of fitCommits({ ...base, entries }, this.#options.maxBytes, history)) {
-      const status = statusAfter(part.commit.entries);
-      const sequence = await this.#append(part.bytes, [[STATUS_HEADER, status]], headers);
+      const sequence = await this.#append(part.bytes, [
+        [STATUS_HEADER, statusAfter(part.commit.entries)],
+        ...headers,
+      ]);
       if (sequence === undefined) {
         this.#lost = true;
         return "lost";
@@ -110,28 +115,23 @@ export class Committer {
     return "stored";
   }
 
-  /** @param optional Headers that ask the server for a favor; it may refuse them, and the commit. */
-  async #append(
-    body: Uint8Array,
-    required: HeaderList,
-    optional: HeaderList,
-  ): Promise<number | undefined> {
+  async #append(body: Uint8Array, headers: HeaderList): Promise<number | undefined> {
     const { publisher, history, state, isOver } = this.#options;
     const guard = state.tail;
-    let headers = [...required, ...optional];
+    let plain: HeaderList | undefined;
     let isUncertain = false;
     while (!isOver() && !this.#lost) {
       const outcome = await publisher.guardedPublish(history, body, {
         expect: guard,
-        headers,
+        headers: plain ?? headers,
         deadlineMs: RETRY_MS,
       });
       isUncertain ||= outcome.uncertain;
       if (outcome.ok) return outcome.sequence;
       if (outcome.kind === "guard") return isUncertain ? this.#mineBehind(guard) : undefined;
-      if (outcome.kind === "refused" && headers.length > required.length) {
-        headers = [...required];
-        continue;
+      if (outcome.kind === "refused" && outcome.code === NO_SCHEDULE_THERE && !plain) {
+        plain = headers.filter(([name]) => !CANCEL_HEADERS.has(name));
+        continue; // somebody put a plain message where the run's schedule should be
       }
       if (outcome.kind === "refused")
         throw new InvariantError(
