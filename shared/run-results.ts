@@ -2,7 +2,13 @@
  * Waits for runs to end: by the live feed, and by reading, because the feed may lose messages.
  */
 import { decodeCommit, type Outcome } from "./entries.ts";
-import { ContrailError, RunCanceledError, RunFailedError, RunNotFoundError } from "./errors.ts";
+import {
+  ContrailError,
+  RunCanceledError,
+  RunFailedError,
+  RunNotFoundError,
+  UndecodableError,
+} from "./errors.ts";
 import { fromFailure } from "./failures.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
 import { headersOf } from "./jetstream/headers.ts";
@@ -126,7 +132,8 @@ class EndWait {
       const last = decodeCommit(data, 0, where).entries.at(-1);
       if (last?.kind === "ended") this.finish(last.outcome);
     } catch (error) {
-      this.finish(error as Error);
+      // Not by a worker of this version: a hint that is none, or why the run will be paused.
+      if (!(error instanceof UndecodableError)) throw error;
     }
   }
 }

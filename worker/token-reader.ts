@@ -1,4 +1,5 @@
 /** Reads what the log says about a token's run: as much as the decision needs, as new as it needs. */
+import { UndecodableError } from "../shared/errors.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import {
   type Because,
@@ -103,7 +104,9 @@ export class TokenReader {
       return { ...common, start: undefined, state, cancel, warm };
     }
     const at = { stream: subjects.stream, prefix: subjects.prefix, history };
-    const read = await readRun(this.#services.link, at, startSequence);
+    const read = await readRun(this.#services.link, at, startSequence, mustBeFresh);
+    if (read.start && (read.start.parent !== undefined) !== isChild)
+      throw new UndecodableError(`The token at ${whereIs(token)} names another history.`);
     const startedAt = { sequence: startSequence, timeMs: read.state.startedAt };
     const state = await this.#catchUp(read.state, at, startedAt, mustBeFresh);
     return { ...common, ...read, state, warm: undefined };
