@@ -32,11 +32,15 @@ export async function readState(
   return state;
 }
 
-/** Reads start, history and cancel request of a run at once. */
+/**
+ * Reads start, history and cancel request of a run at once.
+ * @param mustBeFresh That there is no start is believed only of the leader.
+ */
 export async function readRun(
   link: WorkerLink,
   at: RunLocation,
   startSequence: number,
+  mustBeFresh: boolean,
 ): Promise<ReadRun> {
   const [lasts, commits] = await Promise.all([
     link.reader.multiLast(at.stream, [`${at.prefix}.start`, `${at.prefix}.cancel`]),
@@ -44,7 +48,10 @@ export async function readRun(
   ]);
   const find = (kind: string): StoredMessage | undefined =>
     lasts.messages.find(({ subject }) => subject === `${at.prefix}.${kind}`);
-  const start = find("start");
+  const ofLeader = (): Promise<StoredMessage | undefined> =>
+    link.reader.lastFor(at.stream, `${at.prefix}.start`, { leader: true });
+  let start = find("start");
+  if (mustBeFresh && start?.sequence !== startSequence) start = await ofLeader();
   const isSame = start?.sequence === startSequence;
   const state = initialState(startSequence, isSame ? start.timeMs : 0);
   fold(state, commits);

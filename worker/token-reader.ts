@@ -103,7 +103,7 @@ export class TokenReader {
       return { ...common, start: undefined, state, cancel, warm };
     }
     const at = { stream: subjects.stream, prefix: subjects.prefix, history };
-    const read = await readRun(this.#services.link, at, startSequence);
+    const read = await readRun(this.#services.link, at, startSequence, mustBeFresh);
     const startedAt = { sequence: startSequence, timeMs: read.state.startedAt };
     const state = await this.#catchUp(read.state, at, startedAt, mustBeFresh);
     return { ...common, ...read, state, warm: undefined };

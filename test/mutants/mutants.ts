@@ -56,6 +56,13 @@ export const MUTANTS: readonly Mutant[] = [
     replace: `if (token.answers > state.tail) return "drop";`,
   },
   {
+    name: "purge-is-believed-of-any-replica",
+    rule: "5",
+    file: "worker/run-reader.ts",
+    find: "if (mustBeFresh && start?.sequence !== startSequence) start = await ofLeader();",
+    replace: "",
+  },
+  {
     name: "extends-without-looking",
     rule: "8",
     file: "worker/held-runs.ts",
