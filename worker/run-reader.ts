@@ -50,8 +50,8 @@ export async function readRun(
     lasts.messages.find(({ subject }) => subject === `${at.prefix}.${kind}`);
   const ofLeader = (): Promise<StoredMessage | undefined> =>
     link.reader.lastFor(at.stream, `${at.prefix}.start`, { leader: true });
-  let start = find("start");
-  if (mustBeFresh && start?.sequence !== startSequence) start = await ofLeader();
+  const found = find("start");
+  const start = mustBeFresh && found?.sequence !== startSequence ? await ofLeader() : found;
   const isSame = start?.sequence === startSequence;
   const state = initialState(startSequence, isSame ? start.timeMs : 0);
   fold(state, commits);
