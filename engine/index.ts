@@ -7,6 +7,8 @@ export {
   type EngineStatus,
   startEngine,
 } from "./engine.ts";
+export { toJson } from "./json.ts";
 export { type PreparedNamespace, prepareNamespace } from "./prepare.ts";
 export { type SetupOptions, setupNamespace } from "./setup.ts";
 export type { TermStatus } from "./term.ts";
+export { VERSION } from "./version.ts";

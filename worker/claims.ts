@@ -158,7 +158,7 @@ export class Claims {
 
   // --- carrying out
 
-  /** @returns False when another worker was faster: the token is read and decided again. */
+  /** @returns False when somebody was faster: the token is read and decided again. */
   async #carryOut(
     action: Exclude<TokenAction, "read-again">,
     read: Reading,

@@ -68,7 +68,7 @@ export class HeldRuns {
     return passes?.some(({ token }) => token.streamSequence === tokenSequence) ?? false;
   }
 
-  /** Begins to keep a token, beside those of other passes of the same run that are still here. */
+  /** Begins to keep a token. Of two passes of one run, the guard decides which is its owner. */
   add(run: HeldRun): void {
     const others = this.#held.get(run.history);
     this.#held.set(run.history, others ? [...others, run] : [run]);

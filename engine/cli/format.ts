@@ -1,5 +1,6 @@
 /** Values as lines of text and as JSON. Pure; what is shown may come from anywhere. */
 import Table from "cli-table3";
+import { toJson } from "../index.ts";
 
 /** Longest text in a cell of a table. */
 const CELL_LENGTH = 100;
@@ -35,13 +36,13 @@ export function printable(text: string): string {
   });
 }
 
-/**
- * A value as JSON on one line. What JSON does not know is written as what comes nearest: big integers
- * and dates as texts, bytes as base64 text, maps as objects, sets as arrays, and what is not there as
- * null. A circle is cut.
- */
+/** A value as JSON on one line, by the rules of `toJson`. One that cannot be written is a text. */
 export function jsonText(value: unknown): string {
-  return JSON.stringify(toJson(value, [])) ?? "null";
+  try {
+    return toJson(value);
+  } catch {
+    return '"a value that cannot be shown"'; // a circle, in the data of a log line
+  }
 }
 
 /** An instant in JSON output: ISO 8601 in UTC with milliseconds; null when it is none. */
@@ -54,26 +55,4 @@ export function shorten(text: string, length: number): string {
   return text.length <= length
     ? text
     : `${text.slice(0, length - 1).replace(/[\ud800-\udbff]$/, "")}…`;
-}
-
-function toJson(value: unknown, above: readonly object[]): unknown {
-  if (typeof value === "bigint") return value.toString();
-  if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
-  if (typeof value === "function" || typeof value === "symbol") return null;
-  if (typeof value !== "object" || value === null) return value ?? null;
-  if (above.includes(value)) return "a circle";
-  if (value instanceof Date) return isoTime(value.getTime());
-  if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
-  const inside = [...above, value];
-  if (Array.isArray(value)) return value.map((item) => toJson(item, inside));
-  if (value instanceof Set) return [...value].map((item) => toJson(item, inside));
-  const entries =
-    value instanceof Map
-      ? [...value].map(([key, item]): [string, unknown] => [String(key), item])
-      : Object.entries(value);
-  return Object.fromEntries(
-    entries
-      .filter(([, item]) => item !== undefined)
-      .map(([key, item]) => [key, toJson(item, inside)]),
-  );
 }

@@ -3,9 +3,9 @@
  * The `contrail` command. Exit code 0: done. 1: failed, or a run that was waited for failed, or
  * `doctor` found a problem. 2: wrong usage. 130: interrupted before it was done.
  */
-import { createRequire } from "node:module";
 import { Command, CommanderError, Option } from "commander";
 import { InvalidInputError } from "../../shared/index.ts";
+import { VERSION } from "../index.ts";
 import type { AddCommand } from "./command.ts";
 import { addCancel } from "./commands/cancel.ts";
 import { addDev } from "./commands/dev.ts";
@@ -42,7 +42,7 @@ function program(): Command {
   const made = new Command("contrail")
     .description(INTRODUCTION)
     .usage("COMMAND [options]")
-    .version(version(), "--version", "print the version")
+    .version(VERSION, "--version", "print the version")
     .helpOption("-h, --help", "print this help")
     .helpCommand("help [COMMAND]", "print the help of a command")
     .exitOverride()
@@ -77,11 +77,6 @@ function globalOptions(): Option[] {
     new Option("--debug", "print errors with their stacks, and debug lines"),
     ...connection.map((option) => option.helpGroup("Connection:")),
   ];
-}
-
-function version(): string {
-  const require = createRequire(import.meta.url);
-  return (require("contrail/package.json") as { readonly version: string }).version;
 }
 
 async function main(args: readonly string[]): Promise<void> {

@@ -1,4 +1,5 @@
 /** Who is there: the engine that leads, and the workers. */
+import { UnavailableError } from "../../shared/errors.ts";
 import type { NatsLink } from "../../shared/jetstream/connection.ts";
 import { KvBucket } from "../../shared/jetstream/kv.ts";
 import { readLeases } from "../../shared/leases.ts";
@@ -6,18 +7,23 @@ import type { Names } from "../../shared/subjects.ts";
 import { readRecord } from "../lead.ts";
 import type { Finding } from "./findings.ts";
 
-/** Which engine leads. Those that stand by leave no trace. */
+const ANSWER_MS = 300;
+
+/** Which engine leads, and how many there are. */
 export async function findEngines(link: NatsLink, names: Names): Promise<Finding[]> {
-  const [entry] = await new KvBucket(link, names.engineBucket).entries();
-  const lead = entry && readRecord(entry);
+  const [entries, engines] = await Promise.all([
+    new KvBucket(link, names.engineBucket).entries(),
+    askEngines(link, names),
+  ]);
+  const lead = entries[0] && readRecord(entries[0]);
+  const answering = `${engines.length} ${engines.length === 1 ? "engine answers" : "engines answer"}`;
   if (!lead)
     return [
       {
         check: "engine",
         verdict: "problem",
-        message:
-          'No engine is running: runs that wait for events, children or a cancel stay where they are until one does, and lose nothing meanwhile. Start one with "contrail engine".',
-        details: {},
+        message: `No engine leads; ${answering}. Runs that wait for events, children or a cancel stay where they are until one does, and lose nothing meanwhile. Start one with "contrail engine".`,
+        details: { engines },
       },
     ];
   const { engine, name, since } = lead;
@@ -25,10 +31,33 @@ export async function findEngines(link: NatsLink, names: Names): Promise<Finding
     {
       check: "engine",
       verdict: "ok",
-      message: `Engine ${name} leads since ${since}.`,
-      details: { engine, name, since },
+      message: `Engine ${name} leads since ${since}; ${answering}.`,
+      details: { engine, name, since, engines },
     },
   ];
+}
+
+/** The names of the engines that offer the micro service, standing by or not. */
+async function askEngines(link: NatsLink, names: Names): Promise<string[]> {
+  const engines: string[] = [];
+  const ask = link.requests.ask({
+    subject: `$SRV.PING.${names.namespace}`,
+    payload: "",
+    what: "which engines there are",
+    withinMs: 1, // every engine answers once, and then there is silence
+    silenceMs: ANSWER_MS,
+    receive: ({ data }) => {
+      const { metadata } = JSON.parse(Buffer.from(data).toString("utf8")) as {
+        readonly metadata?: { readonly engine?: unknown };
+      };
+      if (typeof metadata?.engine === "string") engines.push(metadata.engine);
+      return "more";
+    },
+  });
+  await ask.catch((error: unknown) => {
+    if (!(error instanceof UnavailableError) && !(error instanceof SyntaxError)) throw error;
+  });
+  return engines.sort();
 }
 
 /** Which workers live, by their lease records. */

@@ -53,7 +53,6 @@ class Replicas {
       firstSequence: this.#log[0]?.sequence ?? 0,
       lastSequence: this.#log.at(-1)?.sequence ?? 0,
       messageCount: this.#log.length,
-      answeredAtMs: 0,
       config: {},
       leader: undefined,
       answeredAtMs: 0,

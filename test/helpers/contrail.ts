@@ -53,7 +53,7 @@ export async function contrail(
 
 /** Starts the command; it is killed with the test. */
 export function startContrail(
-  t: ExecutionContext,
+  t: Pick<ExecutionContext, "teardown">,
   args: readonly string[],
   options: CommandOptions,
 ): RunningCommand {
@@ -143,7 +143,7 @@ export class RunningCommand {
   }
 
   /** Waits until it has printed something, to whichever of its two outputs. */
-  async printed(pattern: RegExp, withinMs = 20_000): Promise<void> {
+  async printed(pattern: RegExp, withinMs = 60_000): Promise<void> {
     await until(() => pattern.test(this.#stdout) || pattern.test(this.#stderr), {
       withinMs,
       what: `${pattern} in the output`,

@@ -59,14 +59,9 @@ function viewText(
     "",
     timelineTable(view, rows),
   ];
-  if (pending.length > 0)
-    parts.push(
-      "",
-      "Waits for",
-      ...pending.map(
-        ({ text, since }) => `  ${printable(text)}, since ${relativeText(since, now)}`,
-      ),
-    );
+  if (pending.length > 0) parts.push("");
+  for (const { text, since } of pending)
+    parts.push(`waits    since ${relativeText(since, now)} for ${printable(text)}`);
   const { outcome } = state;
   if (outcome?.status === "completed") parts.push("", `output   ${valueText(outcome.output)}`);
   return parts.join("\n");
