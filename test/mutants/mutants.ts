@@ -56,6 +56,13 @@ export const MUTANTS: readonly Mutant[] = [
     replace: `if (token.answers > state.tail) return "drop";`,
   },
   {
+    name: "purge-is-believed-of-any-replica",
+    rule: "5",
+    file: "worker/run-reader.ts",
+    find: "mustBeFresh && found?.sequence !== startSequence ? await ofLeader() : found;",
+    replace: "found;",
+  },
+  {
     name: "extends-without-looking",
     rule: "8",
     file: "worker/held-runs.ts",
@@ -232,6 +239,41 @@ export const MUTANTS: readonly Mutant[] = [
     file: "worker/claims.ts",
     find: "while (restMs() > 0) await pause(this.#services, restMs());",
     replace: "await pause(this.#services, restMs());",
+  },
+  {
+    name: "incarnations-are-not-told-apart",
+    rule: "24",
+    file: "shared/run-state.ts",
+    find: "if (commit.startSequence !== state.startSequence || state.outcome) return state;",
+    replace: "if (state.outcome) return state;",
+  },
+  {
+    name: "client-takes-any-end",
+    rule: "24",
+    file: "shared/run-results.ts",
+    find: `if (last?.kind === "ended" && startSequence === this.#startSequence)`,
+    replace: `if (last?.kind === "ended")`,
+  },
+  {
+    name: "purged-start-is-claimed",
+    rule: "5",
+    file: "worker/token-reader.ts",
+    find: "return last?.sequence === streamSequence;",
+    replace: "return true;",
+  },
+  {
+    name: "purge-has-no-bound",
+    rule: "25",
+    file: "shared/jetstream/admin.ts",
+    find: "const request = { filter: subject, seq: before };",
+    replace: "const request = { filter: subject };",
+  },
+  {
+    name: "purged-run-looks-stale",
+    rule: "5",
+    file: "worker/claims.ts",
+    find: "if (!isThere && isFresh) return token.ack();",
+    replace: "",
   },
 ];
 
