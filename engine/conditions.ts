@@ -28,6 +28,13 @@ export interface LeafName {
   readonly leaf: number;
 }
 
+/** A leaf, and its place among all leaves of its run that wait for events. */
+interface OrderedLeaf extends LeafName {
+  readonly order: number;
+}
+
+const NOTHING: readonly never[] = [];
+
 /** Leaves of one run that wait for the same events, in the order in which they were opened. */
 export class EventGroup implements Watcher {
   readonly wait: PendingWait;
@@ -35,9 +42,10 @@ export class EventGroup implements Watcher {
   readonly where: Filter | undefined;
   readonly after: number;
   /** Place of each leaf among all of the run, and its name. */
-  readonly leaves: { readonly order: number; readonly name: LeafName }[] = [];
-  /** Sequences of matching events, ascending, without those that the run has consumed. */
-  readonly found: number[] = [];
+  readonly leaves: OrderedLeaf[] = [];
+  indexedBy?: Watcher["indexedBy"];
+  matches?: NonNullable<Watcher["matches"]>;
+  #found: number[] | undefined;
   /** Everything that matches up to this sequence is in `found`, or was consumed. */
   knownTo: number;
   /** What is offered while it is looked back. */
@@ -57,6 +65,11 @@ export class EventGroup implements Watcher {
     return this.leaves.length + Math.min(others, SPARE_CANDIDATES);
   }
 
+  /** Sequences of matching events, ascending, without those that the run has consumed. */
+  get found(): readonly number[] {
+    return this.#found ?? NOTHING;
+  }
+
   /** Whether what came before is still looked for. */
   get isLookedBack(): boolean {
     return this.#later !== undefined;
@@ -64,9 +77,10 @@ export class EventGroup implements Watcher {
 
   /** Adds a candidate with a higher sequence than all before, except while it is looked back. */
   offer(sequence: number): void {
-    const candidates = this.#later ?? this.found;
-    if (candidates.length >= this.limit || this.wait.consumed?.has(sequence)) return;
-    candidates.push(sequence);
+    if (this.wait.consumed?.has(sequence)) return;
+    if (this.#later === undefined) this.#found ??= [];
+    const candidates = this.#later ?? this.#found;
+    if (candidates && candidates.length < this.limit) candidates.push(sequence);
   }
 
   /** What is offered from now on comes after what the look-back will find. */
@@ -281,9 +295,9 @@ export class PendingWait {
     const assigned: [string, number, number][] = [];
     const leaves = this.events
       .filter(({ found }) => found.length > 0)
-      .flatMap((group) => group.leaves.map(({ order, name }) => ({ order, name, group })))
-      .sort((a, b) => a.order - b.order);
-    for (const { name, group } of leaves) {
+      .flatMap((group) => group.leaves.map((leaf) => ({ leaf, group })))
+      .sort((a, b) => a.leaf.order - b.leaf.order);
+    for (const { leaf: name, group } of leaves) {
       let at = next.get(group) ?? 0;
       while (at < group.found.length && taken.has(group.found[at] as number)) at++;
       const sequence = group.found[at];
@@ -341,10 +355,10 @@ function buildLeaves(
   names: Names,
   leaves: readonly WatchedLeaf[],
 ): {
-  events: EventGroup[];
-  groups: ChildGroup[];
-  singles: SingleChild[];
-  eventLeafCount: number;
+  readonly events: readonly EventGroup[];
+  readonly groups: readonly ChildGroup[];
+  readonly singles: readonly SingleChild[];
+  readonly eventLeafCount: number;
 } {
   const byKey = new Map<string, EventGroup>();
   const groups: ChildGroup[] = [];
@@ -361,9 +375,14 @@ function buildLeaves(
       const key = leaves.length === 1 ? "" : groupKey(made);
       const group = byKey.get(key) ?? made;
       if (group === made) byKey.set(key, group);
-      group.leaves.push({ order: eventLeafCount++, name });
+      group.leaves.push({ order: eventLeafCount++, ...name });
     }
   }
-  const events = [...byKey.values()];
-  return { events, groups, singles, eventLeafCount };
+  const events = byKey.size > 0 ? [...byKey.values()] : NOTHING;
+  return {
+    events,
+    groups: groups.length > 0 ? groups : NOTHING,
+    singles: singles.length > 0 ? singles : NOTHING,
+    eventLeafCount,
+  };
 }

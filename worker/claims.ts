@@ -86,6 +86,8 @@ export class Claims {
     try {
       if (isStart) return await this.#readAndDecide(run, slot);
       const { because } = decodeReady(token.data, whereIs(token));
+      if (this.#restMs(run, because.timer) > this.#services.claimTimeoutMs / 3)
+        return await this.#handleTooEarly(run, slot);
       const granted = await this.#holdUntilDue(run, because.timer, slot);
       if (!granted) return token.nak();
       try {
@@ -109,18 +111,13 @@ export class Claims {
       const read = await this.#reader.read(run, isFresh);
       const isThere = read.start !== undefined || read.warm !== undefined;
       if (!isThere && isFresh) return token.ack(); // purged
-      const action = decideToken(
-        { sequence: token.streamSequence, answers: read.answers },
-        read.state,
-        {
-          isFresh,
-          isHeldHere: this.#held.isHeld(read.history, token.streamSequence),
-          isSurelyFirst: read.isSurelyFirst,
-        },
-        TAKEOVERS_BEFORE_PAUSE,
-      );
-      // Whoever was faster owns the run by this very token and lives: it is theirs to answer (rule 6).
-      if (hasLost && (action === "take-over" || action === "pause")) return;
+      const action = this.#decide(read, isFresh);
+      const isRecovery = action === "take-over" || action === "pause";
+      // Whoever was faster owns the run by this very token and lives: it is for them to answer it.
+      if (hasLost && isRecovery) return;
+      // Else a loss would only tell that the replica was behind.
+      const mustBeFresh = isRecovery || (action === "claim" && read.state.status === "queued");
+      if (mustBeFresh && !isFresh) continue;
       if (isThere && action !== "read-again") {
         if (await this.#carryOut(action, read, slot)) return;
         hasLost = true;
@@ -130,24 +127,50 @@ export class Claims {
     token.nak(RETRY_MS);
   }
 
+  #decide(read: Reading, isFresh: boolean): TokenAction {
+    const { token, history, answers, state, isSurelyFirst } = read;
+    const { streamSequence: sequence } = token;
+    const isHeldHere = this.#held.isHeld(history, sequence);
+    const facts = { isFresh, isHeldHere, isSurelyFirst };
+    return decideToken({ sequence, answers }, state, facts, TAKEOVERS_BEFORE_PAUSE);
+  }
+
+  /** How long it is until a timer's token is due, by the server's clock. */
+  #restMs({ token, subjects }: TokenRun, dueAt: number | undefined): number {
+    if (dueAt === undefined) return 0;
+    const { clock, serverClock } = this.#services;
+    const serverNow = token.timeMs + (clock.monotonic() - token.receivedAt);
+    return dueAt - Math.max(serverNow, serverClock(subjects.shard).earliest());
+  }
+
   /**
    * A timer's token comes early by the server's granularity and is held until it is due, without a
    * slot (rule 14). Returns the slot to go on with, or nothing when none is free then.
    */
   async #holdUntilDue(
-    { token, task, subjects, address }: TokenRun,
+    run: TokenRun,
     dueAt: number | undefined,
     slot: Slot,
   ): Promise<Slot | undefined> {
-    const { clock, serverClock, claimTimeoutMs } = this.#services;
-    if (dueAt === undefined) return slot;
-    const serverNow = token.timeMs + (clock.monotonic() - token.receivedAt);
-    const restMs = dueAt - Math.max(serverNow, serverClock(subjects.shard).earliest());
+    const restMs = this.#restMs(run, dueAt);
     if (restMs <= 0) return slot;
     slot.release();
-    if (restMs > claimTimeoutMs / 3) return undefined;
     await pause(this.#services, restMs);
-    return task.pool.tryAcquire(address, clock.now());
+    return run.task.pool.tryAcquire(run.address, this.#services.clock.now());
+  }
+
+  /**
+   * No timer fires so early, unless the servers' clocks disagree: then the token is left for later.
+   * One that names a time which the run does not wait for is no timer's and would never be due.
+   */
+  async #handleTooEarly(run: TokenRun, slot: Slot): Promise<void> {
+    slot.release();
+    const { token } = run;
+    const read = await this.#reader.read(run, true);
+    const action = this.#decide(read, true);
+    const isNoTimer = action === "claim" && nextDue(read.state) !== read.because.timer;
+    if (!read.start || action === "drop" || isNoTimer) return token.ack();
+    token.nak(Math.min(this.#restMs(run, read.because.timer), this.#services.claimTimeoutMs));
   }
 
   // --- carrying out
@@ -270,7 +293,10 @@ export class Claims {
 
   /** A start that nobody can read ends its run as failed, so that its caller learns it (rule 10). */
   async #refuseStart(start: TokenRun, slot: Slot, problem: UndecodableError): Promise<void> {
-    const { token } = start;
+    const { token, subjects } = start;
+    const { reader } = this.#services.link;
+    const [first] = await reader.readSubject(subjects.stream, token.subject);
+    if (first && first.sequence < token.streamSequence) return; // it began no run: another one did
     const run = new PassRun({
       ...start,
       services: this.#services,

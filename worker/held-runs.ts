@@ -9,7 +9,7 @@
  */
 import type { CancelTimer } from "../shared/clock.ts";
 import { decodeCommit } from "../shared/entries.ts";
-import { ContrailError } from "../shared/errors.ts";
+import { ContrailError, UndecodableError } from "../shared/errors.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
 import { type CancelRequest, decodeCancel } from "../shared/messages.ts";
@@ -77,7 +77,8 @@ export class HeldRuns {
 
   /** Stops keeping a token. It is for the caller to acknowledge it or to leave it. */
   remove(run: HeldRun): void {
-    const others = this.#held.get(run.history)?.filter((other) => other !== run) ?? [];
+    const passes = this.#held.get(run.history);
+    const others = passes?.filter((other) => other !== run) ?? [];
     if (others.length > 0) this.#held.set(run.history, others);
     else this.#held.delete(run.history);
   }
@@ -172,7 +173,12 @@ export class HeldRuns {
 
   #isOurs(run: HeldRun, tail: StoredMessage | undefined): boolean {
     if (!tail || tail.sequence <= run.state.tail) return true;
-    return decodeCommit(tail.data, tail.sequence, run.history).pass === run.pass;
+    try {
+      return decodeCommit(tail.data, tail.sequence, run.history).pass === run.pass;
+    } catch (error) {
+      if (error instanceof UndecodableError) return false; // nothing can be appended behind it
+      throw error;
+    }
   }
 
   #cancel(run: HeldRun, body: Uint8Array): void {

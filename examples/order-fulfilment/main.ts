@@ -14,7 +14,8 @@ const PATIENCE_MS = 4_000;
 const PATIENCE_ONCE_MS = 2_000;
 
 const screen = new Screen();
-const isOnce = process.argv.includes("--once");
+const args = process.argv.slice(2);
+const isOnce = args.includes("--once");
 const ending = new AbortController();
 let isOpen = false;
 
@@ -25,6 +26,8 @@ for (const signal of ["SIGINT", "SIGTERM"] as const)
   });
 
 try {
+  if (args.length > (isOnce ? 1 : 0))
+    throw new Error('Usage: npm start, or "npm start -- --once".');
   await run();
 } catch (error) {
   screen.say(`\n${error instanceof Error ? error.message : String(error)}`, "bad");

@@ -23,9 +23,10 @@ const USUAL_PORT = 4222;
 export async function openCluster(screen: Screen): Promise<Cluster> {
   const given = process.env.NATS_URL;
   if (given) {
-    screen.item("NATS_URL", `${given}: no server is started`);
+    const shown = given.replaceAll(/\/\/[^@/]*@/g, "//"); // without user and password
+    screen.item("NATS_URL", `${shown}: no server is started`);
     const stop = async (): Promise<void> => {};
-    return { servers: given, natsOptions: ` -s ${given}`, isOwn: false, stop };
+    return { servers: given, natsOptions: ` -s ${shown}`, isOwn: false, stop };
   }
   const { binary, version } = await findServer({ report: (line) => screen.say(line, "dim") });
   const folder = await mkdtemp(join(tmpdir(), "contrail-demo-"));

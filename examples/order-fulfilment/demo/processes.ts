@@ -38,18 +38,26 @@ export class Processes {
     const stdio = ["ignore", "ignore", "pipe", "ipc"] as const;
     const child = fork(file, [name], { env: this.#env, stdio: [...stdio] });
     this.#running.add(child);
+    let isReady = false;
     let isKilled = false;
     child.once("exit", (code, signal) => {
       this.#running.delete(child);
-      if (code !== 0 && !isKilled) this.#say(`${name} ended: ${signal ?? `exit code ${code}`}`);
+      if (code !== 0 && isReady && !isKilled)
+        this.#say(`${name} ended: ${signal ?? `exit code ${code}`}`);
     });
+    const early: string[] = [];
     if (child.stderr)
-      createInterface(child.stderr).on("line", (line) => this.#say(`${name} | ${line}`));
+      createInterface(child.stderr).on("line", (line) => {
+        if (isReady) this.#say(`${name} | ${line}`);
+        else early.push(line);
+      });
     const ready = await Promise.race([
       once(child, "message").then(([message]) => message as { readonly ready: string }),
-      once(child, "exit").then(() => undefined),
+      once(child, "close").then(() => undefined),
     ]);
-    if (!ready) throw new Error(`${name} ended before it was ready.`);
+    if (!ready) throw new Error(`${name} could not start: ${reasonIn(early)}`);
+    isReady = true;
+    for (const line of early) this.#say(`${name} | ${line}`);
     return {
       name,
       pid: child.pid as number,
@@ -68,6 +76,12 @@ export class Processes {
   async stop(): Promise<void> {
     await Promise.all([...this.#running].map((child) => end(child, "SIGTERM")));
   }
+}
+
+/** What a process that failed says before its stack. */
+function reasonIn(lines: readonly string[]): string {
+  const line = lines.find((text) => /^(?:Uncaught )?\w*Error\b.*?: /.test(text));
+  return line?.replace(/^.*?: /, "") ?? lines.join("\n");
 }
 
 async function end(child: ChildProcess, signal: "SIGTERM" | "SIGKILL"): Promise<void> {

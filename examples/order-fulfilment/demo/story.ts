@@ -61,7 +61,7 @@ export class Story {
   async firstOrder({ patienceMs }: { readonly patienceMs: number }): Promise<void> {
     let isFirst = true;
     await this.#tellNext(async (waiting) => {
-      if (isFirst) await this.#killWorkerOf(waiting.view);
+      if (isFirst) await this.#killWorkerOf(waiting);
       isFirst = false;
       await this.#publishAfter(patienceMs, waiting);
     });
@@ -126,7 +126,7 @@ export class Story {
     const id = `order-${order.id}`;
     const input = inspect(order, { breakLength: Number.POSITIVE_INFINITY });
     const compact = input.replace("[ ", "[").replace(" ]", "]");
-    screen.say(`\nclient.start(fulfil, ${compact},\n  { id: "${id}" })`, "strong");
+    screen.say(`\nclient.start(fulfil, ${compact},\n  { id: '${id}' })`, "strong");
     return { run: await client.start(fulfil, order, { id }), order };
   }
 
@@ -153,13 +153,18 @@ export class Story {
   }
 
   /** Kills the worker that had the run, while the run waits, and starts another one. */
-  async #killWorkerOf({ state, runId }: RunView): Promise<void> {
-    const { processes, screen } = this.#parts;
-    const victim = this.#workers.get(state.worker);
+  async #killWorkerOf({ run, view }: Waiting): Promise<void> {
+    const { processes, screen, signal } = this.#parts;
+    const victim = this.#workers.get(view.state.worker);
     if (!victim) return;
+    // Sooner would do no harm either, but be mended only when the claim times out.
+    while (!(await run.view()).hasRegistration) await pause(LOOK_EVERY_MS, undefined, { signal });
     await victim.kill();
     const { name, pid } = victim;
-    screen.aside(`${name} is killed on purpose: kill -9 ${pid}. ${runId} is in the log.`, "bad");
+    screen.aside(
+      `${name} is killed on purpose: kill -9 ${pid}. ${run.runId} is in the log.`,
+      "bad",
+    );
     const next = await processes.start("worker", "worker-c");
     this.#workers.set(next.id, next);
     screen.aside(`${next.name}, process ${next.pid}, is started in its place.`);

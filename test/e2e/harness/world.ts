@@ -112,7 +112,8 @@ export function forEachWorld(
   for (const title of ["R1", "R3"] as const) {
     const only = process.env["CONTRAIL_E2E_ONLY"];
     if (only !== undefined && only !== title) continue;
-    const servers = new SharedServers(title === "R1" ? startTestServer : startTestCluster);
+    const startCluster = (config: string) => startTestCluster(config, userOf(0));
+    const servers = new SharedServers(title === "R1" ? startTestServer : startCluster);
     shared.push(servers);
     declare(title, (t, options = {}) => openWorld(t, servers, options));
   }
@@ -175,8 +176,7 @@ async function openWorld(
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const topology = await (options.ownServers ? shared.start(configFile()) : shared.topology());
   if (options.ownServers) t.teardown(() => topology.stop());
-  const account = `e2e${shared.nextAccount()}`;
-  const access = { servers: topology.urls, user: account, pass: "secret" };
+  const access = { servers: topology.urls, ...userOf(shared.nextAccount()) };
   const link = await connectNats({ ...access, name: "test" });
   t.teardown(() => link.close());
   const setup = await setupNamespace(link, {
@@ -299,6 +299,11 @@ class OpenedWorld implements World {
     this.#processes.push(started);
     return started;
   }
+}
+
+/** The user of one account. That of the first is for trying out whether a cluster is ready. */
+function userOf(account: number): { readonly user: string; readonly pass: string } {
+  return { user: `e2e${account}`, pass: "secret" };
 }
 
 let config: string | undefined;
