@@ -45,6 +45,8 @@ export interface ConsumerFacts {
   /** Not delivered yet. */
   readonly pending: number;
   readonly deliveries: number;
+  /** Requests that wait for tokens. */
+  readonly waiting: number;
 }
 
 const ACCOUNTS = 250;
@@ -175,6 +177,15 @@ export class Place {
     throw new Error(`Run "${run.runId}" waits for no event.`);
   }
 
+  /** The same for a child that it waits for. */
+  async childEnded(run: RunAddress): Promise<Because> {
+    const { pending } = await this.state(run);
+    for (const wait of pending.values())
+      for (const { leaf, condition } of pendingLeaves(wait))
+        if (condition.kind === "child") return { children: [[wait.key, leaf, [0]]] };
+    throw new Error(`Run "${run.runId}" waits for no child.`);
+  }
+
   /** Publishes an event and returns its sequence. */
   async event(name: string, payload: unknown): Promise<number> {
     return (await this.client.publish(name, payload)).sequence;
@@ -224,6 +235,7 @@ export class Place {
       ackPending: Number(answer["num_ack_pending"]),
       pending: Number(answer["num_pending"]),
       deliveries: delivered?.consumer_seq ?? 0,
+      waiting: Number(answer["num_waiting"]),
     };
   }
 
