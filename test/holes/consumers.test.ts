@@ -29,6 +29,18 @@ hole(12, {
   opened: { "tokens-are-delivered-twice-at-most": { status: "running", lifelines: [] } },
 });
 
+hole(12, {
+  title: "a start that nobody can read ends its run instead of being dropped without a word",
+  scenario: async (place) => {
+    const a = await place.worker("A", { tasks: [stepper(place, "A", ["a"])] });
+    await place.write(STEPPER, "start", Buffer.from("no start"));
+    await a.work();
+    return () => place.facts(STEPPER);
+  },
+  closed: { status: "failed", lifelines: [] },
+  opened: { "unreadable-start-is-dropped": { status: "queued", lifelines: [] } },
+});
+
 hole(14, {
   title: "a consumer group that is made again delivers the tokens that were in flight",
   scenario: async (place) => {

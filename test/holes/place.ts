@@ -18,9 +18,11 @@ import { type Because, decodeReady, decodeWait, encodeReady } from "../../shared
 import { evolve, initialState, pendingLeaves, type RunState } from "../../shared/run-state.ts";
 import type { NamespaceSetup } from "../../shared/setup.ts";
 import type { LogKind, RunAddress } from "../../shared/subjects.ts";
+import type { WorkerOptions } from "../../worker/index.ts";
 import { startTestCluster, startTestServer, type TestTopology } from "../helpers/nats.ts";
 import type { Build } from "./build.ts";
 import { HandWorker, type HandWorkerOptions } from "./hand-worker.ts";
+import { LiveWorker } from "./live-worker.ts";
 
 /** What can still bring a run on: a token not yet acknowledged, a schedule, a registration. */
 export type Lifeline = "token" | "timer" | "wait";
@@ -120,6 +122,18 @@ export class Place {
     this.atEnd(() => worker.end());
     await worker.open();
     return worker;
+  }
+
+  /** A whole worker of the build under test, which asks for tokens itself. */
+  async live(
+    name: string,
+    options: Omit<WorkerOptions, "servers" | "clock" | "name">,
+  ): Promise<LiveWorker> {
+    const { build, access } = this;
+    const link = await build.connection.connectNats({ ...access, name: `worker ${name}` });
+    const live = await LiveWorker.start(build, link, { ...options, name });
+    this.atEnd(() => live.end());
+    return live;
   }
 
   /** Calls back when the scenario is over. */

@@ -340,6 +340,49 @@ export const MUTANTS: readonly Mutant[] = [
     find: "maxAckPending: -1,",
     replace: "maxAckPending: 2,",
   },
+  {
+    name: "slots-are-granted-without-end",
+    rule: "27",
+    file: "worker/slots.ts",
+    find: "if (this.free <= 0) return undefined;",
+    replace: "",
+  },
+  {
+    name: "token-without-a-slot-is-dropped",
+    rule: "27",
+    file: "worker/intake.ts",
+    find: "if (!slot) return token.nak();",
+    replace: "if (!slot) return token.ack();",
+  },
+  {
+    name: "lost-pass-does-not-stop-its-steps",
+    rule: "27",
+    file: "worker/pass-run.ts",
+    find: `this.#isOver = true;
+        this.#over?.abort();`,
+    replace: "this.#isOver = true;",
+  },
+  {
+    name: "lease-outlives-the-claim",
+    rule: "27",
+    file: "worker/lease-keeper.ts",
+    find: "Math.floor((options.claimTimeoutMs * LEASE_SHARE_OF_CLAIM) / 1e3)",
+    replace: "Math.floor((options.claimTimeoutMs * 5) / 1e3)",
+  },
+  {
+    name: "worker-is-known-by-its-name",
+    rule: "27",
+    file: "worker/worker.ts",
+    find: "newId().slice(0, 6)",
+    replace: `"of-this-name"`,
+  },
+  {
+    name: "unreadable-start-is-dropped",
+    rule: "10",
+    file: "worker/claims.ts",
+    find: "if (isStart) await this.#refuseStart(run, slot, error);",
+    replace: "",
+  },
 ];
 
 /** @throws {Error} When there is none of this name. */
