@@ -80,7 +80,7 @@ export interface World {
   /** Resolves when a process waits at a failpoint `hold:<gate>`. */
   untilHeld(name: string): Promise<void>;
   /**
-   * The output of a run. Its history is shown when it does not end within `withinMs`, 30,000 unless
+   * The output of a run. Its history is shown when it does not end within `withinMs`, 120,000 unless
    * given.
    */
   result<Output>(run: RunHandle<Output>, withinMs?: number): Promise<Output>;
@@ -252,7 +252,7 @@ class OpenedWorld implements World {
     await until(() => existsSync(`${this.gate(name)}.held`), { what: `somebody waits at ${name}` });
   }
 
-  async result<Output>(run: RunHandle<Output>, withinMs = 30_000): Promise<Output> {
+  async result<Output>(run: RunHandle<Output>, withinMs = 120_000): Promise<Output> {
     const signal = AbortSignal.timeout(withinMs);
     try {
       return await run.result({ signal });
