@@ -12,8 +12,9 @@ import type { StoredMessage } from "../shared/jetstream/reader.ts";
 import { decodeCancel, encodeReady } from "../shared/messages.ts";
 import { STATUS_HEADER } from "../shared/subjects.ts";
 import type { LastReads } from "./last-reads.ts";
+import { isEnd } from "./past.ts";
 import type { EngineServices } from "./services.ts";
-import { isEnd, publishReady } from "./waits.ts";
+import { publishReady } from "./tokens.ts";
 
 /** Counts for people. */
 export interface CancelsStatus {
@@ -41,13 +42,13 @@ const LONGEST_PAUSE_MS = 30_000;
 /** The open cancels of a namespace. */
 export class Cancels {
   readonly #services: EngineServices;
-  readonly #reads: LastReads;
+  readonly #reads: Pick<LastReads, "last">;
   readonly #open = new Map<string, OpenCancel>();
   #stopTimer: CancelTimer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #told = 0;
 
-  constructor(services: EngineServices, reads: LastReads) {
+  constructor(services: EngineServices, reads: Pick<LastReads, "last">) {
     this.#services = services;
     this.#reads = reads;
   }
@@ -138,7 +139,8 @@ export class Cancels {
     let next = Number.POSITIVE_INFINITY;
     for (const cancel of this.#open.values()) {
       if (cancel.isLooking) continue;
-      if (cancel.nextLookAt <= now) void this.#look(cancel); // reports its own errors
+      if (cancel.nextLookAt <= now)
+        void this.#look(cancel); // reports its own errors
       else next = Math.min(next, cancel.nextLookAt);
     }
     if (next < Number.POSITIVE_INFINITY) this.#setTimer(next);

@@ -28,6 +28,13 @@ export interface LeafName {
   readonly leaf: number;
 }
 
+/** A leaf, and its place among all leaves of its run that wait for events. */
+interface OrderedLeaf extends LeafName {
+  readonly order: number;
+}
+
+const NOTHING: readonly never[] = [];
+
 /** Leaves of one run that wait for the same events, in the order in which they were opened. */
 export class EventGroup implements Watcher {
   readonly wait: PendingWait;
@@ -35,16 +42,22 @@ export class EventGroup implements Watcher {
   readonly where: Filter | undefined;
   readonly after: number;
   /** Place of each leaf among all of the run, and its name. */
-  readonly leaves: { readonly order: number; readonly name: LeafName }[] = [];
-  /** Sequences of matching events, ascending, without those that the run has consumed. */
-  readonly found: number[] = [];
+  readonly leaves: OrderedLeaf[];
+  indexedBy?: Watcher["indexedBy"];
+  matches?: NonNullable<Watcher["matches"]>;
+  #found: number[] | undefined;
   /** Everything that matches up to this sequence is in `found`, or was consumed. */
   knownTo: number;
   /** What is offered while it is looked back. */
   #later: number[] | undefined;
 
-  constructor(wait: PendingWait, event: { name: string; where?: unknown; after: number }) {
+  constructor(
+    wait: PendingWait,
+    event: { name: string; where?: unknown; after: number },
+    first: OrderedLeaf,
+  ) {
     this.wait = wait;
+    this.leaves = [first];
     this.name = event.name;
     this.where = event.where as Filter | undefined;
     this.after = event.after;
@@ -57,6 +70,11 @@ export class EventGroup implements Watcher {
     return this.leaves.length + Math.min(others, SPARE_CANDIDATES);
   }
 
+  /** Sequences of matching events, ascending, without those that the run has consumed. */
+  get found(): readonly number[] {
+    return this.#found ?? NOTHING;
+  }
+
   /** Whether what came before is still looked for. */
   get isLookedBack(): boolean {
     return this.#later !== undefined;
@@ -64,9 +82,10 @@ export class EventGroup implements Watcher {
 
   /** Adds a candidate with a higher sequence than all before, except while it is looked back. */
   offer(sequence: number): void {
-    const candidates = this.#later ?? this.found;
-    if (candidates.length >= this.limit || this.wait.consumed?.has(sequence)) return;
-    candidates.push(sequence);
+    if (this.wait.consumed?.has(sequence)) return;
+    if (this.#later === undefined) this.#found ??= [];
+    const candidates = this.#later ?? this.#found;
+    if (candidates && candidates.length < this.limit) candidates.push(sequence);
   }
 
   /** What is offered from now on comes after what the look-back will find. */
@@ -144,7 +163,7 @@ export class ChildGroup {
     const ranges = [...this.#recorded].sort((a, b) => a[0] - b[0]);
     let position = 0;
     for (const [from, to] of [...ranges, [this.count, this.count] as const]) {
-      for (; position < from; position++) yield position;
+      for (; position < from && position < this.count; position++) yield position;
       position = Math.max(position, to + 1);
     }
   }
@@ -281,9 +300,9 @@ export class PendingWait {
     const assigned: [string, number, number][] = [];
     const leaves = this.events
       .filter(({ found }) => found.length > 0)
-      .flatMap((group) => group.leaves.map(({ order, name }) => ({ order, name, group })))
-      .sort((a, b) => a.order - b.order);
-    for (const { name, group } of leaves) {
+      .flatMap((group) => group.leaves.map((leaf) => ({ leaf, group })))
+      .sort((a, b) => a.leaf.order - b.leaf.order);
+    for (const { leaf: name, group } of leaves) {
       let at = next.get(group) ?? 0;
       while (at < group.found.length && taken.has(group.found[at] as number)) at++;
       const sequence = group.found[at];
@@ -341,10 +360,10 @@ function buildLeaves(
   names: Names,
   leaves: readonly WatchedLeaf[],
 ): {
-  events: EventGroup[];
-  groups: ChildGroup[];
-  singles: SingleChild[];
-  eventLeafCount: number;
+  readonly events: readonly EventGroup[];
+  readonly groups: readonly ChildGroup[];
+  readonly singles: readonly SingleChild[];
+  readonly eventLeafCount: number;
 } {
   const byKey = new Map<string, EventGroup>();
   const groups: ChildGroup[] = [];
@@ -357,13 +376,19 @@ function buildLeaves(
     else if (condition.kind === "child")
       singles.push({ wait, name, prefix: names.run(condition).prefix, hasEnded: false });
     else {
-      const made = new EventGroup(wait, condition);
+      const ordered = { order: eventLeafCount++, ...name };
+      const made = new EventGroup(wait, condition, ordered);
       const key = leaves.length === 1 ? "" : groupKey(made);
-      const group = byKey.get(key) ?? made;
-      if (group === made) byKey.set(key, group);
-      group.leaves.push({ order: eventLeafCount++, name });
+      const group = byKey.get(key);
+      if (group) group.leaves.push(ordered);
+      else byKey.set(key, made);
     }
   }
-  const events = [...byKey.values()];
-  return { events, groups, singles, eventLeafCount };
+  const events = byKey.size > 0 ? [...byKey.values()] : NOTHING;
+  return {
+    events,
+    groups: groups.length > 0 ? [...groups] : NOTHING,
+    singles: singles.length > 0 ? [...singles] : NOTHING,
+    eventLeafCount,
+  };
 }

@@ -37,6 +37,11 @@ export class DueTimers {
     return this.#bySubject.size;
   }
 
+  /** Places taken, including those of timers that are gone. */
+  get slots(): number {
+    return this.#heap.length;
+  }
+
   /** When the next timer is due, in milliseconds since the epoch. */
   get nextDueAt(): number | undefined {
     this.#clearTop();

@@ -5,7 +5,13 @@
  * I1. Whoever matches an event is found, exactly once.
  * I2. The cost of an event does not grow with those who wait for other values of the same field.
  */
-import { compileFilter, equalityKeys, type Filter, valuesAt } from "../shared/filters.ts";
+import {
+  compileFilter,
+  type EqualityKey,
+  equalityKeys,
+  type Filter,
+  valuesAt,
+} from "../shared/filters.ts";
 import { NameTree } from "./name-tree.ts";
 
 /** An event as filters see it. */
@@ -16,114 +22,127 @@ export interface MatchableEvent {
   readonly payload: unknown;
 }
 
-/** Somebody who waits for events. */
+/** Somebody who waits for events. In one index at a time, which keeps its own notes on it. */
 export interface Watcher {
   /** A name, or a pattern. */
   readonly name: string;
   readonly where?: Filter | undefined;
   /** Only events with a higher sequence count. */
   readonly after: number;
-}
-
-type Value = string | number | boolean;
-
-/** Those who wait for one name or pattern. */
-interface Bucket<W> {
-  /** By one value that their filters demand. */
-  readonly byValue: Map<string, Map<Value, Set<Place<W>>>>;
-  /** Those whose filters demand no single value. */
-  readonly others: Set<Place<W>>;
-}
-
-/** A watcher, and where it is kept. */
-interface Place<W> {
-  readonly watcher: W;
-  readonly set: Set<Place<W>>;
-  readonly path?: string;
-  readonly value?: Value;
+  /** Where the index keeps it. */
+  indexedBy?: IndexKey | undefined;
   /** Compiled when it is needed first: most filters see the one event that they were made for. */
   matches?: (payload: unknown) => boolean;
 }
 
+/** Alone under its name, among those whose filters demand no single value, or by one value. */
+type IndexKey = "name" | "others" | EqualityKey;
+
+type Value = string | number | boolean;
+
+/** One, or several of them, without a set for one. */
+type OneOrMore<W> = W | Set<W>;
+
+/** Those who wait for one name or pattern. */
+interface Bucket<W> {
+  /** By one value that their filters demand. */
+  readonly byValue: Map<string, Map<Value, OneOrMore<W>>>;
+  /** Those whose filters demand no single value. */
+  readonly others: Set<W>;
+}
+
 /** Watchers by what they wait for. */
 export class EventIndex<W extends Watcher> {
-  readonly #exact = new Map<string, Bucket<W> | Place<W>>();
+  /** Names that hold an id have one watcher each: they are kept without a bucket. */
+  readonly #alone = new Map<string, W>();
+  readonly #exact = new Map<string, Bucket<W>>();
   readonly #patterns = new NameTree<Bucket<W>>();
-  readonly #places = new Map<W, Place<W>>();
+  #size = 0;
 
   get size(): number {
-    return this.#places.size;
+    return this.#size;
   }
 
   add(watcher: W): void {
-    if (this.#places.has(watcher)) return;
+    if (watcher.indexedBy !== undefined) return;
+    this.#size++;
     const { name } = watcher;
-    const isPattern = isEventPattern(name);
-    const found = isPattern ? this.#patterns.get(name) : this.#exact.get(name);
-    if (found === undefined && !isPattern) {
-      // Names that hold an id have one watcher each: they are kept without a bucket.
-      const place: Place<W> = { watcher, set: nobody() };
-      this.#exact.set(name, place);
-      this.#places.set(watcher, place);
+    if (isEventPattern(name)) {
+      const bucket = this.#patterns.get(name) ?? newBucket<W>();
+      this.#patterns.set(name, bucket);
+      put(bucket, watcher);
       return;
     }
-    let bucket: Bucket<W>;
-    if (found === undefined || "watcher" in found) {
-      bucket = { byValue: new Map(), others: new Set() };
-      if (isPattern) this.#patterns.set(name, bucket);
-      else this.#exact.set(name, bucket);
-      if (found) this.#put(bucket, found.watcher);
-    } else bucket = found;
-    this.#put(bucket, watcher);
+    let bucket = this.#exact.get(name);
+    const other = this.#alone.get(name);
+    if (bucket === undefined && other === undefined) {
+      this.#alone.set(name, watcher);
+      watcher.indexedBy = "name";
+      return;
+    }
+    bucket ??= newBucket<W>();
+    this.#exact.set(name, bucket);
+    if (other !== undefined) {
+      this.#alone.delete(name);
+      put(bucket, other);
+    }
+    put(bucket, watcher);
   }
 
   delete(watcher: W): void {
-    const place = this.#places.get(watcher);
-    if (place === undefined) return;
-    this.#places.delete(watcher);
-    const { name } = watcher;
-    const isPattern = isEventPattern(name);
-    const bucket = isPattern ? this.#patterns.get(name) : this.#exact.get(name);
-    if (bucket === undefined || "watcher" in bucket) {
-      this.#exact.delete(name);
+    const { name, indexedBy } = watcher;
+    if (indexedBy === undefined) return;
+    this.#size--;
+    watcher.indexedBy = undefined;
+    if (indexedBy === "name") {
+      this.#alone.delete(name);
       return;
     }
-    place.set.delete(place);
-    if (place.path !== undefined && place.set.size === 0) {
-      const values = bucket.byValue.get(place.path);
-      values?.delete(place.value as Value);
-      if (values?.size === 0) bucket.byValue.delete(place.path);
-    }
-    if (bucket.others.size > 0 || bucket.byValue.size > 0) return;
-    if (isPattern) this.#patterns.delete(name);
-    else this.#exact.delete(name);
+    const buckets = isEventPattern(name) ? this.#patterns : this.#exact;
+    const bucket = buckets.get(name);
+    if (bucket === undefined) return;
+    if (indexedBy === "others") bucket.others.delete(watcher);
+    else takeOut(bucket, watcher, indexedBy);
+    if (bucket.others.size === 0 && bucket.byValue.size === 0) buckets.delete(name);
   }
 
   /** Calls back with each watcher that the event matches. The callback may delete watchers, not add any. */
   match(event: MatchableEvent, found: (watcher: W) => void): void {
+    const alone = this.#alone.get(event.name);
+    if (alone !== undefined) visit(alone, event, found);
     const exact = this.#exact.get(event.name);
-    if (exact !== undefined) {
-      if ("watcher" in exact) visit(exact, event, found);
-      else visitBucket(exact, event, found);
-    }
+    if (exact !== undefined) visitBucket(exact, event, found);
     for (const bucket of this.#patterns.covering(event.name)) visitBucket(bucket, event, found);
   }
+}
 
-  #put(bucket: Bucket<W>, watcher: W): void {
-    const key = rarestKey(bucket, watcher);
-    let place: Place<W>;
-    if (key === undefined) place = { watcher, set: bucket.others };
-    else {
-      const [path, value] = key;
-      const values = bucket.byValue.get(path) ?? new Map<Value, Set<Place<W>>>();
-      bucket.byValue.set(path, values);
-      const set = values.get(value) ?? new Set<Place<W>>();
-      values.set(value, set);
-      place = { watcher, set, path, value };
-    }
-    place.set.add(place);
-    this.#places.set(watcher, place);
+function newBucket<W>(): Bucket<W> {
+  return { byValue: new Map(), others: new Set() };
+}
+
+function put<W extends Watcher>(bucket: Bucket<W>, watcher: W): void {
+  const key = rarestKey(bucket, watcher);
+  watcher.indexedBy = key ?? "others";
+  if (key === undefined) {
+    bucket.others.add(watcher);
+    return;
   }
+  const [path, value] = key;
+  const values = bucket.byValue.get(path) ?? new Map<Value, OneOrMore<W>>();
+  bucket.byValue.set(path, values);
+  const others = values.get(value);
+  if (others === undefined) values.set(value, watcher);
+  else if (others instanceof Set) others.add(watcher);
+  else values.set(value, new Set([others, watcher]));
+}
+
+function takeOut<W>(bucket: Bucket<W>, watcher: W, [path, value]: EqualityKey): void {
+  const values = bucket.byValue.get(path);
+  const others = values?.get(value);
+  if (values === undefined || others === undefined) return;
+  if (others instanceof Set && others.delete(watcher) && others.size > 0) return;
+  values.delete(value);
+  if (values.size === 0) bucket.byValue.delete(path);
 }
 
 /** Whether a name has wildcards. */
@@ -131,31 +150,24 @@ export function isEventPattern(name: string): boolean {
   return name.includes("*") || name.includes(">");
 }
 
-function nobody<W>(): Set<Place<W>> {
-  return NOBODY as Set<Place<W>>;
-}
-
-const NOBODY: Set<never> = new Set();
-
 /** Of the values that the filter demands, the one that the fewest others demand too. */
-function rarestKey<W extends Watcher>(
-  bucket: Bucket<W>,
-  { where }: W,
-): readonly [string, Value] | undefined {
-  let rarest: readonly [string, Value] | undefined;
+function rarestKey<W extends Watcher>(bucket: Bucket<W>, { where }: W): EqualityKey | undefined {
+  let rarest: EqualityKey | undefined;
   let fewest = Number.POSITIVE_INFINITY;
   for (const key of keysOf(where)) {
-    const count = bucket.byValue.get(key[0])?.get(key[1])?.size ?? 0;
+    const others = bucket.byValue.get(key[0])?.get(key[1]);
+    const count = others instanceof Set ? others.size : others === undefined ? 0 : 1;
     if (count < fewest) [rarest, fewest] = [key, count];
   }
   return rarest;
 }
 
-function keysOf(where: Filter | undefined): readonly (readonly [string, Value])[] {
+/** The values that a filter demands; none for one that this version cannot read. */
+export function keysOf(where: Filter | undefined): readonly EqualityKey[] {
   try {
     return equalityKeys(where);
   } catch {
-    return []; // not a filter that this version knows: it will match nothing
+    return []; // it will match nothing
   }
 }
 
@@ -164,24 +176,24 @@ function visitBucket<W extends Watcher>(
   event: MatchableEvent,
   found: (watcher: W) => void,
 ): void {
-  for (const place of bucket.others) visit(place, event, found);
+  for (const watcher of bucket.others) visit(watcher, event, found);
   for (const [path, values] of bucket.byValue)
     for (const value of valuesAt(event.payload, path)) {
-      const places = values.get(value);
-      if (places) for (const place of places) visit(place, event, found);
+      const watchers = values.get(value);
+      if (watchers instanceof Set) for (const watcher of watchers) visit(watcher, event, found);
+      else if (watchers !== undefined) visit(watchers, event, found);
     }
 }
 
 function visit<W extends Watcher>(
-  place: Place<W>,
+  watcher: W,
   event: MatchableEvent,
   found: (watcher: W) => void,
 ): void {
-  const { watcher } = place;
   if (event.sequence <= watcher.after) return;
   if (watcher.where !== undefined) {
-    place.matches ??= matcherOf(watcher.where);
-    if (!place.matches(event.payload)) return;
+    watcher.matches ??= matcherOf(watcher.where);
+    if (!watcher.matches(event.payload)) return;
   }
   found(watcher);
 }

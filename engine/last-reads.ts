@@ -92,7 +92,8 @@ export class LastReads {
         return lasts.messages.reduce((highest, { sequence, subject }) => {
           return subject === other[0] ? highest : Math.max(highest, sequence);
         }, 0);
-      if (lasts.messages.length === 0) this.#queue(stream).witness = await this.#findWitness(stream);
+      if (lasts.messages.length === 0)
+        this.#queue(stream).witness = await this.#findWitness(stream);
       await pause(clock, STALE_PAUSE_MS, signal);
     }
     const last = await reader.lastFor(stream, wildcard, { leader: true, signal });

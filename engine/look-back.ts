@@ -28,6 +28,8 @@ export interface LookBackOptions {
 /** Somebody who asks. */
 interface Seeker extends Watcher {
   readonly to: number;
+  /** The sequence that must be reached to know all that matters. */
+  goal: number;
   readonly group: EventGroup;
   readonly found: number[];
   readonly resolve: (found: number[]) => void;
@@ -37,7 +39,7 @@ interface Seeker extends Watcher {
 const SCANS_AT_ONCE = 8;
 /** With so many different names waiting, one scan over all events is cheaper if they are few. */
 const NAMES_FOR_FULL_SCAN = 32;
-const EVENTS_PER_NAME = 50;
+const EVENTS_PER_NAME = 100;
 /** Pages of replicas that are behind, in a row. */
 const STALE_TRIES = 50;
 const STALE_PAUSE_MS = 50;
@@ -45,9 +47,14 @@ const STALE_PAUSE_MS = 50;
 /** Reads of past events, shared. */
 export class LookBack {
   readonly #options: LookBackOptions;
+  /** Who asked just now. */
+  #asked = new Map<string, Seeker[]>();
+  /** Those for whom there is something to read. */
   readonly #waiting = new Map<string, Seeker[]>();
+  /** The range that all of them together ask for. */
+  #waitingAfter = 0;
+  #waitingTo = 0;
   #running = 0;
-  #isScheduled = false;
 
   constructor(options: LookBackOptions) {
     this.#options = options;
@@ -60,21 +67,39 @@ export class LookBack {
   find(group: EventGroup, to: number): Promise<number[]> {
     return new Promise((resolve, reject) => {
       const { name, where, knownTo: after } = group;
-      const seeker: Seeker = { name, where, after, to, group, found: [], resolve, reject };
-      const others = this.#waiting.get(name);
-      if (others) others.push(seeker);
-      else this.#waiting.set(name, [seeker]);
-      this.#schedule();
+      if (this.#asked.size === 0) queueMicrotask(() => this.#checkAll());
+      push(this.#asked, { name, where, after, to, goal: to, group, found: [], resolve, reject });
     });
   }
 
-  #schedule(): void {
-    if (this.#isScheduled || this.#running >= SCANS_AT_ONCE) return;
-    this.#isScheduled = true;
-    queueMicrotask(() => {
-      this.#isScheduled = false;
-      while (this.#running < SCANS_AT_ONCE && this.#waiting.size > 0) this.#start();
-    });
+  /** Most who ask have missed nothing: a look at the last events of all their names shows it. */
+  #checkAll(): void {
+    const asked = this.#asked;
+    this.#asked = new Map();
+    for (const [name, seekers] of asked)
+      void this.#check(name, seekers).catch((error: unknown) => {
+        for (const seeker of seekers) seeker.reject(error);
+      });
+  }
+
+  async #check(name: string, seekers: readonly Seeker[]): Promise<void> {
+    const last = isEventPattern(name) ? undefined : await this.#lastOf(name, seekers);
+    for (const seeker of seekers) {
+      seeker.goal = Math.min(last ?? seeker.to, seeker.to);
+      if (seeker.goal > seeker.after) this.#await(seeker);
+      else seeker.resolve([]);
+    }
+    this.#startAll();
+  }
+
+  async #lastOf(name: string, seekers: readonly Seeker[]): Promise<number> {
+    const { reads, stream } = this.#options;
+    const { to } = ends(seekers);
+    return (await reads.last(stream, EVENTS_PREFIX + name, to))?.sequence ?? 0;
+  }
+
+  #startAll(): void {
+    while (this.#running < SCANS_AT_ONCE && this.#waiting.size > 0) this.#start();
   }
 
   #start(): void {
@@ -89,27 +114,40 @@ export class LookBack {
       })
       .finally(() => {
         this.#running--;
-        this.#schedule();
+        this.#startAll();
       });
   }
 
   /** All who wait for one name, or all who wait at all. */
   #take(): { name: string; seekers: Seeker[] } {
-    if (this.#waiting.size >= NAMES_FOR_FULL_SCAN) {
-      const all = [...this.#waiting.values()].flat();
-      if (span(all) <= this.#waiting.size * EVENTS_PER_NAME) {
-        this.#waiting.clear();
-        return { name: ">", seekers: all };
-      }
+    if (
+      this.#waiting.size >= NAMES_FOR_FULL_SCAN &&
+      this.#waitingTo - this.#waitingAfter <= this.#waiting.size * EVENTS_PER_NAME
+    ) {
+      const seekers = [...this.#waiting.values()].flat();
+      this.#waiting.clear();
+      return { name: ">", seekers };
     }
     const [name, seekers] = this.#waiting.entries().next().value as [string, Seeker[]];
     this.#waiting.delete(name);
     return { name, seekers };
   }
 
+  #await(seeker: Seeker): void {
+    if (this.#waiting.size === 0) {
+      this.#waitingAfter = seeker.after;
+      this.#waitingTo = seeker.to;
+    }
+    this.#waitingAfter = Math.min(this.#waitingAfter, seeker.after);
+    this.#waitingTo = Math.max(this.#waitingTo, seeker.to);
+    push(this.#waiting, seeker);
+  }
+
   async #scan(name: string, seekers: readonly Seeker[]): Promise<void> {
     const { from, to } = ends(seekers);
-    const goal = await this.#goal(name, to);
+    const goal = isEventPattern(name)
+      ? await this.#goalOf(name, to)
+      : Math.max(...seekers.map((seeker) => seeker.goal));
     if (goal < from) return;
     const index = new EventIndex<Seeker>();
     for (const seeker of seekers) index.add(seeker);
@@ -127,15 +165,11 @@ export class LookBack {
     }
   }
 
-  /** The sequence that must be reached: the last one that matches, or the end of the range. */
-  async #goal(name: string, to: number): Promise<number> {
-    if (name === ">") return to;
+  /** The last event that a pattern covers; for all events, the end of the range. */
+  async #goalOf(pattern: string, to: number): Promise<number> {
+    if (pattern === ">") return to;
     const { reads, stream } = this.#options;
-    const subject = EVENTS_PREFIX + name;
-    const last = isEventPattern(name)
-      ? await reads.lastMatching(stream, subject, to)
-      : ((await reads.last(stream, subject, to))?.sequence ?? 0);
-    return Math.min(last, to);
+    return Math.min(await reads.lastMatching(stream, EVENTS_PREFIX + pattern, to), to);
   }
 
   async #readPage(subject: string, from: number): Promise<readonly StoredMessage[]> {
@@ -158,6 +192,12 @@ export class LookBack {
       { stream, goal },
     );
   }
+}
+
+function push(queue: Map<string, Seeker[]>, seeker: Seeker): void {
+  const others = queue.get(seeker.name);
+  if (others) others.push(seeker);
+  else queue.set(seeker.name, [seeker]);
 }
 
 /** Offers an event; who has found enough is not asked any more. */
@@ -184,9 +224,4 @@ function ends(seekers: readonly Seeker[]): { from: number; to: number } {
     to = Math.max(to, seeker.to);
   }
   return { from, to };
-}
-
-function span(seekers: readonly Seeker[]): number {
-  const { from, to } = ends(seekers);
-  return to - from;
 }

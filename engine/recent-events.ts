@@ -6,8 +6,8 @@
  * V2. Its size is bounded, in events and in bytes of payload; the oldest go first.
  */
 import { decodeEventPayload } from "../shared/codec.ts";
-import { equalityKeys, type Filter, valuesAt } from "../shared/filters.ts";
-import { isEventPattern, type MatchableEvent, matcherOf } from "./event-index.ts";
+import { type Filter, valuesAt } from "../shared/filters.ts";
+import { isEventPattern, keysOf, type MatchableEvent, matcherOf } from "./event-index.ts";
 import { NameTree } from "./name-tree.ts";
 
 /** An event that decodes its payload when somebody asks for it. */
@@ -180,14 +180,6 @@ function candidates(named: NameEvents, where: Filter | undefined): readonly Even
     if (events.length < fewest.length) fewest = events;
   }
   return fewest;
-}
-
-function keysOf(where: Filter | undefined): readonly (readonly [string, Value])[] {
-  try {
-    return equalityKeys(where);
-  } catch {
-    return []; // not a filter that this version knows: it will match nothing
-  }
 }
 
 function addTo(values: Map<Value, EventMessage[]>, path: string, event: EventMessage): void {

@@ -10,14 +10,13 @@ import { IncompatibleSetupError, InvalidInputError, UnavailableError } from "../
 import {
   accountInfo,
   type Ensured,
-  ensureBucket,
   ensureStream,
   streamConfig,
 } from "../shared/jetstream/admin.ts";
 import { callApi, errorOf } from "../shared/jetstream/api.ts";
 import { pause } from "../shared/jetstream/backoff.ts";
 import type { NatsLink } from "../shared/jetstream/connection.ts";
-import type { StreamConfig } from "../shared/jetstream/server-config.ts";
+import { bucketConfig, type StreamConfig } from "../shared/jetstream/server-config.ts";
 import {
   CLAIM_TIMEOUT_MS,
   DEFAULT_SHARD_COUNT,
@@ -112,27 +111,43 @@ async function ensureAll(
   wanted: WantedSetup,
   options: SetupOptions,
 ): Promise<NamespaceSetup> {
-  const { names } = wanted;
-  const { requests } = link;
-  await ensureEvents(link, wanted, options);
-  for (const bucket of bucketsOf(names)) {
-    const config = { ...bucket, replicas: wanted.replicas, history: 1, deleteMarkerMs: MARKER_MS };
-    const ensured = await ensureBucket(requests, config, { mayDiffer: ["num_replicas"] });
-    await adjust(link, `KV_${bucket.bucket}`, ensured, options);
-  }
-  for (let shard = wanted.shardCount - 1; shard >= 0; shard--) {
-    const config = logConfig(wanted, shard);
-    const ensured = await ensureStream(requests, config, { mayDiffer: ["num_replicas"] });
+  for (const { config, mayDiffer } of expectedStreams(wanted)) {
+    const ensured = await ensureStream(link.requests, config, { mayDiffer });
     await adjust(link, config.name, ensured, options);
   }
+  const { names } = wanted;
   const { namespace, shardCount, claimTimeoutMs } = wanted;
   return { namespace, shardCount, claimTimeoutMs, names };
 }
 
-interface WantedSetup extends NamespaceSetup {
+/** A namespace with what may be changed in it. */
+export interface AdjustableSetup extends NamespaceSetup {
   readonly replicas: number;
   readonly eventsKeepMs: number;
+}
+
+interface WantedSetup extends AdjustableSetup {
   readonly exists: boolean;
+}
+
+/** A stream as it has to be. */
+export interface ExpectedStream {
+  readonly config: StreamConfig;
+  /** Fields, by the server's names, that may have other values than in `config`. */
+  readonly mayDiffer: readonly string[];
+}
+
+/** The streams of a namespace, those behind its buckets too, in the order in which they are made. */
+export function expectedStreams(setup: AdjustableSetup): ExpectedStream[] {
+  const { names, replicas, shardCount } = setup;
+  const buckets = bucketsOf(names).map((bucket) =>
+    bucketConfig({ ...bucket, replicas, history: 1, deleteMarkerMs: MARKER_MS }),
+  );
+  const logs = Array.from({ length: shardCount }, (_, shard) => logConfig(setup, shard)).reverse();
+  return [
+    { config: eventsConfig(setup), mayDiffer: ["num_replicas", "max_age"] },
+    ...[...buckets, ...logs].map((config) => ({ config, mayDiffer: ["num_replicas"] })),
+  ];
 }
 
 /** Takes from the namespace, if it exists, what was not asked for otherwise. */
@@ -164,7 +179,7 @@ async function resolveSetup(link: NatsLink, options: SetupOptions): Promise<Want
 }
 
 /** What one shard of the log is: nothing may ever drop entries behind our back. */
-function logConfig(wanted: WantedSetup, shard: number): StreamConfig {
+function logConfig(wanted: AdjustableSetup, shard: number): StreamConfig {
   const { names, namespace, shardCount, claimTimeoutMs, replicas } = wanted;
   return {
     name: names.logStream(shard),
@@ -190,18 +205,13 @@ function logConfig(wanted: WantedSetup, shard: number): StreamConfig {
 }
 
 /** Anybody may publish events, so the stream accepts nothing that could remove or delay any. */
-async function ensureEvents(
-  link: NatsLink,
-  wanted: WantedSetup,
-  options: SetupOptions,
-): Promise<void> {
-  const name = wanted.names.eventsStream;
-  const config: StreamConfig = {
-    name,
-    description: `Contrail events of namespace ${wanted.namespace}`,
+function eventsConfig({ names, namespace, replicas, eventsKeepMs }: AdjustableSetup): StreamConfig {
+  return {
+    name: names.eventsStream,
+    description: `Contrail events of namespace ${namespace}`,
     subjects: [`${EVENTS_PREFIX}>`],
-    replicas: wanted.replicas,
-    maxAgeMs: wanted.eventsKeepMs,
+    replicas,
+    maxAgeMs: eventsKeepMs,
     discard: "old",
     allowSchedules: false,
     allowTimeToLive: false,
@@ -209,10 +219,6 @@ async function ensureEvents(
     denyDelete: true,
     denyPurge: true,
   };
-  const ensured = await ensureStream(link.requests, config, {
-    mayDiffer: ["num_replicas", "max_age"],
-  });
-  await adjust(link, name, ensured, options);
 }
 
 function bucketsOf(names: Names): { readonly bucket: string; readonly description: string }[] {

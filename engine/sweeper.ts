@@ -8,7 +8,6 @@
 import type { CancelTimer } from "../shared/clock.ts";
 import { ContrailError, UnavailableError } from "../shared/errors.ts";
 import { purgeSubject } from "../shared/jetstream/admin.ts";
-import { callApi } from "../shared/jetstream/api.ts";
 import { pause } from "../shared/jetstream/backoff.ts";
 import { parseTime, type StoredMessage } from "../shared/jetstream/reader.ts";
 import { OVERDUE_TIMER_MS } from "../shared/limits.ts";
@@ -18,7 +17,7 @@ import { HEADERS } from "../shared/subjects.ts";
 import { DueTimers, type Timer } from "./due-timers.ts";
 import type { LastReads } from "./last-reads.ts";
 import type { EngineServices } from "./services.ts";
-import { publishReady } from "./waits.ts";
+import { publishReady } from "./tokens.ts";
 
 /** Counts for people. */
 export interface SweeperStatus {
@@ -26,6 +25,8 @@ export interface SweeperStatus {
   readonly timers: number;
   /** Stuck timers whose runs were woken, since the term began. */
   readonly mended: number;
+  /** Stuck schedules that were removed. */
+  readonly cleared: number;
 }
 
 /** Timers looked at in one go. */
@@ -42,15 +43,16 @@ const RETRY_MS = 2_000;
 /** The overdue timers of a namespace. */
 export class Sweeper {
   readonly #services: EngineServices;
-  readonly #reads: LastReads;
+  readonly #reads: Pick<LastReads, "last">;
   readonly #timers: DueTimers;
   readonly #clocks: ServerClock[];
   #stopTimer: CancelTimer | undefined;
   #clocksReadAt = Number.NEGATIVE_INFINITY;
   #auditAbove = AUDIT_TIMERS;
   #mended = 0;
+  #cleared = 0;
 
-  constructor(services: EngineServices, reads: LastReads) {
+  constructor(services: EngineServices, reads: Pick<LastReads, "last">) {
     const { clock, names } = services;
     this.#services = services;
     this.#reads = reads;
@@ -62,7 +64,7 @@ export class Sweeper {
   }
 
   get status(): SweeperStatus {
-    return { timers: this.#timers.size, mended: this.#mended };
+    return { timers: this.#timers.size, mended: this.#mended, cleared: this.#cleared };
   }
 
   /** Takes a schedule of a shard, by its headers. */
@@ -102,9 +104,8 @@ export class Sweeper {
     await Promise.all(
       this.#clocks.map(async (serverClock, shard) => {
         const askedAt = clock.monotonic();
-        const subject = `STREAM.INFO.${names.logStream(shard)}`;
-        const { ts } = await callApi(link.requests, subject, undefined, { signal });
-        const serverMs = parseTime(String(ts));
+        const state = await link.reader.streamState(names.logStream(shard), { signal });
+        const serverMs = state?.answeredAtMs ?? Number.NaN;
         if (!Number.isNaN(serverMs)) serverClock.learn(serverMs, askedAt, clock.monotonic());
       }),
     );
@@ -155,6 +156,7 @@ export class Sweeper {
     }
     const stream = names.logStream(shard);
     await purgeSubject(link.requests, { stream, subject, before: sequence + 1 }, { signal });
+    this.#cleared++;
   }
 
   /** Leaves out timers that were canceled: the log shows it by their absence only. */

@@ -6,35 +6,29 @@
  *     offered to it, and what came before is found by reads at least as new as the followers were
  *     at that moment (rule 15). Between the two there is no gap.
  * R2. A token is published only after both, so that the lowest event wins.
- * R3. A token is guarded by the waiting commit it answers: when the run has gone on, it is refused.
- *     May be published twice after a lost reply; the second is a dead token (rule 16).
+ * R3. A run that went on without waiting leaves its registration behind. Old ones are compared with
+ *     the history first, others from time to time, so that the registry does not grow with them.
  */
 import type { CancelTimer } from "../shared/clock.ts";
-import { childId } from "../shared/child-ids.ts";
 import { ContrailError, UnavailableError } from "../shared/errors.ts";
 import { Backoff, pause } from "../shared/jetstream/backoff.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
-import { decodeWait, encodeReady } from "../shared/messages.ts";
-import { STATUS_HEADER } from "../shared/subjects.ts";
-import { type ChildGroup, type EventGroup, holdMs, PendingWait } from "./conditions.ts";
-import type { LastReads } from "./last-reads.ts";
-import type { LookBack } from "./look-back.ts";
-import type { EventMessage, RecentEvents } from "./recent-events.ts";
+import { decodeWait } from "../shared/messages.ts";
+import { holdMs, PendingWait } from "./conditions.ts";
+import { isEnd, Past, type PastOptions, type Positions } from "./past.ts";
+import type { EventMessage } from "./recent-events.ts";
 import type { EngineServices } from "./services.ts";
+import { TokenQueue } from "./tokens.ts";
 import { WaitIndex } from "./wait-index.ts";
 
 /** What the registry works with. */
-export interface WaitsOptions {
+export interface WaitsOptions extends Omit<PastOptions, "names"> {
   readonly services: EngineServices;
-  readonly reads: LastReads;
-  readonly lookBack: LookBack;
-  readonly recent: RecentEvents;
-  /** Up to where the ends of children were followed in a shard. */
-  readonly childrenPosition: (shard: number) => number;
 }
 
 /** Counts since the term began, for people. */
 export interface WaitsStatus {
+  /** Runs that wait for something the engine has to match, a few that went on included. */
   readonly pending: number;
   readonly lookingBack: number;
   readonly publishing: number;
@@ -45,56 +39,46 @@ export interface WaitsStatus {
 
 /** Answered waits that are remembered, so that the run's next one need not look back as far. */
 const REMEMBERED_WAITS = 2_000;
-/** Tokens on their way at once. */
-const PUBLISHED_AT_ONCE = 512;
-/** Children whose ends are asked for at once, for one run. */
-const CHILDREN_PER_LOOK = 4_000;
+/** Waits are looked through for runs that went on when there are twice as many and so many more. */
+const AUDIT_WAITS = 10_000;
+const WAITS_PER_LOOK = 2_000;
 const RETRY_PAUSES = { shortestMs: 50, longestMs: 2_000 };
 
 /** Pending waits of a namespace. */
 export class Waits {
   readonly #options: WaitsOptions;
   readonly #services: EngineServices;
+  readonly #past: Past;
   readonly #index = new WaitIndex();
+  readonly #tokens: TokenQueue;
   /** The last answered wait of a run, oldest first. */
   readonly #answered = new Map<string, PendingWait>();
   readonly #holds = new Map<PendingWait, CancelTimer>();
   readonly #touched = new Set<PendingWait>();
-  readonly #toPublish: PendingWait[] = [];
-  #publishing = 0;
   #lookingBack = 0;
-  #published = 0;
-  #refused = 0;
+  #auditAbove = AUDIT_WAITS;
 
   constructor(options: WaitsOptions) {
     this.#options = options;
     this.#services = options.services;
+    this.#past = new Past({ ...options, names: options.services.names });
+    this.#tokens = new TokenQueue(options.services);
   }
 
   get status(): WaitsStatus {
     return {
       pending: this.#index.size,
       lookingBack: this.#lookingBack,
-      publishing: this.#publishing + this.#toPublish.length,
-      published: this.#published,
-      refused: this.#refused,
+      publishing: this.#tokens.size,
+      published: this.#tokens.published,
+      refused: this.#tokens.refused,
     };
   }
 
   /** Takes a `wait` message. Undecodable ones are reported and harm nobody else (P9). */
   register(message: StoredMessage): void {
-    const { names, log } = this.#services;
-    let wait: PendingWait;
-    try {
-      const where = `${message.subject}, sequence ${message.sequence}`;
-      const registration = decodeWait(message.data, where);
-      const run = names.parse(message.subject);
-      wait = new PendingWait(names, run, { sequence: message.sequence, registration });
-    } catch (error) {
-      if (!(error instanceof ContrailError)) throw error;
-      log.error(`A registration cannot be read: ${error.message}`, { subject: message.subject });
-      return;
-    }
+    const wait = this.#read(message);
+    if (wait === undefined) return;
     const current = this.#index.get(wait.prefix);
     if (current && current.sequence >= wait.sequence) return;
     const earlier = current ?? this.#answered.get(wait.prefix);
@@ -104,7 +88,8 @@ export class Waits {
     if (earlier) wait.learnFrom(earlier);
     for (const group of wait.events) group.beginLookBack();
     this.#index.add(wait);
-    void this.#look(wait); // reports its own errors
+    void this.#look(wait, this.#past.positions(wait)); // reports its own errors
+    if (this.#index.size > this.#auditAbove) void this.#audit(); // it reports its own errors
   }
 
   /** Takes the next event of the stream. */
@@ -126,30 +111,26 @@ export class Waits {
     this.#holds.clear();
   }
 
+  #read(message: StoredMessage): PendingWait | undefined {
+    const { names, log } = this.#services;
+    try {
+      const where = `${message.subject}, sequence ${message.sequence}`;
+      const registration = decodeWait(message.data, where);
+      const run = names.parse(message.subject);
+      return new PendingWait(names, run, { sequence: message.sequence, registration });
+    } catch (error) {
+      if (!(error instanceof ContrailError)) throw error;
+      log.error(`A registration cannot be read: ${error.message}`, { subject: message.subject });
+      return undefined;
+    }
+  }
+
   /** Looks at everything that came before the registration, until it is done or superseded. */
-  async #look(wait: PendingWait): Promise<void> {
-    const { signal, clock, failpoint, log } = this.#services;
-    const eventsTo = this.#options.recent.lastSequence;
-    const childrenFrom = this.#childrenPositions();
+  async #look(wait: PendingWait, positions: Positions): Promise<void> {
+    const { log, signal } = this.#services;
     this.#lookingBack++;
     try {
-      const point = failpoint("engine-before-look-back");
-      if (point) await point;
-      const backoff = new Backoff(RETRY_PAUSES);
-      while (!signal.aborted && this.#isCurrent(wait)) {
-        try {
-          const reads = this.#lookForEvents(wait, eventsTo);
-          if (wait.singles.length + wait.groups.length > 0)
-            reads.push(this.#lookForChildren(wait, childrenFrom));
-          if (reads.length > 0) await Promise.all(reads);
-          break;
-        } catch (error) {
-          if (!(error instanceof UnavailableError)) throw error;
-          if (!signal.aborted)
-            log.warn(`Looking back for a wait failed: ${error.message}`, { run: wait.prefix });
-          await pause(clock, backoff.next(), signal);
-        }
-      }
+      await this.#lookUntilDone(wait, positions);
     } catch (error) {
       log.error(`Looking back for a wait failed: ${String(error)}`, { run: wait.prefix });
       return;
@@ -161,63 +142,26 @@ export class Waits {
     this.#touch(wait);
   }
 
-  #childrenPositions(): number[] {
-    const { shardCount } = this.#services.names;
-    return Array.from({ length: shardCount }, (_, shard) => this.#options.childrenPosition(shard));
-  }
-
-  /** Answers from the recent events where they reach back far enough; else reads the stream. */
-  #lookForEvents(wait: PendingWait, to: number): Promise<void>[] {
-    const { recent } = this.#options;
-    const reads: Promise<void>[] = [];
-    for (const group of wait.events) {
-      if (!group.isLookedBack) continue;
-      if (recent.firstSequence > group.knownTo + 1) reads.push(this.#readEvents(group, to));
-      else {
-        const { name, where, knownTo: after } = group;
-        const limit = group.limit + (wait.consumed?.size ?? 0);
-        group.endLookBack(recent.find({ name, where, after, to, limit }), to);
+  async #lookUntilDone(wait: PendingWait, positions: Positions): Promise<void> {
+    const { signal, clock, failpoint, log } = this.#services;
+    const backoff = new Backoff(RETRY_PAUSES);
+    while (!signal.aborted && this.#isCurrent(wait)) {
+      try {
+        if (this.#past.isOld(wait) && (await this.#past.hasGoneOn(wait))) {
+          this.#forget(wait);
+          return;
+        }
+        const point = failpoint("engine-before-look-back");
+        if (point) await point;
+        await this.#past.look(wait, positions, () => this.#isCurrent(wait));
+        return;
+      } catch (error) {
+        if (!(error instanceof UnavailableError)) throw error;
+        if (!signal.aborted)
+          log.warn(`Looking back for a wait failed: ${error.message}`, { run: wait.prefix });
+        await pause(clock, backoff.next(), signal);
       }
     }
-    return reads;
-  }
-
-  async #readEvents(group: EventGroup, to: number): Promise<void> {
-    const found = group.knownTo < to ? await this.#options.lookBack.find(group, to) : [];
-    if (this.#isCurrent(group.wait)) group.endLookBack(found, to);
-  }
-
-  async #lookForChildren(wait: PendingWait, positions: readonly number[]): Promise<void> {
-    const { names } = this.#services;
-    let batch: Promise<void>[] = [];
-    const look = (prefix: string, note: () => void): void => {
-      const shard = Number(prefix.split(".", 3)[2]);
-      const subject = `${prefix}.c`;
-      const stream = names.logStream(shard);
-      const read = this.#options.reads.last(stream, subject, positions[shard] as number);
-      batch.push(
-        read.then((last) => {
-          if (last && isEnd(last)) note();
-        }),
-      );
-    };
-    for (const child of wait.singles)
-      if (!child.hasEnded) look(child.prefix, () => wait.endSingle(child));
-    for (const group of wait.groups)
-      for (const position of group.unrecorded()) {
-        if (group.hasEnded(position)) continue;
-        look(this.#childPrefix(group, position), () => group.end(position));
-        if (batch.length < CHILDREN_PER_LOOK) continue;
-        await Promise.all(batch);
-        batch = [];
-        if (!this.#isCurrent(wait)) return;
-      }
-    await Promise.all(batch);
-  }
-
-  #childPrefix(group: ChildGroup, position: number): string {
-    const runId = childId(group.wait.childPrefix, group.first + position);
-    return this.#services.names.run({ taskName: group.taskName, runId }).prefix;
   }
 
   #isCurrent(wait: PendingWait): boolean {
@@ -245,7 +189,7 @@ export class Waits {
   #hold(wait: PendingWait): void {
     if (this.#holds.has(wait)) return;
     const { clock } = this.#services;
-    const restMs = wait.wokenAt + this.#holdMs(wait) - clock.monotonic();
+    const restMs = wait.wokenAt + holdOf(wait) - clock.monotonic();
     if (restMs <= 0) {
       this.#answer(wait);
       return;
@@ -257,14 +201,10 @@ export class Waits {
     this.#holds.set(wait, cancel);
   }
 
-  #holdMs({ passMs, streak, singles }: PendingWait): number {
-    return holdMs({ passMs, streak, pendingChildren: singles.length });
-  }
-
   /** Forgets the wait and wakes its run: it will register what it waits for then. */
   #answer(wait: PendingWait): void {
     const now = this.#services.clock.monotonic();
-    const isSoon = now - wait.wokenAt < 4 * this.#holdMs(wait) + wait.passMs;
+    const isSoon = now - wait.wokenAt < SOON * holdOf(wait) + wait.passMs;
     wait.streak = isSoon ? wait.streak + 1 : 0;
     wait.wokenAt = now;
     this.#forget(wait);
@@ -273,90 +213,39 @@ export class Waits {
       const oldest = this.#answered.keys().next().value as string;
       this.#answered.delete(oldest);
     }
-    this.#toPublish.push(wait);
-    this.#publishNext();
+    this.#tokens.add(wait);
   }
 
   #forget(wait: PendingWait): void {
+    if (!this.#isCurrent(wait)) return;
     this.#index.remove(wait);
     this.#holds.get(wait)?.();
     this.#holds.delete(wait);
     for (const group of wait.events) group.close(this.#options.recent.lastSequence);
   }
 
-  #publishNext(): void {
-    while (this.#publishing < PUBLISHED_AT_ONCE) {
-      const wait = this.#toPublish.shift();
-      if (wait === undefined) return;
-      this.#publishing++;
-      void this.#publish(wait)
-        .catch((error: unknown) => {
-          const fields = { run: wait.prefix };
-          this.#services.log.error(`A token was not published: ${String(error)}`, fields);
-        })
-        .finally(() => {
-          this.#publishing--;
-          this.#publishNext();
-        });
+  /** Forgets the waits of runs that have gone on. */
+  async #audit(): Promise<void> {
+    this.#auditAbove = Number.POSITIVE_INFINITY;
+    const { signal, log } = this.#services;
+    const waits = [...this.#index.values()];
+    try {
+      for (let i = 0; i < waits.length && !signal.aborted; i += WAITS_PER_LOOK)
+        await Promise.all(
+          waits.slice(i, i + WAITS_PER_LOOK).map(async (wait) => {
+            if (this.#isCurrent(wait) && (await this.#past.hasGoneOn(wait))) this.#forget(wait);
+          }),
+        );
+    } catch (error) {
+      if (!signal.aborted) log.warn(`Looking for runs that went on failed: ${String(error)}`);
     }
-  }
-
-  async #publish(wait: PendingWait): Promise<void> {
-    const { failpoint } = this.#services;
-    const { waitSequence, startSequence, isChild } = wait;
-    const body = encodeReady({
-      answers: waitSequence,
-      startSequence,
-      isChild,
-      because: wait.because(),
-    });
-    const before = failpoint("engine-before-ready");
-    if (before) await before;
-    const end = await publishReady(this.#services, wait, body);
-    if (end === "stored") this.#published++;
-    if (end === "refused") this.#refused++;
-    const after = failpoint("engine-after-ready");
-    if (after) await after;
+    this.#auditAbove = 2 * this.#index.size + AUDIT_WAITS;
   }
 }
 
-/** Where a token goes, and the waiting commit that it answers. */
-export interface ReadyTarget {
-  /** Prefix of the run's subjects. */
-  readonly prefix: string;
-  readonly waitSequence: number;
-  readonly isChild: boolean;
-}
+/** A wake-up within so many holds of the one before continues its series. */
+const SOON = 4;
 
-/**
- * Publishes a token as long as the run still waits at the commit that it answers.
- * @returns "refused" when the run has gone on, "given-up" when the term ended before it was settled.
- */
-export async function publishReady(
-  services: Pick<EngineServices, "link" | "clock" | "log" | "signal">,
-  { prefix, waitSequence, isChild }: ReadyTarget,
-  body: Uint8Array,
-): Promise<"stored" | "refused" | "given-up"> {
-  const { link, clock, log, signal } = services;
-  const backoff = new Backoff(RETRY_PAUSES);
-  while (!signal.aborted) {
-    const outcome = await link.publisher.guardedPublish(`${prefix}.ready`, body, {
-      expect: waitSequence,
-      expectSubject: `${prefix}.${isChild ? "c" : "h"}`,
-      signal,
-    });
-    if (outcome.ok) return "stored";
-    if (outcome.kind === "guard") return "refused";
-    if (signal.aborted) break;
-    const why = outcome.kind === "refused" ? outcome.description : outcome.kind;
-    log.warn(`A token is not stored yet and will be published again: ${why}`, { run: prefix });
-    await pause(clock, backoff.next(), signal);
-  }
-  return "given-up";
-}
-
-/** Whether a commit ended its run, by its header alone. */
-export function isEnd(message: Pick<StoredMessage, "headers">): boolean {
-  const status = message.headers.last(STATUS_HEADER);
-  return status === "completed" || status === "failed" || status === "canceled";
+function holdOf({ passMs, streak, singles }: PendingWait): number {
+  return holdMs({ passMs, streak, pendingChildren: singles.length });
 }

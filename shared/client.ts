@@ -1,6 +1,7 @@
 /** The client: starts runs, follows them to their end, publishes events. */
 import { isDeepStrictEqual } from "node:util";
 import { encodeEventPayload } from "./codec.ts";
+import { EndListener } from "./end-listener.ts";
 import type { Outcome } from "./entries.ts";
 import {
   IncompatibleSetupError,
@@ -10,9 +11,13 @@ import {
 } from "./errors.ts";
 import { checkEventName } from "./event-names.ts";
 import { EventsPosition } from "./events-position.ts";
+import { type Explanation, explainRun } from "./explain.ts";
 import { newId } from "./ids.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "./jetstream/connection.ts";
+import { type LeaseRecord, readLeases } from "./leases.ts";
 import { decodeStart, encodeCancel, encodeStart, type Start } from "./messages.ts";
+import { readFacts } from "./run-facts.ts";
+import { followRun } from "./run-follow.ts";
 import { type ListOptions, listRuns, type RunSummary } from "./run-list.ts";
 import { notFound, outputOf, waitForEnd } from "./run-results.ts";
 import { type RunView, readView } from "./run-view.ts";
@@ -57,6 +62,22 @@ export interface RunHandle<out Output = unknown> {
   cancel(reason?: string): Promise<void>;
   /** What its log says. @throws {RunNotFoundError} When there is no such run. */
   view(): Promise<RunView>;
+  /**
+   * Follows the run: gives what its log says now, and again after each change, until it has ended.
+   * Changes that come faster than the log can be read are given as one. Survives a lost connection.
+   * Each view costs a read of the run's whole log.
+   * @throws {RunNotFoundError} When there is no such run, or it is purged meanwhile.
+   * @throws {UnavailableError} When no server answers for about 12 s, or the client is closed.
+   * @example
+   * for await (const { state } of run.follow()) console.log(state.status, state.worker);
+   */
+  follow(options?: { readonly signal?: AbortSignal }): AsyncIterable<RunView>;
+  /**
+   * Why it is where it is, in one sentence: what it waits for, since when, what will wake it, or who
+   * holds its slot, or how it ended.
+   * @throws {RunNotFoundError} When there is no such run.
+   */
+  why(): Promise<Explanation>;
 }
 
 /** A connection to one namespace. */
@@ -91,6 +112,8 @@ export interface Client {
   publish(name: string, payload?: unknown): Promise<{ readonly sequence: number }>;
   /** Lists runs, the newest first. Reads a header for every run of the log. */
   list(options?: ListOptions): Promise<RunSummary[]>;
+  /** Which workers live and hold which slots for which runs, by the lease records of both pools. */
+  leases(): Promise<LeaseRecord[]>;
   readonly namespace: string;
   /** Disconnects. Runs go on. Safe to repeat. */
   close(): Promise<void>;
@@ -123,11 +146,13 @@ class LinkedClient implements Client {
   readonly #names: Names;
   readonly #by: string;
   readonly #events: EventsPosition;
+  readonly #ends: EndListener;
 
   constructor(link: NatsLink, names: Names, by: string) {
     this.#link = link;
     this.#names = names;
     this.#by = by;
+    this.#ends = new EndListener(link, names);
     this.#events = new EventsPosition(link.reader, names.eventsStream, () =>
       link.clock.monotonic(),
     );
@@ -148,15 +173,18 @@ class LinkedClient implements Client {
     const checked = definition?.schema
       ? await validateInput(definition.schema, input, what)
       : input;
-    const start: Start = {
-      input: checked,
-      events:
-        definition?.kind === "regular" ? { after: 0, created: "" } : await this.#events.recent(),
-      nonce: newId(),
-      by: options.by ?? this.#by,
-    };
-    await this.#publishStart(address, start);
-    return this.#handle(address) as RunHandle<never>;
+    const events =
+      definition?.kind === "regular" ? { after: 0, created: "" } : await this.#events.recent();
+    const { nonce, end, forget } = this.#ends.expect();
+    const start: Start = { input: checked, events, nonce, by: options.by ?? this.#by };
+    try {
+      const isOurs = await this.#publishStart(address, start);
+      if (!isOurs) forget(); // whoever started it is told
+      return this.#handle(address, isOurs ? end : undefined) as RunHandle<never>;
+    } catch (error) {
+      forget();
+      throw error;
+    }
   }
 
   get(task: AnyTask | string, runId: string): RunHandle<never> {
@@ -183,29 +211,39 @@ class LinkedClient implements Client {
     return listRuns(this.#link, this.#names, options);
   }
 
+  leases(): Promise<LeaseRecord[]> {
+    return readLeases(this.#link, this.#names);
+  }
+
   close(): Promise<void> {
     return this.#link.drain();
   }
 
-  #handle(address: RunAddress): RunHandle {
+  #handle(address: RunAddress, hint?: Promise<Outcome>): RunHandle {
     return {
       ...address,
       result: async ({ signal } = {}) => {
-        const outcome: Outcome = await waitForEnd(this.#link, this.#names, address, signal);
-        return outputOf(address, outcome);
+        const how = { signal, hint };
+        return outputOf(address, await waitForEnd(this.#link, this.#names, address, how));
       },
       cancel: (reason = "") => this.#cancel(address, reason),
       view: () => readView(this.#link, this.#names, address),
+      follow: ({ signal } = {}) => followRun(this.#link, this.#names, address, signal),
+      why: async () => {
+        const facts = await readFacts(this.#link, this.#names, address);
+        return explainRun(await readView(this.#link, this.#names, address), facts);
+      },
     };
   }
 
-  async #publishStart(address: RunAddress, start: Start): Promise<void> {
+  /** @returns Whether this call started the run; else it was running already. */
+  async #publishStart(address: RunAddress, start: Start): Promise<boolean> {
     const { prefix, stream } = this.#names.run(address);
     const subject = `${prefix}.start`;
     const outcome = await this.#link.publisher.guardedPublish(subject, encodeStart(start), {
       expect: 0,
     });
-    if (outcome.ok) return;
+    if (outcome.ok) return true;
     const { taskName, runId } = address;
     const what = `Run "${runId}" of task "${taskName}"`;
     if (outcome.kind !== "guard")
@@ -216,9 +254,9 @@ class LinkedClient implements Client {
     const found = await this.#link.reader.lastFor(stream, subject, { leader: true });
     if (!found) throw new UnavailableError(`${what} was purged just now. Start it again.`);
     const other = decodeStart(found.data, `${subject}, sequence ${found.sequence}`);
-    if (other.nonce === start.nonce) return;
+    if (other.nonce === start.nonce) return true;
     const isSame = isDeepStrictEqual(other.input, decodeStart(encodeStart(start), subject).input);
-    if (isSame && !other.parent) return;
+    if (isSame && !other.parent) return false;
     throw new RunConflictError(
       other.parent
         ? `${what} was started as a child of run "${other.parent.runId}". Use another id.`

@@ -4,40 +4,93 @@
  *
  * C1. Decoding never throws anything but UndecodableError, whatever the bytes are.
  * C2. Decoded objects are plain: no key of a payload reaches a prototype.
+ * C3. What was encoded can be decoded.
  */
-import { Decoder, Encoder } from "cbor-x";
-import { InvalidInputError, UndecodableError } from "./errors.ts";
+import { deflateRawSync, inflateRawSync } from "node:zlib";
+import { addExtension, Decoder, Encoder } from "cbor-x";
+import { cborProblem } from "./cbor-check.ts";
+import {
+  type ErrorDetails,
+  InvalidInputError,
+  LimitExceededError,
+  UndecodableError,
+} from "./errors.ts";
+import { VALUE_BYTES } from "./limits.ts";
+import { type StorageProblem, storageProblem } from "./storable.ts";
 
 /** First byte of every message body that Contrail writes. Another one is another format. */
 const FORMAT = 1;
+/** The same, deflated: for messages that grow with the number of things they name. */
+const DEFLATED = 2;
+/** Smaller ones are not worth it. */
+const DEFLATED_FROM_BYTES = 16 * 1024;
+/** What a deflated message may grow to when it is read. */
+const INFLATED_BYTES = 64 * 1024 * 1024;
 
-const options = { useRecords: false, mapsAsObjects: true, tagUint8Array: false } as const;
+const options = {
+  useRecords: false,
+  mapsAsObjects: true,
+  tagUint8Array: false,
+  useToJSON: true,
+  copyBuffers: true, // what was decoded is not a view of a buffer of the connection
+};
 const encoder = new Encoder(options);
 const decoder = new Decoder(options);
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
 
+/** Errors and expressions share a tag. The decoder's own way calls whatever the name leads to. */
+addExtension({ tag: 27, decode: namedObject } as unknown as Parameters<typeof addExtension>[0]);
+
 /**
  * Writes a message body.
  * @param what Names the value in the error, for instance `input of run "order-42"`.
- * @throws {InvalidInputError} When it holds a function, a symbol, or a circle.
+ * @throws {InvalidInputError} When it holds a function, a symbol, a promise, a stream, or a circle.
+ * @throws {LimitExceededError} When it is larger than anything a server accepts.
  */
 export function encode(value: unknown, what: string): Uint8Array {
+  let problem: StorageProblem | undefined;
   try {
-    const body = encoder.encode(value);
-    const message = new Uint8Array(body.length + 1);
-    message[0] = FORMAT;
-    message.set(body, 1);
-    return message;
+    problem = storageProblem(value);
+    if (problem === undefined) return framed(encoder.encode(value));
   } catch (cause) {
-    const problem =
-      cause instanceof RangeError
-        ? "is circular or nested too deeply"
-        : `cannot be stored: ${cause instanceof Error ? cause.message : String(cause)}`;
-    throw new InvalidInputError(
-      `The ${what} ${problem}. Use plain data: objects, arrays, maps, sets, texts, numbers, big integers, dates, bytes, booleans, null.`,
-      { cause },
-    );
+    const reason = cause instanceof Error ? cause.message : "something in it cannot be read";
+    throw unstorable(what, `cannot be stored: ${reason}`, { cause });
   }
+  const { text, path, isTooLarge } = problem;
+  if (isTooLarge)
+    throw new LimitExceededError(
+      `The ${what} ${text}. Store large values elsewhere and pass a reference.`,
+      { limit: VALUE_BYTES },
+    );
+  const shown = path.slice(-SHOWN_PATH).join(".");
+  throw unstorable(what, shown === "" ? text : `cannot be stored: "${shown}" in it ${text}`);
+}
+
+/** How much of the way to a value that cannot be stored an error tells, from the inside. */
+const SHOWN_PATH = 8;
+
+function unstorable(what: string, problem: string, details: ErrorDetails = {}): InvalidInputError {
+  return new InvalidInputError(
+    `The ${what} ${problem}. Use plain data: objects, arrays, maps, sets, texts, numbers, big integers, dates, bytes, booleans, null.`,
+    details,
+  );
+}
+
+function framed(body: Uint8Array, format = FORMAT): Uint8Array {
+  const message = new Uint8Array(body.length + 1);
+  message[0] = format;
+  message.set(body, 1);
+  return message;
+}
+
+/**
+ * The same for messages that may name very many things, whose names have much in common: a large one
+ * is written deflated.
+ */
+export function encodeCompact(value: unknown, what: string): Uint8Array {
+  const message = encode(value, what);
+  if (message.length < DEFLATED_FROM_BYTES) return message;
+  return framed(deflateRawSync(message.subarray(1)), DEFLATED);
 }
 
 /**
@@ -46,15 +99,39 @@ export function encode(value: unknown, what: string): Uint8Array {
  * @throws {UndecodableError} When the bytes are not of this format.
  */
 export function decode(message: Uint8Array, where: string): unknown {
-  if (message[0] !== FORMAT)
+  const format = message[0];
+  if (format !== FORMAT && format !== DEFLATED)
     throw new UndecodableError(
-      `The message at ${where} does not begin with the format byte ${FORMAT}: it was not written by this version of Contrail.`,
+      `The message at ${where} does not begin with a known format byte: it was not written by this version of Contrail.`,
     );
   try {
-    return decoder.decode(message.subarray(1));
+    if (format === FORMAT) return decodeCbor(message, 1);
+    const limit = { maxOutputLength: INFLATED_BYTES };
+    return decodeCbor(inflateRawSync(message.subarray(1), limit), 0);
   } catch (cause) {
     throw new UndecodableError(`The message at ${where} cannot be decoded.`, { cause });
   }
+}
+
+/** @throws {Error} When the bytes from `start` on are not plain data. */
+function decodeCbor(message: Uint8Array, start: number): unknown {
+  // Of whichever class the bytes are, those inside are to be of the plain one.
+  const body = new Uint8Array(
+    message.buffer,
+    message.byteOffset + start,
+    message.byteLength - start,
+  );
+  const problem = cborProblem(body);
+  if (problem !== undefined) throw new TypeError(`It is not plain CBOR: ${problem}.`);
+  return decoder.decode(body);
+}
+
+function namedObject(parts: unknown): unknown {
+  if (!Array.isArray(parts) || !parts.every((part) => typeof part === "string"))
+    throw new TypeError("A named object is a list of texts.");
+  const [name = "", text = "", flags] = parts as string[];
+  if (name === "RegExp") return new RegExp(text, flags);
+  return Object.assign(new Error(text), { name });
 }
 
 /** The bytes a value takes in a message. */
@@ -70,7 +147,7 @@ export function decodeEventPayload(payload: Uint8Array, contentType: string): un
   if (payload.length === 0) return null;
   if (/\bcbor\b/i.test(contentType)) {
     try {
-      return decoder.decode(payload);
+      return decodeCbor(payload, 0);
     } catch {
       return Uint8Array.from(payload); // not what the header says: the receiver gets the bytes
     }

@@ -7,6 +7,17 @@
  * E2. A commit names the start it belongs to (rule 24), its pass and the token of its passage.
  */
 import { decode, encode } from "./codec.ts";
+import {
+  type Form,
+  isCondition,
+  isCount,
+  isFailure,
+  isLeafOutcome,
+  isOutcome,
+  isText,
+  isTexts,
+  isTime,
+} from "./entry-forms.ts";
 import { UndecodableError } from "./errors.ts";
 
 /** A thrown value as it is stored: name, message and causes survive, the class does not. */
@@ -60,6 +71,8 @@ export type LeafOutcome =
       readonly data: unknown;
       readonly sequence: number;
       readonly publishedAt: number;
+      /** Why the payload could not be recorded; the wait fails with it, and `data` is null. */
+      readonly error?: Failure;
     }
   | {
       readonly kind: "child";
@@ -72,9 +85,6 @@ export type LeafOutcome =
       readonly kind: "children";
       readonly ended: readonly (readonly [position: number, outcome: Outcome])[];
     };
-
-/** Statuses a run can end with. */
-export type EndStatus = "completed" | "failed" | "canceled";
 
 /**
  * One fact. `key` names an operation of the run: its letter, its number among those of the same
@@ -103,6 +113,15 @@ export type Entry =
       readonly attempts: number;
       readonly durationMs: number;
       readonly error: Failure;
+    }
+  | {
+      /** An attempt of a step failed; the next one begins at `retryAt`, in milliseconds. */
+      readonly kind: "attempt-failed";
+      readonly key: string;
+      readonly at: number;
+      readonly attempt: number;
+      readonly error: Failure;
+      readonly retryAt: number;
     }
   | {
       readonly kind: "wait-opened";
@@ -137,8 +156,8 @@ export interface Commit {
   /** Sequence of the `start` this commit belongs to: which incarnation of the run. */
   readonly startSequence: number;
   /**
-   * Unique to the pass that wrote it, and names its worker (see `pass-id.ts`): the nonce by which a
-   * lost reply is settled.
+   * Unique to the pass that wrote it: the nonce by which a lost reply is settled. Says which worker
+   * it was and which pool its slot is from (`parsePassId`).
    */
   readonly pass: string;
   /** Stream sequence of the token of this passage; the start's own for a first pass. */
@@ -165,6 +184,7 @@ const KINDS = [
   "paused",
   "cancel-requested",
   "ended",
+  "attempt-failed",
 ] as const satisfies readonly Entry["kind"][];
 
 /** Fields of each kind on the wire, in order. Only ever added to, at the end. */
@@ -179,25 +199,32 @@ const FIELDS: { readonly [K in Entry["kind"]]: readonly (keyof Extract<Entry, { 
   paused: ["reason", "details"],
   "cancel-requested": ["by", "reason"],
   ended: ["outcome"],
+  "attempt-failed": ["key", "at", "attempt", "error", "retryAt"],
 };
 
-/** What `typeof` says of the fields that are not free data. */
-const FIELD_TYPES: { readonly [field: string]: "string" | "number" | "object" } = {
-  worker: "string",
-  because: "string",
-  key: "string",
-  at: "number",
-  attempts: "number",
-  durationMs: "number",
-  leaf: "number",
-  condition: "object",
-  outcome: "object",
-  error: "object",
-  taskName: "string",
-  runIds: "object",
-  first: "number",
-  reason: "string",
-  by: "string",
+/** The forms of the fields that are not free data. */
+const FORMS: { readonly [field: string]: Form } = {
+  worker: isText,
+  because: isText,
+  key: isText,
+  at: isCount,
+  attempts: isCount,
+  attempt: isCount,
+  retryAt: isTime,
+  durationMs: isTime,
+  leaf: isCount,
+  condition: isCondition,
+  error: isFailure,
+  taskName: isText,
+  runIds: isTexts,
+  first: isCount,
+  reason: isText,
+  by: isText,
+};
+/** What happened to a leaf, and how a run ended, have the same name and not the same form. */
+const OUTCOME_FORMS: { readonly [kind: string]: Form } = {
+  "wait-settled": isLeafOutcome,
+  ended: isOutcome,
 };
 
 /**
@@ -218,15 +245,15 @@ export function decodeCommit(message: Uint8Array, sequence: number, where: strin
   if (!Array.isArray(body)) throw notA("commit", where);
   const [startSequence, pass, token, time, tuples] = body as unknown[];
   if (
-    typeof startSequence !== "number" ||
-    typeof pass !== "string" ||
-    typeof token !== "number" ||
-    typeof time !== "number" ||
+    !isCount(startSequence) ||
+    !isText(pass) ||
+    !isCount(token) ||
+    !isTime(time) ||
     !Array.isArray(tuples)
   )
     throw notA("commit", where);
   const entries = tuples.map((tuple) => fromTuple(tuple, where));
-  return { sequence, startSequence, pass, token, time, entries };
+  return { sequence, startSequence, pass, token, time, entries } as StoredCommit;
 }
 
 function toTuple(entry: Entry): unknown[] {
@@ -237,16 +264,16 @@ function toTuple(entry: Entry): unknown[] {
 }
 
 function fromTuple(tuple: unknown, where: string): Entry {
-  const kind = Array.isArray(tuple) ? KINDS[tuple[0] as number] : undefined;
+  const index: unknown = Array.isArray(tuple) ? tuple[0] : undefined;
+  const kind = typeof index === "number" ? KINDS[index] : undefined;
   if (!Array.isArray(tuple) || kind === undefined) throw notA("known entry", where);
   const entry: { [field: string]: unknown } = { kind };
   const fields: readonly string[] = FIELDS[kind];
   for (let i = 0; i < fields.length; i++) {
     const field = fields[i] as string;
     const value: unknown = tuple[i + 1];
-    const type = FIELD_TYPES[field];
-    if (type !== undefined && (typeof value !== type || value === null))
-      throw notA(`${kind} entry with a ${field}`, where);
+    const hasForm = field === "outcome" ? OUTCOME_FORMS[kind] : FORMS[field];
+    if (hasForm && !hasForm(value)) throw notA(`${kind} entry with a ${field}`, where);
     entry[field] = value;
   }
   return entry as unknown as Entry;

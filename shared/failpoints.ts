@@ -4,9 +4,10 @@
  *
  * The variable holds rules, separated by commas: `name=action` or `name@n=action`, where n counts how
  * often the place must be reached, and action is `kill` (SIGKILL to itself), `stop` (SIGSTOP to
- * itself) or `hold:<file>` (wait until the file exists). Each rule acts once.
+ * itself) or `hold:<file>` (wait until the file exists; `<file>.held` says that it waits). Each rule acts
+ * once.
  */
-import { existsSync, watch } from "node:fs";
+import { existsSync, watch, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** Reached a named place. Returns a promise only when a rule makes it wait. */
@@ -27,9 +28,10 @@ export function failpointsFrom(text: string | undefined): Failpoint {
     return { name, action, left: Number(count) };
   });
   return (name) => {
+    let due: Rule | undefined;
     for (const rule of rules)
-      if (rule.name === name && rule.left > 0 && --rule.left === 0) return act(rule.action);
-    return undefined;
+      if (rule.name === name && rule.left > 0 && --rule.left === 0) due ??= rule;
+    return due && act(due.action);
   };
 }
 
@@ -41,6 +43,7 @@ function act(action: string): Promise<void> | undefined {
 }
 
 function fileExists(path: string): Promise<void> {
+  writeFileSync(`${path}.held`, "");
   return new Promise((resolve) => {
     const watcher = watch(dirname(path), () => {
       if (!existsSync(path)) return;

@@ -6,7 +6,17 @@ export {
   type RunHandle,
   type StartOptions,
 } from "./client.ts";
+export { type Clock, systemClock } from "./clock.ts";
+export { toDurationMs } from "./durations.ts";
 export * from "./errors.ts";
+export { type Explanation, explainRun, type RunFacts } from "./explain.ts";
+export type { NatsOptions, TlsFiles } from "./jetstream/connection.ts";
+export type { HeldSlot, LeaseRecord } from "./leases.ts";
+export type { LogFields, LogSink } from "./logger.ts";
 export type { ListOptions, RunSummary } from "./run-list.ts";
 export type { RunStatus } from "./run-state.ts";
 export type { RunView } from "./run-view.ts";
+export type { Pool } from "./subjects.ts";
+export type { TaskGroup } from "./task-group.ts";
+export { durationText, instantText, relativeText } from "./time-text.ts";
+export { type PendingWait, pendingWaits, type TimelineRow, timelineOf } from "./timeline.ts";

@@ -7,6 +7,13 @@ export const NAME_BYTES = 128;
 export const NAMESPACE_LENGTH = 32;
 /** Bytes of the name of a step. */
 export const STEP_NAME_BYTES = 128;
+/** Levels of objects and lists inside each other in one message, its own frame included. */
+export const VALUE_DEPTH = 200;
+/** Bytes a value is looked through and encoded to; what the server accepts is less. */
+export const VALUE_BYTES: number = 64 * 1024 * 1024;
+/** Bytes of one big integer; reading takes time in proportion to their square. */
+export const BIG_INTEGER_BYTES = 4_096;
+
 /** Shards of a namespace: from 1 to this many. */
 export const SHARD_COUNT = 64;
 /** Shards of a namespace that nobody has set up otherwise (design.md, section 3). */
@@ -37,20 +44,21 @@ export const OVERDUE_TIMER_MS = 5_000;
 export const COMMIT_BYTES: number = 512 * 1024;
 /** Children one run may start over its whole life. */
 export const CHILDREN_PER_RUN = 100_000;
-/** Waits one run may have pending at once. */
-export const WAITS_PER_RUN = 20_000;
 /** Suspended continuations a worker keeps in memory. */
 export const WARM_RUNS = 1_000;
 
 /** How long an events stream that nobody has set up otherwise keeps events. */
 export const EVENTS_KEEP_MS: number = 30 * 24 * 3_600_000;
-/** Ended runs are kept at least this long (rule 26). */
-export const SHORTEST_KEEP_MS = 3_600_000;
 
 /** The engine's lead of a namespace lives this long without renewal. */
 export const LEAD_TTL_MS = 6_000;
 /** It is renewed this often. */
 export const LEAD_RENEWAL_MS = 1_500;
+
+/** Events the engine keeps in memory, so that a wait for one of them needs no read. */
+export const RECENT_EVENTS = 20_000;
+/** Bytes of their payloads. */
+export const RECENT_EVENT_BYTES: number = 8 * 1024 * 1024;
 
 invariant(
   LEAD_RENEWAL_MS * 3 < LEAD_TTL_MS,

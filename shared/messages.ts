@@ -1,6 +1,7 @@
 /** The messages of a run's log besides its history: start, ready, wait, timer, cancel. */
-import { decode, encode } from "./codec.ts";
+import { decode, encode, encodeCompact } from "./codec.ts";
 import type { LeafCondition } from "./entries.ts";
+import { isCount, isLeafCondition, isName, isText, isTime } from "./entry-forms.ts";
 import { UndecodableError } from "./errors.ts";
 
 /** Where the events of a run begin (rules 20 and 23). */
@@ -27,7 +28,10 @@ export interface Start {
   readonly events: EventPosition;
   /** Present for children: their history is `c`. */
   readonly parent?: ParentReference;
-  /** Unique to the call that published it, so that a lost reply is settled. */
+  /**
+   * Unique to the call that published it, so that a lost reply is settled. `<client>.<number>` also
+   * asks the worker that ends the run to tell that client, which saves the client a look at the log.
+   */
   readonly nonce: string;
   /** Who started it, for people. */
   readonly by: string;
@@ -102,25 +106,15 @@ export function encodeStart(start: Start): Uint8Array {
 /** Reads a start. @throws {UndecodableError} When it is none. */
 export function decodeStart(message: Uint8Array, where: string): Start {
   const [input, after, created, parent, nonce, by] = fields(message, where);
-  if (
-    typeof after !== "number" ||
-    typeof created !== "string" ||
-    typeof nonce !== "string" ||
-    typeof by !== "string"
-  )
+  if (!isCount(after) || !isText(created) || !isText(nonce) || !isText(by))
     throw unreadable("start", where);
-  const start: Start = { input, events: { after, created }, nonce, by };
+  const start = { input, events: { after, created }, nonce, by } as Start;
   if (parent === null) return start;
   if (!Array.isArray(parent)) throw unreadable("start", where);
   const [taskName, runId, startSequence, key] = parent as unknown[];
-  if (
-    typeof taskName !== "string" ||
-    typeof key !== "string" ||
-    typeof runId !== "string" ||
-    typeof startSequence !== "number"
-  )
+  if (!isName(taskName) || !isName(runId) || !isCount(startSequence) || !isText(key))
     throw unreadable("start", where);
-  return { ...start, parent: { taskName, runId, startSequence, key } };
+  return { ...start, parent: { taskName, runId, startSequence, key } as ParentReference };
 }
 
 /** Writes a ready token. */
@@ -132,48 +126,77 @@ export function encodeReady(ready: Ready): Uint8Array {
 export function decodeReady(message: Uint8Array, where: string): Ready {
   const [answers, startSequence, isChild, because] = fields(message, where);
   if (
-    typeof answers !== "number" ||
-    typeof startSequence !== "number" ||
+    !isCount(answers) ||
+    !isCount(startSequence) ||
     typeof isChild !== "boolean" ||
-    typeof because !== "object" ||
-    because === null
+    !isBecause(because)
   )
     throw unreadable("ready token", where);
-  return { answers, startSequence, isChild, because };
+  return { answers, startSequence, isChild, because } as Ready;
+}
+
+function isBecause(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { timer, events, children, cancel, poke } = value as { readonly [field: string]: unknown };
+  return (
+    (timer === undefined || isTime(timer)) &&
+    (events === undefined || isListOf(events, isNamedEvent)) &&
+    (children === undefined || isListOf(children, areNamedChildren)) &&
+    (cancel === undefined || isCount(cancel)) &&
+    (poke === undefined || isText(poke))
+  );
+}
+
+function isListOf(value: unknown, isItem: (item: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(isItem);
+}
+
+function isNamedEvent(value: unknown): boolean {
+  return Array.isArray(value) && isText(value[0]) && isCount(value[1]) && isCount(value[2]);
+}
+
+function areNamedChildren(value: unknown): boolean {
+  return (
+    Array.isArray(value) && isText(value[0]) && isCount(value[1]) && isListOf(value[2], isCount)
+  );
 }
 
 /** Writes a registration. */
 export function encodeWait(wait: WaitRegistration): Uint8Array {
   const { waitSequence, startSequence, isChild, leaves, consumed, passMs } = wait;
   const rows = leaves.map((leaf) => [leaf.key, leaf.leaf, leaf.condition, leaf.recorded ?? []]);
-  return encode([waitSequence, startSequence, isChild, rows, consumed, passMs], "wait");
+  return encodeCompact([waitSequence, startSequence, isChild, rows, consumed, passMs], "wait");
 }
 
 /** Reads a registration. @throws {UndecodableError} When it is none. */
 export function decodeWait(message: Uint8Array, where: string): WaitRegistration {
   const [waitSequence, startSequence, isChild, rows, consumed, passMs] = fields(message, where);
   if (
-    typeof waitSequence !== "number" ||
-    typeof startSequence !== "number" ||
+    !isCount(waitSequence) ||
+    !isCount(startSequence) ||
     typeof isChild !== "boolean" ||
     !Array.isArray(rows) ||
-    !Array.isArray(consumed) ||
-    typeof passMs !== "number"
+    !isListOf(consumed, isCount) ||
+    !isTime(passMs)
   )
     throw unreadable("wait", where);
   const leaves = rows.map((row: unknown): WatchedLeaf => {
     const [key, leaf, condition, recorded] = Array.isArray(row) ? (row as unknown[]) : [];
     if (
-      typeof key !== "string" ||
-      typeof leaf !== "number" ||
-      typeof condition !== "object" ||
-      condition === null ||
-      !Array.isArray(recorded)
+      !isText(key) ||
+      !isCount(leaf) ||
+      !isLeafCondition(condition) ||
+      (condition as LeafCondition).kind === "sleep" ||
+      !isListOf(recorded, isRange)
     )
       throw unreadable("wait", where);
-    return { key, leaf, condition: condition as WatchedLeaf["condition"], recorded };
+    return { key, leaf, condition, recorded } as WatchedLeaf;
   });
-  return { waitSequence, startSequence, isChild, leaves, consumed, passMs };
+  return { waitSequence, startSequence, isChild, leaves, consumed, passMs } as WaitRegistration;
+}
+
+function isRange(value: unknown): boolean {
+  return Array.isArray(value) && isCount(value[0]) && isCount(value[1]);
 }
 
 /** Writes a request to cancel. */
@@ -184,9 +207,9 @@ export function encodeCancel(cancel: CancelRequest): Uint8Array {
 /** Reads a request to cancel. @throws {UndecodableError} When it is none. */
 export function decodeCancel(message: Uint8Array, where: string): CancelRequest {
   const [startSequence, by, reason] = fields(message, where);
-  if (typeof startSequence !== "number" || typeof by !== "string" || typeof reason !== "string")
+  if (!isCount(startSequence) || !isText(by) || !isText(reason))
     throw unreadable("cancel request", where);
-  return { startSequence, by, reason };
+  return { startSequence, by, reason } as CancelRequest;
 }
 
 function fields(message: Uint8Array, where: string): unknown[] {

@@ -1,14 +1,29 @@
 /**
- * Names a pass: unique to it, and it tells which worker it is at. Every commit carries it, so that a
- * history says who wrote each commit, also of a first pass, which has no claim (rule 7).
+ * The ids of passes: unique, and readable for people who ask which worker went through a run, and in
+ * a slot of which pool. A first pass begins without a claim, so its commits say so in no other way.
  */
+import type { Pool } from "./subjects.ts";
 
-/** The name of the pass that a worker begins as its `count`th. */
-export function passId(workerId: string, count: number): string {
-  return `${workerId}.${count.toString(36)}`;
+/** What the id of a pass says. */
+export interface PassOrigin {
+  readonly worker: string;
+  readonly pool: Pool;
 }
 
-/** The worker that a pass is at, by its id; "" for no pass. */
-export function workerOf(pass: string): string {
-  return pass.slice(0, Math.max(0, pass.lastIndexOf(".")));
+const LETTERS: { readonly [P in Pool]: string } = { regular: "r", durable: "d" };
+const FORM = /^(.+)\/([rd])[0-9a-z]+$/s;
+
+/**
+ * The id of a pass.
+ * @param ordinal Counts the passes of this worker, whose own id is unique.
+ */
+export function passId(origin: PassOrigin, ordinal: number): string {
+  return `${origin.worker}/${LETTERS[origin.pool]}${ordinal.toString(36)}`;
+}
+
+/** Reads back what `passId` wrote; nothing when it is another id. */
+export function parsePassId(pass: string): PassOrigin | undefined {
+  const [, worker, letter] = FORM.exec(pass) ?? [];
+  if (worker === undefined) return undefined;
+  return { worker, pool: letter === "d" ? "durable" : "regular" };
 }

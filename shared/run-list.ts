@@ -19,46 +19,55 @@ export interface RunSummary {
 /** Which runs to list. */
 export interface ListOptions {
   readonly taskName?: string;
+  readonly runId?: string;
   readonly status?: RunStatus;
   /** At most so many, the newest first. Default 100. */
   readonly limit?: number;
 }
 
-/** Lists runs. Reads one header for each start and each history of the log. */
+/** Lists runs. Reads one header for each start and each history of the log that is asked for. */
 export async function listRuns(
   link: NatsLink,
   names: Names,
-  { taskName, status, limit = 100 }: ListOptions,
+  { taskName, runId, status, limit = 100 }: ListOptions,
 ): Promise<RunSummary[]> {
   const runs = new Map<string, RunSummary>();
-  const shards = Array.from({ length: Math.min(names.shardCount, SHARD_COUNT) }, (_, i) => i);
-  await Promise.all(shards.map((shard) => readShard(link, names, shard, taskName, runs)));
+  const isOne = taskName !== undefined && runId !== undefined;
+  const shards = isOne
+    ? [names.run({ taskName, runId }).shard]
+    : Array.from({ length: Math.min(names.shardCount, SHARD_COUNT) }, (_, i) => i);
+  const of = `${tokenOr(taskName)}.${tokenOr(runId)}`;
+  await Promise.all(shards.map((shard) => readShard(link, names, { shard, of }, runs)));
   return [...runs.values()]
     .filter((run) => status === undefined || run.status === status)
     .sort((a, b) => b.startedAt - a.startedAt)
     .slice(0, limit);
 }
 
+function tokenOr(name: string | undefined): string {
+  return name === undefined ? "*" : encodeToken(name);
+}
+
 async function readShard(
   link: NatsLink,
   names: Names,
-  shard: number,
-  taskName: string | undefined,
+  { shard, of }: { readonly shard: number; readonly of: string },
   runs: Map<string, RunSummary>,
 ): Promise<void> {
-  const task = taskName === undefined ? "*" : encodeToken(taskName);
-  const prefix = `${names.namespace}.log.${shard}.${task}.*`;
+  const prefix = `${names.namespace}.log.${shard}.${of}`;
   const follower = follow(link, {
     stream: names.logStream(shard),
     subjects: [`${prefix}.start`, `${prefix}.h`, `${prefix}.c`],
     from: "last-per-subject",
     headersOnly: true,
     onMessage: (message) => {
-      const { kind, ...address } = names.parse(message.subject);
-      const key = `${address.taskName} ${address.runId}`;
+      const place = placeOf(names, message.subject);
+      if (!place) return;
+      const { kind, taskName, runId } = place;
+      const key = message.subject.slice(0, -kind.length);
       const run = runs.get(key) ?? {
-        taskName: address.taskName,
-        runId: address.runId,
+        taskName,
+        runId,
         status: "queued",
         startedAt: message.timeMs,
         changedAt: message.timeMs,
@@ -80,5 +89,14 @@ async function readShard(
     await follower.caughtUp;
   } finally {
     await follower.close();
+  }
+}
+
+/** Whose message it is; nobody's when somebody published where Contrail never does. */
+function placeOf(names: Names, subject: string): ReturnType<Names["parse"]> | undefined {
+  try {
+    return names.parse(subject);
+  } catch {
+    return undefined;
   }
 }

@@ -8,13 +8,14 @@
  */
 import type {
   Entry,
+  Failure,
   LeafCondition,
   LeafOutcome,
   Outcome,
   StoredCommit,
   StoredCondition,
 } from "./entries.ts";
-import { workerOf } from "./pass-id.ts";
+import { parsePassId } from "./pass-id.ts";
 import { leavesOf, type RecordedLeaf, resolveWait, type WaitResult } from "./waits.ts";
 
 /** The statuses of a run. */
@@ -48,6 +49,15 @@ export interface WaitState {
   recordedCount: number;
   /** Present once the wait is settled. */
   result?: WaitResult;
+}
+
+/** A step between two attempts. */
+export interface RetryState {
+  /** How many attempts failed. */
+  readonly attempts: number;
+  readonly error: Failure;
+  /** When the next one begins, in milliseconds since the epoch. */
+  readonly retryAt: number;
 }
 
 /** Children that were started, whether awaited or not. */
@@ -86,9 +96,13 @@ export interface RunState {
   readonly deliveries: Delivery[];
   /** Keys of steps and child starts that are recorded. */
   readonly steps: Set<string>;
+  /** Steps that failed and will be tried again. */
+  readonly retries: Map<string, RetryState>;
   readonly waits: Map<string, WaitState>;
   /** Those of them that are not settled, in the order in which they were opened. */
   readonly pending: Map<string, WaitState>;
+  /** Those of the pending ones that time alone may settle, or bring nearer to it. */
+  readonly sleeping: Map<string, WaitState>;
   readonly children: Map<string, StartedChildren>;
   readonly consumedEvents: Set<number>;
   cancel?: { readonly by: string; readonly reason: string };
@@ -113,8 +127,10 @@ export function initialState(startSequence: number, startedAt: number): RunState
     changedAt: startedAt,
     deliveries: [],
     steps: new Set(),
+    retries: new Map(),
     waits: new Map(),
     pending: new Map(),
+    sleeping: new Map(),
     children: new Map(),
     consumedEvents: new Set(),
   };
@@ -127,7 +143,7 @@ export function evolve(state: RunState, commit: StoredCommit): RunState {
   if (commit.startSequence !== state.startSequence || state.outcome) return state;
   state.token = commit.token;
   state.pass = commit.pass;
-  state.worker = workerOf(commit.pass);
+  state.worker = parsePassId(commit.pass)?.worker ?? state.worker;
   state.changedAt = commit.time;
   state.status = "running";
   for (const entry of commit.entries) apply(state, entry, commit);
@@ -160,13 +176,21 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
     case "claimed":
       state.claims++;
       state.takeovers = entry.because === "takeover" ? state.takeovers + 1 : 0;
+      state.worker = entry.worker;
       delete state.paused;
       return;
+    case "attempt-failed": {
+      const { attempt: attempts, error, retryAt } = entry;
+      state.retries.set(entry.key, { attempts, error, retryAt });
+      return;
+    }
     case "step-completed":
+      state.retries.delete(entry.key);
       state.steps.add(entry.key);
       deliver(state, entry, { ok: true, value: entry.value });
       return;
     case "step-failed":
+      state.retries.delete(entry.key);
       state.steps.add(entry.key);
       deliver(state, entry, { ok: false, error: entry.error, status: "failed" });
       return;
@@ -211,6 +235,7 @@ function openWait(
   const wait = newWait(entry, openedAt);
   state.waits.set(wait.key, wait);
   state.pending.set(wait.key, wait);
+  if (hasSleep(wait)) state.sleeping.set(wait.key, wait);
   const result = resolveWait(wait.condition, wait.recorded); // allOf() of nothing holds at once
   if (state.cancel) cancelWait(state, wait);
   else if (result) settleWait(state, wait, result);
@@ -225,6 +250,11 @@ export function newWait(
   return { key, at, condition, leaves, openedAt, recorded: new Map(), recordedCount: 0 };
 }
 
+/** Whether a part of a wait is a sleep. */
+export function hasSleep(wait: WaitState): boolean {
+  return wait.leaves.some((condition) => condition.kind === "sleep");
+}
+
 /** A canceled run waits for nothing: the code receives the cancellation where it waits. */
 function cancelWait(state: RunState, wait: WaitState): void {
   const message = state.cancel?.reason || "the run was canceled";
@@ -235,26 +265,31 @@ function cancelWait(state: RunState, wait: WaitState): void {
 function settleWait(state: RunState, wait: WaitState, result: WaitResult): void {
   wait.result = result;
   state.pending.delete(wait.key);
+  state.sleeping.delete(wait.key);
   deliver(state, wait, result);
 }
 
 function settleLeaf(state: RunState, key: string, leaf: number, outcome: LeafOutcome): void {
   const wait = state.waits.get(key);
   if (!wait || wait.result) return; // settled by an earlier leaf of the same commit
-  const before = wait.recorded.get(leaf);
-  wait.recorded.set(leaf, {
-    outcome: before ? joinOutcomes(before.outcome, outcome) : outcome,
-    order: wait.recordedCount++,
-  });
+  const before = wait.recorded.get(leaf)?.outcome;
+  const joined = before === undefined ? outcome : joinOutcomes(before, outcome);
+  if (joined === undefined) return;
+  wait.recorded.set(leaf, { outcome: joined, order: wait.recordedCount++ });
   if (outcome.kind === "event") state.consumedEvents.add(outcome.sequence);
   const result = resolveWait(wait.condition, wait.recorded);
   if (result) settleWait(state, wait, result);
 }
 
-/** The ends of a group of children come in parts. */
-function joinOutcomes(before: LeafOutcome, next: LeafOutcome): LeafOutcome {
-  if (before.kind !== "children" || next.kind !== "children") return before;
-  return { kind: "children", ended: [...before.ended, ...next.ended] };
+/**
+ * The ends of a group of children come in parts; anything else happens once, and what was recorded
+ * first holds. Nothing when there is nothing new.
+ */
+function joinOutcomes(before: LeafOutcome, next: LeafOutcome): LeafOutcome | undefined {
+  if (before.kind !== "children" || next.kind !== "children") return undefined;
+  const recorded = new Set(before.ended.map(([position]) => position));
+  const added = next.ended.filter(([position]) => !recorded.has(position));
+  return added.length === 0 ? undefined : { kind: "children", ended: [...before.ended, ...added] };
 }
 
 function deliver(

@@ -25,6 +25,16 @@ export interface RunAddress {
  */
 export type LogKind = "start" | "ready" | "h" | "c" | "wait" | "timer" | "cancel";
 
+const LOG_KINDS: ReadonlySet<string> = new Set<LogKind>([
+  "start",
+  "ready",
+  "h",
+  "c",
+  "wait",
+  "timer",
+  "cancel",
+]);
+
 /** First token of the subjects of events, with its dot: published by anybody. */
 export const EVENTS_PREFIX = "events.";
 
@@ -41,6 +51,8 @@ export const HEADERS = {
   scheduleNext: "Nats-Schedule-Next",
   timeToLive: "Nats-TTL",
   rollup: "Nats-Rollup",
+  /** On what a stream republishes: its sequence there. */
+  sequence: "Nats-Sequence",
 } as const;
 
 const SAFE = /^[A-Za-z0-9-]+$/;
@@ -182,6 +194,11 @@ export class Names {
     return `${this.namespace}.live.*.*.${kind}`;
   }
 
+  /** Where a client is told of the ends of runs it started: by workers, with the last commit. */
+  endSubject(nonce: string): string {
+    return `${this.namespace}.end.${nonce}`;
+  }
+
   /** Prefix of the micro service's endpoints. */
   get apiPrefix(): string {
     return `${this.namespace}.api`;
@@ -191,7 +208,7 @@ export class Names {
   taskConsumer(taskName: string): string {
     const token = encodeToken(taskName);
     if (token.length <= 128) return `task-${token}`;
-    return `task-${createHash("sha256").update(taskName).digest("hex")}`;
+    return `hash-${createHash("sha256").update(taskName).digest("hex")}`;
   }
 
   /** What the consumer group of a task receives on one shard. */
@@ -215,18 +232,22 @@ export class Names {
 
   /**
    * Whose message a log subject is.
-   * @throws {UndecodableError} When it is none of this namespace's log.
+   * @throws {UndecodableError} When it is none of this namespace's log, or not where the messages of
+   * that run are: anybody can publish on a subject that Contrail never writes.
    */
   parse(subject: string): RunAddress & { readonly kind: LogKind; readonly shard: number } {
-    const [ns, log, shard, task, run, kind, more] = subject.split(".");
-    if (ns !== this.namespace || log !== "log" || !task || !run || !kind || more !== undefined)
-      throw new UndecodableError(`"${subject}" is not a subject of the log of ${this.namespace}.`);
-    return {
-      shard: Number(shard),
-      taskName: decodeToken(task),
-      runId: decodeToken(run),
-      kind: kind as LogKind,
-    };
+    const [, , , task, run, kind] = subject.split(".");
+    if (task && run && kind && LOG_KINDS.has(kind)) {
+      const { prefix, shard } = this.runOfTokens(task, run);
+      if (subject === `${prefix}.${kind}`)
+        return {
+          shard,
+          taskName: decodeToken(task),
+          runId: decodeToken(run),
+          kind: kind as LogKind,
+        };
+    }
+    throw new UndecodableError(`"${subject}" is not a subject of the log of ${this.namespace}.`);
   }
 }
 

@@ -101,7 +101,8 @@ function leafResult(condition: LeafCondition, outcome: LeafOutcome): WaitResult 
     case "sleep":
       return { ok: true, value: { kind: "sleep" } };
     case "event": {
-      const { name, data, sequence, publishedAt } = outcome;
+      const { name, data, sequence, publishedAt, error } = outcome;
+      if (error) return { ok: false, error, status: "failed" };
       return { ok: true, value: { kind: "event", name, data, sequence, publishedAt } };
     }
     case "child":

@@ -26,7 +26,7 @@ import { Execution } from "./execution.ts";
 import type { HeldRuns } from "./held-runs.ts";
 import { settledBy } from "./outcomes.ts";
 import { PassRun } from "./pass-run.ts";
-import { cancelTimer, earliestDue, registerWaits } from "./registration.ts";
+import { cancelTimer, nextDue, registerWaits } from "./registration.ts";
 import { runRegular } from "./regular-pass.ts";
 import type { Services } from "./services.ts";
 import type { Slot } from "./slots.ts";
@@ -86,6 +86,8 @@ export class Claims {
     try {
       if (isStart) return await this.#readAndDecide(run, slot);
       const { because } = decodeReady(token.data, whereIs(token));
+      if (this.#restMs(run, because.timer) > this.#services.claimTimeoutMs / 3)
+        return await this.#handleTooEarly(run, slot);
       const granted = await this.#holdUntilDue(run, because.timer, slot);
       if (!granted) return token.nak();
       try {
@@ -103,25 +105,42 @@ export class Claims {
 
   async #readAndDecide(run: TokenRun, slot: Slot): Promise<void> {
     const { token } = run;
+    let hasLost = false;
     for (let reading = 1; reading <= READINGS; reading++) {
       const isFresh = reading > 1;
       const read = await this.#reader.read(run, isFresh);
       const isThere = read.start !== undefined || read.warm !== undefined;
       if (!isThere && isFresh) return token.ack(); // purged
-      const action = decideToken(
-        { sequence: token.streamSequence, answers: read.answers },
-        read.state,
-        {
-          isFresh,
-          isHeldHere: this.#held.isHeld(read.history, token.streamSequence),
-          isSurelyFirst: read.isSurelyFirst,
-        },
-        TAKEOVERS_BEFORE_PAUSE,
-      );
-      if (isThere && action !== "read-again" && (await this.#carryOut(action, read, slot))) return;
+      const action = this.#decide(read, isFresh);
+      const isRecovery = action === "take-over" || action === "pause";
+      // Whoever was faster owns the run by this very token and lives: it is for them to answer it.
+      if (hasLost && isRecovery) return;
+      // Else a loss would only tell that the replica was behind.
+      const mustBeFresh = isRecovery || (action === "claim" && read.state.status === "queued");
+      if (mustBeFresh && !isFresh) continue;
+      if (isThere && action !== "read-again") {
+        if (await this.#carryOut(action, read, slot)) return;
+        hasLost = true;
+      }
       await pause(this.#services, READ_AGAIN_MS * reading);
     }
     token.nak(RETRY_MS);
+  }
+
+  #decide(read: Reading, isFresh: boolean): TokenAction {
+    const { token, history, answers, state, isSurelyFirst } = read;
+    const { streamSequence: sequence } = token;
+    const isHeldHere = this.#held.isHeld(history, sequence);
+    const facts = { isFresh, isHeldHere, isSurelyFirst };
+    return decideToken({ sequence, answers }, state, facts, TAKEOVERS_BEFORE_PAUSE);
+  }
+
+  /** How long it is until a timer's token is due, by the server's clock. */
+  #restMs({ token, subjects }: TokenRun, dueAt: number | undefined): number {
+    if (dueAt === undefined) return 0;
+    const { clock, serverClock } = this.#services;
+    const serverNow = token.timeMs + (clock.monotonic() - token.receivedAt);
+    return dueAt - Math.max(serverNow, serverClock(subjects.shard).earliest());
   }
 
   /**
@@ -129,24 +148,34 @@ export class Claims {
    * slot (rule 14). Returns the slot to go on with, or nothing when none is free then.
    */
   async #holdUntilDue(
-    { token, task, subjects, address }: TokenRun,
+    run: TokenRun,
     dueAt: number | undefined,
     slot: Slot,
   ): Promise<Slot | undefined> {
-    const { clock, serverClock, claimTimeoutMs } = this.#services;
-    if (dueAt === undefined) return slot;
-    const serverNow = token.timeMs + (clock.monotonic() - token.receivedAt);
-    const restMs = dueAt - Math.max(serverNow, serverClock(subjects.shard).earliest());
+    const restMs = this.#restMs(run, dueAt);
     if (restMs <= 0) return slot;
     slot.release();
-    if (restMs > claimTimeoutMs / 3) return undefined;
     await pause(this.#services, restMs);
-    return task.pool.tryAcquire(address, clock.now());
+    return run.task.pool.tryAcquire(run.address, this.#services.clock.now());
+  }
+
+  /**
+   * No timer fires so early, unless the servers' clocks disagree: then the token is left for later.
+   * One that names a time which the run does not wait for is no timer's and would never be due.
+   */
+  async #handleTooEarly(run: TokenRun, slot: Slot): Promise<void> {
+    slot.release();
+    const { token } = run;
+    const read = await this.#reader.read(run, true);
+    const action = this.#decide(read, true);
+    const isNoTimer = action === "claim" && nextDue(read.state) !== read.because.timer;
+    if (!read.start || action === "drop" || isNoTimer) return token.ack();
+    token.nak(Math.min(this.#restMs(run, read.because.timer), this.#services.claimTimeoutMs));
   }
 
   // --- carrying out
 
-  /** @returns Whether the token is dealt with; if not, it is read and decided again. */
+  /** @returns False when somebody was faster: the token is read and decided again. */
   async #carryOut(
     action: Exclude<TokenAction, "read-again">,
     read: Reading,
@@ -223,7 +252,7 @@ export class Claims {
     const isCanceledEarly = read.cancel && isAtRest; // there is no code to tell
     if (isCanceledEarly) entries.push(canceledEnd(read.cancel));
     for (const entry of entries) run.committer.add(entry);
-    const hadTimer = because.timer === undefined && earliestDue(state.pending.values());
+    const hadTimer = because.timer === undefined && nextDue(state) !== undefined;
     const point = this.#services.failpoint("before-claim");
     if (point) await point;
     const sentAt = this.#services.clock.monotonic();
@@ -264,13 +293,18 @@ export class Claims {
 
   /** A start that nobody can read ends its run as failed, so that its caller learns it (rule 10). */
   async #refuseStart(start: TokenRun, slot: Slot, problem: UndecodableError): Promise<void> {
-    const { token } = start;
+    const { token, subjects } = start;
+    const { reader } = this.#services.link;
+    const [first] = await reader.readSubject(subjects.stream, token.subject);
+    if (first && first.sequence < token.streamSequence) return; // it began no run: another one did
     const run = new PassRun({
       ...start,
       services: this.#services,
+      kind: start.task.definition.kind,
       isChild: false,
       state: initialState(token.streamSequence, token.timeMs),
       events: NO_EVENTS,
+      nonce: "",
       slot,
       pool: start.task.pool,
       held: this.#held,
@@ -287,7 +321,9 @@ export class Claims {
     return new PassRun({
       ...read,
       services: this.#services,
+      kind: read.task.definition.kind,
       events: read.start?.events ?? read.warm?.events ?? NO_EVENTS,
+      nonce: read.start?.nonce ?? read.warm?.nonce ?? "",
       slot,
       pool: read.task.pool,
       held: this.#held,
@@ -332,6 +368,7 @@ export class Claims {
     return {
       execution,
       events: run.parent.events,
+      nonce: read.start?.nonce ?? "",
       attach: (next) => {
         present = next;
       },

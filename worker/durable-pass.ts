@@ -7,23 +7,20 @@
  * D2. The slot is given back when the waiting commit is stored, the token is acknowledged when the
  *     waits are registered (rule 5).
  */
-import type { CancelTimer } from "../shared/clock.ts";
 import type { Entry } from "../shared/entries.ts";
 import { InvariantError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
 import { SHORT_SLEEP_MS } from "../shared/limits.ts";
-import { newWait, type WaitState } from "../shared/run-state.ts";
-import { startChild } from "./children.ts";
 import type { Committer } from "./committer.ts";
-import type { Execution, Operation } from "./execution.ts";
-import { openCondition } from "./open-condition.ts";
-import { dueSleeps, inOrder, lookAround } from "./outcomes.ts";
+import type { Execution } from "./execution.ts";
+import { dueSleeps } from "./outcomes.ts";
+import { PassOperations } from "./pass-operations.ts";
 import type { PassRun } from "./pass-run.ts";
-import { earliestDue, registerWaits } from "./registration.ts";
+import { isSleepOnly, PassWatch } from "./pass-watch.ts";
 import type { Divergence } from "./replay-cursor.ts";
 import { drainMicrotasks } from "./signal.ts";
-import { runStep } from "./steps.ts";
-import type { StartWork, StepWork, WaitWork, Work } from "./work.ts";
+import { suspend } from "./suspension.ts";
+import type { Work } from "./work.ts";
 
 /** How a pass ended. */
 export type PassEnd =
@@ -39,35 +36,32 @@ export type PassEnd =
 const PATIENCE_MS = 1_000;
 /** ... when the code has asked for something else instead. */
 const SHORT_PATIENCE_MS = 50;
-/** How often a pass that is at work looks for events and children itself, at the most. */
-const WATCH_MS = 250;
-/** It rests so many times as long as the look took. */
-const WATCH_REST = 20;
 
 /** One pass. Made for a run that is claimed; used once. */
 export class DurablePass {
   readonly #run: PassRun;
   readonly #execution: Execution<Work>;
   readonly #committer: Committer;
-  /** Keys of operations whose work is under way. */
-  readonly #active: Set<string> = new Set();
+  readonly #operations: PassOperations;
+  readonly #watch: PassWatch;
   readonly #startedAt: number;
   #wantsCommit = false;
   #failure: unknown;
   #isLive = false;
-  /** Waits that no commit has taken along yet. */
-  readonly #unsaved: Map<string, WaitState> = new Map();
-  #mustRetime = true;
-  #stopTimer: CancelTimer | undefined;
-  #stopWatch: CancelTimer | undefined;
-  #watchMs = WATCH_MS;
 
   constructor(run: PassRun, execution: Execution<Work>) {
     this.#run = run;
     this.#execution = execution;
     this.#committer = run.committer;
     this.#startedAt = run.services.clock.monotonic();
-    run.signal.addEventListener("abort", () => execution.changed.raise(), { once: true });
+    const record = (entry: Entry): void => this.#record(entry);
+    this.#operations = new PassOperations(run, execution, {
+      add: (entry) => this.#committer.add(entry),
+      record,
+      fail: (error) => this.#fail(error),
+    });
+    this.#watch = new PassWatch(run, execution, this.#operations, record);
+    run.whenOver(() => execution.changed.raise());
     run.whenCanceled(({ by, reason }) => {
       if (!execution.state.cancel) this.#record({ kind: "cancel-requested", by, reason });
       execution.changed.raise();
@@ -82,8 +76,7 @@ export class DurablePass {
         if (end) return end;
       }
     } finally {
-      this.#stopTimer?.();
-      this.#stopWatch?.();
+      this.#watch.close();
     }
   }
 
@@ -102,12 +95,12 @@ export class DurablePass {
       if (execution.cursor.divergence(false)) return this.#pause();
       this.#isLive = true;
     }
-    for (const operation of execution.takeUnrecorded()) this.#begin(operation);
+    for (const operation of execution.takeUnrecorded()) this.#operations.begin(operation);
     if (execution.end) return this.#finish();
+    this.#noteDue();
     if (this.#wantsCommit && !this.#committer.isBusy) this.#flush();
-    if (this.#active.size > 0 || this.#committer.isBusy) {
-      this.#armTimer();
-      this.#armWatch();
+    if (this.#operations.activeCount > 0 || this.#committer.isBusy) {
+      this.#watch.arm();
       await execution.changed.wait();
       return undefined;
     }
@@ -115,80 +108,16 @@ export class DurablePass {
   }
 
   get #isOver(): boolean {
-    return this.#committer.isLost || this.#run.signal.aborted;
+    return this.#committer.isLost || this.#run.isOver;
   }
 
-  // --- beginning what the code asks for
-
-  #begin(operation: Operation<Work>): void {
-    this.#active.add(operation.key);
-    void this.#work(operation)
-      .catch((error: unknown) => {
-        this.#failure ??= error;
-      })
-      .finally(() => {
-        this.#active.delete(operation.key);
-        this.#execution.changed.raise();
-      });
-  }
-
-  async #work(operation: Operation<Work>): Promise<void> {
-    const { work } = operation;
-    switch (work.kind) {
-      case "step":
-        return this.#step({ ...operation, work });
-      case "wait":
-        return this.#open({ ...operation, work });
-      case "start":
-        return this.#start({ ...operation, work });
-    }
-  }
-
-  async #step(operation: Operation<StepWork>): Promise<void> {
-    const { services, step, signal } = this.#run;
-    // Steps of the cleanup after a cancellation are not told to stop by it.
-    const run = this.#execution.state.cancel ? { ...step, userSignal: signal } : step;
-    const entry = await runStep(services, run, operation);
-    if (entry) this.#record(entry);
-  }
-
-  /** Opens a wait: its children are started, its times are fixed, its events begin. */
-  async #open({ key, at, work }: Operation<WaitWork>): Promise<void> {
-    const opened = await openCondition(this.#run, key, work);
-    if ("refused" in opened) {
-      this.#record(failed(key, at, opened.refused));
-      return;
-    }
-    const entry = { kind: "wait-opened", key, at, condition: opened.condition } as const;
-    this.#committer.add(entry);
-    this.#unsaved.set(key, newWait(entry, 0));
-    this.#mustRetime = true;
-    for (const { leaf, outcome } of opened.settled)
+  /** What has become due: sleeps are recorded, steps are tried again. */
+  #noteDue(): void {
+    if (this.#wantsCommit || this.#committer.isBusy) return; // it may be on its way to the log
+    const now = this.#run.serverClock.earliest();
+    this.#operations.beginDueRetries(now);
+    for (const { key, leaf, outcome } of dueSleeps(this.#operations.sleepingWaits(), now))
       this.#record({ kind: "wait-settled", key, leaf, outcome });
-    const { condition } = opened;
-    if (condition.kind === "allOf" && condition.of.length === 0) this.#wantsCommit = true;
-    if (this.#execution.state.cancel) this.#wantsCommit = true; // it is settled by being opened
-  }
-
-  async #start({ key, at, work }: Operation<StartWork>): Promise<void> {
-    const { services, parent, signal } = this.#run;
-    const runIds = work.inputs.map((_, i) => work.id ?? this.#run.childId(work.firstOrdinal + i));
-    const refusals = await Promise.all(
-      runIds.map((runId, i) =>
-        startChild(
-          services,
-          parent,
-          { task: work.task, runId, input: work.inputs[i], key },
-          signal,
-        ),
-      ),
-    );
-    const refusal = refusals.find((failure) => failure !== undefined);
-    if (refusal) this.#record(failed(key, at, refusal));
-    else {
-      const { name: taskName } = work.task;
-      this.#record({ kind: "child-started", key, at, taskName, runIds, first: work.firstOrdinal });
-    }
   }
 
   // --- committing
@@ -199,12 +128,15 @@ export class DurablePass {
     this.#wantsCommit = true;
   }
 
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    this.#execution.changed.raise();
+  }
+
   #flush(): void {
     this.#wantsCommit = false;
     void this.#commit()
-      .catch((error: unknown) => {
-        this.#failure ??= error;
-      })
+      .catch((error: unknown) => this.#fail(error))
       .finally(() => this.#execution.changed.raise());
   }
 
@@ -215,74 +147,10 @@ export class DurablePass {
     const sentAt = services.clock.monotonic();
     const isStored = (await this.#committer.commit()) === "stored";
     if (isStored) this.#run.noteProof(sentAt);
-    this.#mustRetime = true;
+    this.#operations.noteStored();
     const after = services.failpoint("after-commit");
     if (after) await after;
     return isStored;
-  }
-
-  /** The waits that are not settled, also those that no commit has taken along yet. */
-  #pendingWaits(): WaitState[] {
-    const { pending, waits } = this.#execution.state;
-    for (const key of this.#unsaved.keys()) if (waits.has(key)) this.#unsaved.delete(key);
-    return [...pending.values(), ...this.#unsaved.values()];
-  }
-
-  /** While other branches are at work, sleeps are timed here. */
-  #armTimer(): void {
-    if (!this.#mustRetime || this.#committer.isBusy) return;
-    this.#mustRetime = false;
-    this.#stopTimer?.();
-    this.#stopTimer = undefined;
-    const dueAt = earliestDue(this.#pendingWaits());
-    if (dueAt === undefined) return;
-    const { services, serverClock } = this.#run;
-    this.#stopTimer = services.clock.after(dueAt - serverClock.earliest(), () => {
-      this.#mustRetime = true;
-      if (!this.#isOver) this.#recordDueSleeps();
-      this.#execution.changed.raise();
-    });
-  }
-
-  /**
-   * While a step is at work, the engine does not know what else the run waits for: the pass looks
-   * itself, so that an event can win against a long step.
-   */
-  #armWatch(): void {
-    const hasStep = [...this.#active].some((key) => key.startsWith("s"));
-    if (this.#stopWatch || !hasStep || this.#committer.isBusy) return;
-    if (!this.#pendingWaits().some((wait) => !isSleepOnly(wait))) return;
-    const { clock } = this.#run.services;
-    this.#stopWatch = clock.after(this.#watchMs, () => {
-      const startedAt = clock.monotonic();
-      void this.#look()
-        .catch((error: unknown) => {
-          this.#run.services.log.warn("A look for events and children failed.", {
-            ...this.#run.address,
-            error,
-          });
-        })
-        .finally(() => {
-          this.#watchMs = Math.max(WATCH_MS, (clock.monotonic() - startedAt) * WATCH_REST);
-          this.#stopWatch = undefined;
-          this.#execution.changed.raise();
-        });
-    });
-  }
-
-  async #look(): Promise<void> {
-    const { services, parent } = this.#run;
-    const { state } = this.#execution;
-    const tail = state.tail;
-    const found = await lookAround(services, parent, this.#pendingWaits(), state.consumedEvents);
-    if (this.#isOver || this.#committer.isBusy || state.tail !== tail) return; // decided anew later
-    for (const entry of inOrder(found.flat())) this.#record(entry);
-  }
-
-  #recordDueSleeps(): void {
-    const due = dueSleeps(this.#pendingWaits(), this.#run.serverClock.earliest());
-    for (const { key, leaf, outcome } of due)
-      this.#record({ kind: "wait-settled", key, leaf, outcome });
   }
 
   // --- ending the pass
@@ -291,7 +159,7 @@ export class DurablePass {
     const { end, cursor, state } = this.#execution;
     if (!end) throw new InvariantError("A run is finished only when its code has ended.");
     if (cursor.divergence(true)) return this.#pause();
-    while ([...this.#active].some((key) => !key.startsWith("s"))) {
+    while (this.#operations.hasActiveOpening) {
       await this.#execution.changed.wait(); // children that the code started and did not await
       if (this.#failure) throw this.#failure;
       if (this.#isOver) return "lost";
@@ -304,28 +172,26 @@ export class DurablePass {
     }
     if (!(await this.#commit())) return "lost";
     this.#run.acknowledge();
-    if (this.#active.size > 0) this.#run.leave(); // steps that nobody waits for are told to stop
+    if (this.#operations.activeCount > 0) this.#run.leave(); // steps nobody waits for: stop
     return "ended";
   }
 
   /** The code waits for nothing but time, events and children: gives the slot back. */
   async #suspend(): Promise<PassEnd | undefined> {
-    const waits = this.#pendingWaits();
-    if (waits.length === 0) {
+    if (this.#operations.isEmpty) {
       await this.#execution.changed.wait(); // the code awaits something of its own
       return undefined;
     }
-    const dueAt = earliestDue(waits);
+    const dueAt = this.#operations.nextDue();
     const restMs = dueAt === undefined ? undefined : dueAt - this.#run.serverClock.earliest();
-    if (restMs !== undefined && restMs <= 0) {
-      this.#recordDueSleeps();
-      return undefined;
+    const isShort = restMs !== undefined && restMs <= SHORT_SLEEP_MS;
+    if (!isShort || !isSleepOnly(this.#operations.pendingWaits())) {
+      const end = await suspend(this.#run, this.#startedAt, this.#operations.pendingWaits());
+      if (end === "suspended") this.#operations.putBackRetries();
+      return end;
     }
-    if (restMs !== undefined && restMs <= SHORT_SLEEP_MS && waits.every(isSleepOnly)) {
-      await this.#parkFor(restMs);
-      return undefined;
-    }
-    return this.#store();
+    if (restMs > 0) await this.#parkFor(restMs);
+    return undefined;
   }
 
   /** A short sleep: the token stays unacknowledged, the slot is free, a local timer wakes the run. */
@@ -335,22 +201,6 @@ export class DurablePass {
     await this.#execution.changed.wait();
     stop();
     if (!this.#isOver) await this.#run.reacquire();
-  }
-
-  async #store(): Promise<PassEnd> {
-    const { services, place, signal } = this.#run;
-    this.#committer.add({ kind: "waiting" });
-    if (!(await this.#commit())) return "lost";
-    this.#run.release();
-    const passMs = Math.round(services.clock.monotonic() - this.#startedAt);
-    const { state } = this.#execution;
-    const point = services.failpoint("before-registration");
-    if (point) await point;
-    if (!(await registerWaits(services, place, state, { passMs, signal }))) return "lost";
-    const last = services.failpoint("before-ack");
-    if (last) await last;
-    this.#run.acknowledge();
-    return "suspended";
   }
 
   async #pause(): Promise<PassEnd> {
@@ -385,12 +235,4 @@ export class DurablePass {
     }
     return cursor.canDeliver;
   }
-}
-
-function failed(key: string, at: number, error: ReturnType<typeof toFailure>): Entry {
-  return { kind: "step-failed", key, at, attempts: 1, durationMs: 0, error };
-}
-
-function isSleepOnly(wait: WaitState): boolean {
-  return wait.leaves.every((condition) => condition.kind === "sleep");
 }

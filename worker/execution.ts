@@ -11,12 +11,14 @@
 import type { Failure } from "../shared/entries.ts";
 import {
   InvalidInputError,
+  LimitExceededError,
   RunCanceledError,
   RunConflictError,
   RunFailedError,
   StepFailedError,
 } from "../shared/errors.ts";
 import { fromFailure } from "../shared/failures.ts";
+import { hashId } from "../shared/ids.ts";
 import type { Delivery, RunState } from "../shared/run-state.ts";
 import { ReplayCursor } from "./replay-cursor.ts";
 import { Signal } from "./signal.ts";
@@ -93,10 +95,11 @@ export class Execution<Work> {
     work: Work,
     receive: (value: unknown) => T,
   ): Promise<T> {
-    const counted = `${kind} ${name}`;
+    const short = keyName(name);
+    const counted = `${kind} ${short}`;
     const count = this.#counts.get(counted) ?? 0;
     this.#counts.set(counted, count + 1);
-    const key = `${kind}${count} ${name}`;
+    const key = `${kind}${count} ${short}`;
     return new Promise<T>((resolve, reject) => {
       const deliver = ({ result }: Delivery): void => {
         if (result.ok) resolve(receive(result.value));
@@ -119,12 +122,30 @@ export class Execution<Work> {
     this.#operations.delete(delivery.key);
   }
 
-  /** Operations asked for since the last call that the history does not hold. */
+  /** Gives back an operation that was taken and is left for a later pass. */
+  putBack(operation: Operation<Work>): void {
+    this.#fresh.push(operation);
+  }
+
+  /** Operations asked for, or put back, since the last call that the history does not hold. */
   takeUnrecorded(): Operation<Work>[] {
     const fresh = this.#fresh.filter(({ key }) => !this.cursor.isRecorded(key));
     this.#fresh = [];
     return fresh;
   }
+}
+
+/** The longest name that a key holds as it is. Every entry of an operation repeats its key. */
+const KEY_CHARACTERS = 256;
+/** What is kept of a longer one, before a hash of all of it. */
+const KEY_BEGINNING = 128;
+
+/** A name as part of a key: not too long, and such that it is read back from the log the same. */
+function keyName(name: string): string {
+  const readable = name.replace(/\p{Surrogate}/gu, "\uFFFD");
+  if (readable.length <= KEY_CHARACTERS) return readable;
+  const beginning = readable.slice(0, KEY_BEGINNING).replace(/\p{Surrogate}$/u, "");
+  return `${beginning}… ${hashId(readable)}`;
 }
 
 /** What the code catches when an operation failed: the recorded failure, or an error around it. */
@@ -138,6 +159,7 @@ function toError(
   if (kind === "s")
     return new StepFailedError(`Step "${name}" failed: ${failure.message}`, { cause, step: name });
   if (failure.code === "run-conflict") return new RunConflictError(failure.message, { cause });
+  if (failure.code === "limit-exceeded") return new LimitExceededError(failure.message, { cause });
   if (failure.code === "invalid-input") return new InvalidInputError(failure.message, { cause });
   if (status === "canceled")
     return new RunCanceledError(`Canceled while waiting for ${name}: ${failure.message}`, {

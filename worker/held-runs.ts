@@ -4,14 +4,15 @@
  *
  * H1. A token is extended only after a look at the history that showed this pass at its end.
  * H2. A step starts only if the last such look is younger than half the claim timeout.
+ * H3. Every pass is kept for itself: of two tokens for one run that meet at one worker, the one that
+ *     loses the race for the claim takes nothing with it.
  */
 import type { CancelTimer } from "../shared/clock.ts";
 import { decodeCommit } from "../shared/entries.ts";
-import { ContrailError } from "../shared/errors.ts";
+import { ContrailError, UndecodableError } from "../shared/errors.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
 import { type CancelRequest, decodeCancel } from "../shared/messages.ts";
-import { passId } from "../shared/pass-id.ts";
 import type { RunState } from "../shared/run-state.ts";
 import type { Services } from "./services.ts";
 
@@ -37,7 +38,8 @@ export interface HeldRun {
 /** Keeps the tokens of one worker alive. */
 export class HeldRuns {
   readonly #services: Services;
-  readonly #held: Map<string, HeldRun> = new Map();
+  /** By history: nearly always one. */
+  readonly #held: Map<string, readonly HeldRun[]> = new Map();
   #stopTimer: CancelTimer | undefined;
   #passes = 0;
 
@@ -45,35 +47,40 @@ export class HeldRuns {
     this.#services = services;
   }
 
-  /** The name of the next pass of this worker. */
-  newPass(): string {
-    return passId(this.#services.workerId, ++this.#passes);
+  /** Counts the passes of this worker, from 1. */
+  takeOrdinal(): number {
+    return ++this.#passes;
   }
 
-  /** How many runs are held. */
+  /** How many runs are held, counting each once. */
   get size(): number {
     return this.#held.size;
   }
 
   /** All of them, for handing them over. */
   get all(): readonly HeldRun[] {
-    return [...this.#held.values()];
+    return [...this.#held.values()].flat();
   }
 
   /** Whether a pass of this worker holds this run by this token. */
   isHeld(history: string, tokenSequence: number): boolean {
-    return this.#held.get(history)?.token.streamSequence === tokenSequence;
+    const passes = this.#held.get(history);
+    return passes?.some(({ token }) => token.streamSequence === tokenSequence) ?? false;
   }
 
-  /** Begins to keep a token. */
+  /** Begins to keep a token. Of two passes of one run, the guard decides which is its owner. */
   add(run: HeldRun): void {
-    this.#held.set(run.history, run);
+    const others = this.#held.get(run.history);
+    this.#held.set(run.history, others ? [...others, run] : [run]);
     this.#arm();
   }
 
   /** Stops keeping a token. It is for the caller to acknowledge it or to leave it. */
   remove(run: HeldRun): void {
-    if (this.#held.get(run.history) === run) this.#held.delete(run.history);
+    const passes = this.#held.get(run.history);
+    const others = passes?.filter((other) => other !== run) ?? [];
+    if (others.length > 0) this.#held.set(run.history, others);
+    else this.#held.delete(run.history);
   }
 
   /** Whether the run is surely ours, by a look at its history if the last sign is too old. */
@@ -85,8 +92,7 @@ export class HeldRuns {
 
   /** Looks at a request to cancel as soon as the live feed shows it. */
   noteCancel(cancelSubject: string, body: Uint8Array): void {
-    for (const run of this.#held.values())
-      if (run.cancelSubject === cancelSubject) this.#cancel(run, body);
+    for (const run of this.all) if (run.cancelSubject === cancelSubject) this.#cancel(run, body);
   }
 
   /** Stops everything. Tokens are left as they are. */
@@ -148,7 +154,7 @@ export class HeldRuns {
     const bySubject = new Map(messages.map((message) => [message.subject, message]));
     const ours: HeldRun[] = [];
     for (const run of runs) {
-      if (this.#held.get(run.history) !== run) continue;
+      if (!this.#held.get(run.history)?.includes(run)) continue;
       let tail = bySubject.get(run.history);
       if ((tail?.sequence ?? 0) < run.state.tail)
         tail = await reader.lastFor(stream, run.history, { leader: true });
@@ -167,7 +173,12 @@ export class HeldRuns {
 
   #isOurs(run: HeldRun, tail: StoredMessage | undefined): boolean {
     if (!tail || tail.sequence <= run.state.tail) return true;
-    return decodeCommit(tail.data, tail.sequence, run.history).pass === run.pass;
+    try {
+      return decodeCommit(tail.data, tail.sequence, run.history).pass === run.pass;
+    } catch (error) {
+      if (error instanceof UndecodableError) return false; // nothing can be appended behind it
+      throw error;
+    }
   }
 
   #cancel(run: HeldRun, body: Uint8Array): void {

@@ -1,3 +1,3 @@
 /** `contrail/worker`: executes runs. */
-export type { LeaseRecord } from "./lease-keeper.ts";
+export type { HeldSlot, LeaseRecord } from "../shared/leases.ts";
 export { startWorker, type Worker, type WorkerOptions } from "./worker.ts";

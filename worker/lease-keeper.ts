@@ -5,22 +5,11 @@
  */
 import type { CancelTimer, Clock } from "../shared/clock.ts";
 import type { Publisher } from "../shared/jetstream/publisher.ts";
+import type { LeaseRecord } from "../shared/leases.ts";
 import { LEASE_SHARE_OF_CLAIM, LEASE_WRITE_INTERVAL_MS } from "../shared/limits.ts";
 import type { LogSink } from "../shared/logger.ts";
 import { HEADERS, type Names, type Pool } from "../shared/subjects.ts";
 import type { SlotPool } from "./slots.ts";
-
-/** A lease record as JSON. */
-export interface LeaseRecord {
-  readonly worker: string;
-  readonly host: string;
-  readonly pid: number;
-  readonly pool: Pool;
-  readonly capacity: number;
-  readonly held: readonly { readonly task: string; readonly run: string; readonly since: string }[];
-  /** When this was true. */
-  readonly at: string;
-}
 
 /** What a keeper needs. */
 export interface LeaseKeeperOptions {

@@ -1,10 +1,15 @@
 /** What a pass holds while it goes through a run: token, slot, claim, and the way to its history. */
+
+import { setMaxListeners } from "node:events";
+import { wantsEnd } from "../shared/end-listener.ts";
 import { type RandomSource, seededRandom } from "../shared/ids.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import type { CancelRequest, EventPosition } from "../shared/messages.ts";
+import { passId } from "../shared/pass-id.ts";
 import type { RunState } from "../shared/run-state.ts";
 import type { ServerClock } from "../shared/server-clock.ts";
 import type { RunAddress, RunSubjects } from "../shared/subjects.ts";
+import type { TaskKind } from "../shared/task-reference.ts";
 import { derivedChildId, type ParentRun } from "./children.ts";
 import { Committer } from "./committer.ts";
 import type { HeldRun, HeldRuns } from "./held-runs.ts";
@@ -17,10 +22,13 @@ import type { StepRun } from "./steps.ts";
 export interface PassRunOptions {
   readonly services: Services;
   readonly address: RunAddress;
+  readonly kind: TaskKind;
   readonly subjects: RunSubjects;
   readonly isChild: boolean;
   readonly state: RunState;
   readonly events: EventPosition;
+  /** Names the call that started the run. */
+  readonly nonce: string;
   readonly token: DeliveredMessage;
   readonly slot: Slot;
   readonly pool: SlotPool;
@@ -41,20 +49,23 @@ export class PassRun implements HeldRun {
   readonly parent: ParentRun;
   readonly committer: Committer;
   readonly serverClock: ServerClock;
-  readonly random: RandomSource;
   provenAt: number;
   #slot: Slot;
   readonly #pool: SlotPool;
   readonly #held: HeldRuns;
-  readonly #over: AbortController = new AbortController();
-  readonly #canceled: AbortController = new AbortController();
+  #isOver = false;
+  #isCanceled = false;
+  // Made when somebody looks: most runs are over before anybody does.
+  #over: AbortController | undefined;
+  #canceled: AbortController | undefined;
+  #random: RandomSource | undefined;
   #userSignal: AbortSignal | undefined;
+  #onOver: (() => void) | undefined;
   #onCancel: ((request: CancelRequest) => void) | undefined;
 
   constructor(options: PassRunOptions) {
     const { services, address, subjects, isChild, state, token } = options;
     this.services = services;
-    this.pass = options.held.newPass();
     this.address = address;
     this.history = `${subjects.prefix}.${isChild ? "c" : "h"}`;
     this.place = { prefix: subjects.prefix, history: this.history, isChild };
@@ -64,7 +75,10 @@ export class PassRun implements HeldRun {
     this.token = token;
     this.parent = { ...address, startSequence: state.startSequence, events: options.events };
     this.serverClock = services.serverClock(subjects.shard);
-    this.random = seededRandom(this.pass);
+    this.pass = passId(
+      { worker: services.workerId, pool: options.kind },
+      options.held.takeOrdinal(),
+    );
     this.provenAt = token.requestedAt;
     this.#slot = options.slot;
     this.#pool = options.pool;
@@ -79,20 +93,37 @@ export class PassRun implements HeldRun {
       token: token.streamSequence,
       now: () => this.serverClock.latest(),
       maxBytes: services.link.maxPayload,
-      signal: this.signal,
+      isOver: () => this.#isOver,
+      onEnded: (body) => this.#tellStarter(options.nonce, body),
     });
     this.#held.add(this);
   }
 
-  /** Aborts when the pass is over. */
+  /** Whether the pass is over before its time. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Aborts when the pass is over before its time. */
   get signal(): AbortSignal {
+    this.#over ??= aborter(this.#isOver);
     return this.#over.signal;
+  }
+
+  get isCanceled(): boolean {
+    return this.#isCanceled;
   }
 
   /** What user code gets: aborts also when the run is canceled. */
   get userSignal(): AbortSignal {
-    this.#userSignal ??= AbortSignal.any([this.#over.signal, this.#canceled.signal]);
+    this.#canceled ??= aborter(this.#isCanceled);
+    this.#userSignal ??= AbortSignal.any([this.signal, this.#canceled.signal]);
     return this.#userSignal;
+  }
+
+  get random(): RandomSource {
+    this.#random ??= seededRandom(this.pass);
+    return this.#random;
   }
 
   /** What steps are given. */
@@ -101,11 +132,17 @@ export class PassRun implements HeldRun {
       ...this.address,
       startSequence: this.state.startSequence,
       fencingToken: String(this.state.tail).padStart(16, "0"),
-      signal: this.signal,
       userSignal: this.userSignal,
       random: this.random,
-      prove: () => this.#held.prove(this),
+      now: () => this.serverClock.latest(),
+      isOver: () => this.#isOver,
+      prove: () => this.prove(),
     };
+  }
+
+  /** Whether the run is surely ours (rule 8). */
+  prove(): Promise<boolean> {
+    return this.#held.prove(this);
   }
 
   /** The id of a child by its ordinal. */
@@ -137,12 +174,19 @@ export class PassRun implements HeldRun {
   /** The pass is over before its time: the code is told, the token is left to be delivered again. */
   leave(): void {
     this.#letGo();
-    this.#over.abort();
+    this.#isOver = true;
+    this.#over?.abort();
+    this.#onOver?.();
   }
 
   onHandOver(): void {
     this.leave();
     this.token.nak();
+  }
+
+  /** Calls back when the pass is over before its time. */
+  whenOver(callback: () => void): void {
+    this.#onOver = callback;
   }
 
   /** Calls back when somebody asks to cancel the run. */
@@ -160,9 +204,15 @@ export class PassRun implements HeldRun {
   }
 
   onCancel(request: CancelRequest): void {
-    if (this.#canceled.signal.aborted) return;
-    this.#canceled.abort();
+    if (this.#isCanceled) return;
+    this.#isCanceled = true;
+    this.#canceled?.abort();
     this.#onCancel?.(request);
+  }
+
+  #tellStarter(nonce: string, body: Uint8Array): void {
+    const { link, names } = this.services;
+    if (wantsEnd(nonce)) link.publisher.tell(names.endSubject(nonce), body);
   }
 
   #letGo(): void {
@@ -170,4 +220,11 @@ export class PassRun implements HeldRun {
     this.release();
     this.committer.abandon();
   }
+}
+
+function aborter(isAborted: boolean): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal); // every write and read under way listens to it
+  if (isAborted) controller.abort();
+  return controller;
 }

@@ -50,7 +50,7 @@ export class ReplayCursor {
     this.#asked.add(key);
   }
 
-  /** Whether the history holds this operation, settled or not. */
+  /** Whether the history says what this operation is: it is not begun again. */
   isRecorded(key: string): boolean {
     const { steps, waits, children } = this.#state;
     return steps.has(key) || waits.has(key) || children.has(key);
@@ -76,8 +76,8 @@ export class ReplayCursor {
     const next = this.next;
     if (next && !this.#asked.has(next.key)) return next.key;
     if (next && !end) return undefined;
-    const { steps, waits, children } = this.#state;
-    for (const keys of [steps, waits.keys(), children.keys()])
+    const { steps, waits, children, retries } = this.#state;
+    for (const keys of [steps, waits.keys(), children.keys(), retries.keys()])
       for (const key of keys) if (!this.#asked.has(key)) return key;
     return undefined;
   }

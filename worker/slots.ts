@@ -3,6 +3,7 @@
  *
  * S1. Never more slots are out than the pool has.
  * S2. A slot is given back once; giving it back again does nothing.
+ * S3. Who waits for a slot gets the next one that is given back, in order.
  */
 
 /** A slot that a run holds until it is released. */
@@ -14,11 +15,18 @@ export interface Slot {
   release(): void;
 }
 
+/** Somebody who waits for a slot. */
+interface Waiting {
+  readonly holder: { readonly taskName: string; readonly runId: string };
+  readonly now: () => number;
+  readonly give: (slot: Slot) => void;
+}
+
 /** A pool of slots. */
 export class SlotPool {
   readonly capacity: number;
   readonly #held: Set<Slot> = new Set();
-  readonly #queue: ((() => void) | undefined)[] = [];
+  readonly #queue: Waiting[] = [];
   readonly #onChange: () => void;
 
   /** @param onChange Called after each grant and release. */
@@ -37,35 +45,40 @@ export class SlotPool {
     return [...this.#held];
   }
 
+  /** How many wait for a slot. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
   /** Grants a slot if one is free. */
   tryAcquire(holder: { taskName: string; runId: string }, now: number): Slot | undefined {
     if (this.free <= 0) return undefined;
-    const slot: Slot = {
-      taskName: holder.taskName,
-      runId: holder.runId,
-      since: now,
-      release: () => {
-        if (!this.#held.delete(slot)) return;
-        this.#queue.shift()?.();
-        this.#onChange();
-      },
-    };
-    this.#held.add(slot);
+    const slot = this.#grant(holder, now);
     this.#onChange();
     return slot;
   }
 
-  /** Waits for a slot, in order of asking, before any token gets one. */
-  async acquire(holder: { taskName: string; runId: string }, now: () => number): Promise<Slot> {
-    for (;;) {
-      const slot = this.tryAcquire(holder, now());
-      if (slot) return slot;
-      await new Promise<void>((resolve) => this.#queue.push(resolve));
-    }
+  /**
+   * Waits for a slot, in order of asking, before any token gets one.
+   * @param now Read when the slot is granted.
+   */
+  acquire(holder: { taskName: string; runId: string }, now: () => number): Promise<Slot> {
+    const slot = this.tryAcquire(holder, now());
+    if (slot) return Promise.resolve(slot);
+    return new Promise((give) => this.#queue.push({ holder, now, give }));
   }
 
-  /** How many wait for a slot. */
-  get waiting(): number {
-    return this.#queue.length;
+  #grant({ taskName, runId }: { taskName: string; runId: string }, now: number): Slot {
+    const slot: Slot = { taskName, runId, since: now, release: () => this.#release(slot) };
+    this.#held.add(slot);
+    return slot;
+  }
+
+  /** Gives the slot on to the first who waits, at once, so that nobody comes in between. */
+  #release(slot: Slot): void {
+    if (!this.#held.delete(slot)) return;
+    const next = this.#queue.shift();
+    if (next) next.give(this.#grant(next.holder, next.now()));
+    this.#onChange();
   }
 }

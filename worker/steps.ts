@@ -1,4 +1,4 @@
-/** The attempt loop of a step. Says how it ended as an entry; commits nothing itself. */
+/** One attempt of a step. Says how it ended as an entry; commits nothing itself. */
 import type { Entry } from "../shared/entries.ts";
 import { TimeoutError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
@@ -14,75 +14,69 @@ export interface StepRun {
   readonly runId: string;
   readonly startSequence: number;
   readonly fencingToken: string;
-  /** Aborts when the pass is over: nothing more is recorded. */
-  readonly signal: AbortSignal;
-  /** What the action gets: aborts also when the run is canceled. */
+  /** What the action gets: aborts when the pass is over or the run is canceled. */
   readonly userSignal: AbortSignal;
   readonly random: RandomSource;
+  /** The server's clock. */
+  readonly now: () => number;
+  /** Whether the pass is over: nothing more is recorded. */
+  readonly isOver: () => boolean;
   /** Whether the run is surely ours (rule 8). */
   readonly prove: () => Promise<boolean>;
 }
 
+/** How an attempt ended. */
+export type StepEntry = Extract<
+  Entry,
+  { kind: "step-completed" | "step-failed" | "attempt-failed" }
+>;
+
 /**
- * Executes a step until it succeeds or its attempts are used up.
+ * Executes one attempt of a step.
+ * @param attempt Its number, from 1.
  * @returns The entry to commit, or nothing when the run was lost or given up meanwhile.
  */
-export async function runStep(
+export async function tryStep(
   services: Services,
   run: StepRun,
   operation: Operation<StepWork>,
-): Promise<Entry | undefined> {
+  attempt: number,
+): Promise<StepEntry | undefined> {
   const { key, at, work } = operation;
-  const idempotencyKey = hashId(run.taskName, run.runId, run.startSequence, key);
+  if (!(await run.prove()) || run.isOver()) return undefined;
   const startedAt = services.clock.monotonic();
-  for (let attempt = 1; ; attempt++) {
-    if (!(await run.prove()) || run.signal.aborted) return undefined;
-    const point = services.failpoint("before-step");
-    if (point) await point;
-    const result = await tryOnce(services, run, work, { attempt, idempotencyKey });
-    const after = services.failpoint("after-step");
-    if (after) await after;
-    const durationMs = Math.round(services.clock.monotonic() - startedAt);
-    if (result.ok) {
-      const { value } = result;
-      return { kind: "step-completed", key, at, attempts: attempt, durationMs, value };
-    }
-    const { thrown } = result;
-    const delayMs = retryDelayMs(work.retries, { error: thrown, attempt }, run.random);
-    if (delayMs === undefined || run.userSignal.aborted) {
-      const error = toFailure(thrown);
-      return { kind: "step-failed", key, at, attempts: attempt, durationMs, error };
-    }
-    services.log.warn(`Step "${work.name}" failed and is tried again.`, {
-      taskName: run.taskName,
-      runId: run.runId,
-      attempt,
-      delayMs,
-      error: toFailure(thrown).message,
-    });
-    await pause(services, delayMs, run.userSignal);
-  }
+  const before = services.failpoint("before-step");
+  if (before) await before;
+  const idempotencyKey = hashId(run.taskName, run.runId, run.startSequence, key);
+  const { fencingToken } = run;
+  const result = await limited(
+    services,
+    async (signal) => work.action({ attempt, idempotencyKey, fencingToken, signal: signal() }),
+    { signal: () => run.userSignal, timeoutMs: work.timeoutMs, what: `Step "${work.name}"` },
+  );
+  const after = services.failpoint("after-step");
+  if (after) await after;
+  const durationMs = Math.round(services.clock.monotonic() - startedAt);
+  const common = { key, at, attempts: attempt, durationMs };
+  if (result.ok) return { kind: "step-completed", ...common, value: result.value };
+  const error = toFailure(result.thrown);
+  const delayMs = retryDelayMs(work.retries, { error: result.thrown, attempt }, run.random);
+  if (delayMs === undefined || run.userSignal.aborted)
+    return { kind: "step-failed", ...common, error };
+  const { taskName, runId } = run;
+  services.log.warn(`Step "${work.name}" failed and is tried again.`, {
+    taskName,
+    runId,
+    attempt,
+    delayMs,
+    error: error.message,
+  });
+  return { kind: "attempt-failed", key, at, attempt, error, retryAt: run.now() + delayMs };
 }
 
 type Attempt =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly thrown: unknown };
-
-async function tryOnce(
-  services: Services,
-  run: StepRun,
-  work: StepWork,
-  step: { readonly attempt: number; readonly idempotencyKey: string },
-): Promise<Attempt> {
-  const { fencingToken } = run;
-  const call = async (signal: AbortSignal): Promise<unknown> =>
-    work.action({ ...step, fencingToken, signal });
-  return limited(services, call, {
-    signal: run.userSignal,
-    timeoutMs: work.timeoutMs,
-    what: `Step "${work.name}"`,
-  });
-}
 
 /**
  * Calls a function with a signal that aborts when the time limit is over or the outer one aborts.
@@ -90,33 +84,36 @@ async function tryOnce(
  */
 export async function limited(
   services: Services,
-  call: (signal: AbortSignal) => Promise<unknown>,
-  limit: { signal: AbortSignal; timeoutMs: number | undefined; what: string },
+  call: (signal: () => AbortSignal) => Promise<unknown>,
+  limit: { signal: () => AbortSignal; timeoutMs: number | undefined; what: string },
 ): Promise<Attempt> {
-  const { signal, timeoutMs, what } = limit;
-  const settled = async (inner: AbortSignal): Promise<Attempt> => {
-    try {
-      return { ok: true, value: await call(inner) };
-    } catch (thrown) {
-      return { ok: false, thrown };
-    }
-  };
-  if (timeoutMs === undefined) return settled(signal);
+  const { timeoutMs } = limit;
+  if (timeoutMs === undefined) return settled(call(limit.signal));
   const controller = new AbortController();
+  const signal = AbortSignal.any([limit.signal(), controller.signal]);
   let stopTimer: () => void = () => {};
   const timeout = new Promise<Attempt>((resolve) => {
     stopTimer = services.clock.after(timeoutMs, () => {
-      const thrown = new TimeoutError(`${what} took longer than its limit of ${timeoutMs} ms.`, {
-        timeoutMs,
-      });
+      const thrown = new TimeoutError(
+        `${limit.what} took longer than its limit of ${timeoutMs} ms.`,
+        { timeoutMs },
+      );
       controller.abort(thrown);
       resolve({ ok: false, thrown });
     });
   });
   try {
-    return await Promise.race([settled(AbortSignal.any([signal, controller.signal])), timeout]);
+    return await Promise.race([settled(call(() => signal)), timeout]);
   } finally {
     stopTimer();
+  }
+}
+
+async function settled(result: Promise<unknown>): Promise<Attempt> {
+  try {
+    return { ok: true, value: await result };
+  } catch (thrown) {
+    return { ok: false, thrown };
   }
 }
 

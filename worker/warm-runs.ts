@@ -2,6 +2,7 @@
  * Suspended continuations kept in memory, so that a wake-up that lands on the same worker goes on
  * without replay. A cache: dropping one only costs a replay.
  */
+import type { EventPosition } from "../shared/messages.ts";
 import type { Execution } from "./execution.ts";
 import type { PassRun } from "./pass-run.ts";
 import type { Work } from "./work.ts";
@@ -11,7 +12,8 @@ export interface WarmRun {
   readonly execution: Execution<Work>;
   /** Gives the code the signal of the pass that goes on. */
   readonly attach: (run: PassRun) => void;
-  readonly events: PassRun["parent"]["events"];
+  readonly events: EventPosition;
+  readonly nonce: string;
 }
 
 /** A bounded cache; the run that was suspended first is dropped first. */

@@ -12,6 +12,8 @@ import {
   isMissing,
   NOT_ENABLED,
 } from "./api.ts";
+import { Backoff, pause } from "./backoff.ts";
+import { type Config, type Difference, differencesOf } from "./config-differences.ts";
 import type { Requests } from "./requests.ts";
 import {
   type BucketConfig,
@@ -22,13 +24,7 @@ import {
   toServerStream,
 } from "./server-config.ts";
 
-/** One field that is not as wanted. */
-export interface Difference {
-  /** The server's name of the field, such as `num_replicas`. */
-  readonly field: string;
-  readonly found: unknown;
-  readonly expected: unknown;
-}
+export { type Difference, differencesOf } from "./config-differences.ts";
 
 /** What ensuring came to. */
 export interface Ensured {
@@ -37,7 +33,7 @@ export interface Ensured {
   /** Fields that differ and may. */
   readonly differences: readonly Difference[];
   /** The configuration as the server tells it. */
-  readonly config: Readonly<Record<string, unknown>>;
+  readonly config: Config;
 }
 
 /** How exact to be. */
@@ -65,9 +61,10 @@ export interface AccountInfo {
   readonly domain: string | undefined;
 }
 
-const STREAM_EXISTS = 10058;
-const CONSUMER_EXISTS = 10148;
-const CONSUMER_NAME_EXISTS = 10013;
+/** A stream or consumer of this name exists, but is another one. */
+const EXISTS: readonly number[] = [10058, 10148, 10013];
+const LOOKS = 10;
+const RETRY_PAUSES = { shortestMs: 50, longestMs: 500 };
 
 /**
  * Creates the stream, or compares the one that exists.
@@ -79,18 +76,15 @@ export async function ensureStream(
   config: StreamConfig,
   options: EnsureOptions = {},
 ): Promise<Ensured> {
-  const wanted = toServerStream(config);
   const { name } = config;
-  const what = `The stream ${name}`;
-  const found = await findConfig(requests, `STREAM.INFO.${name}`, options);
-  if (found !== undefined) return compare(what, wanted, found, options);
-  const answer = await callApi(requests, `STREAM.CREATE.${name}`, wanted, options);
-  const error = errorOf(answer);
-  if (error === undefined) return created(what, wanted, answer, options);
-  if (error.err_code !== STREAM_EXISTS) throw refused(what, error);
-  const other = await findConfig(requests, `STREAM.INFO.${name}`, options);
-  if (other === undefined) throw refused(what, error);
-  return compare(what, wanted, other, options);
+  return ensure(requests, {
+    ...options,
+    what: `The stream ${name}`,
+    wanted: toServerStream(config),
+    info: `STREAM.INFO.${name}`,
+    create: `STREAM.CREATE.${name}`,
+    request: toServerStream(config),
+  });
 }
 
 /**
@@ -104,20 +98,16 @@ export async function ensureConsumer(
   config: ConsumerConfig,
   options: EnsureOptions = {},
 ): Promise<Ensured> {
-  const wanted = toServerConsumer(config);
   const { name } = config;
-  const what = `The consumer ${name} of the stream ${stream}`;
-  const found = await findConfig(requests, `CONSUMER.INFO.${stream}.${name}`, options);
-  if (found !== undefined) return compare(what, wanted, found, options);
-  const request = { stream_name: stream, config: wanted, action: "create" };
-  const answer = await callApi(requests, `CONSUMER.CREATE.${stream}.${name}`, request, options);
-  const error = errorOf(answer);
-  if (error === undefined) return created(what, wanted, answer, options);
-  if (error.err_code !== CONSUMER_EXISTS && error.err_code !== CONSUMER_NAME_EXISTS)
-    throw refused(what, error);
-  const other = await findConfig(requests, `CONSUMER.INFO.${stream}.${name}`, options);
-  if (other === undefined) throw refused(what, error);
-  return compare(what, wanted, other, options);
+  const wanted = toServerConsumer(config);
+  return ensure(requests, {
+    ...options,
+    what: `The consumer ${name} of the stream ${stream}`,
+    wanted,
+    info: `CONSUMER.INFO.${stream}.${name}`,
+    create: `CONSUMER.CREATE.${stream}.${name}`,
+    request: { stream_name: stream, config: wanted, action: "create" },
+  });
 }
 
 /** Creates the key-value bucket, or compares the one that exists. Errors as for streams. */
@@ -134,7 +124,7 @@ export async function streamConfig(
   requests: Requests,
   stream: string,
   options: ApiOptions = {},
-): Promise<Readonly<Record<string, unknown>> | undefined> {
+): Promise<Config | undefined> {
   return findConfig(requests, `STREAM.INFO.${stream}`, options);
 }
 
@@ -214,16 +204,42 @@ export async function accountInfo(
   };
 }
 
+interface Ensuring extends EnsureOptions {
+  readonly what: string;
+  readonly wanted: Config;
+  readonly info: string;
+  readonly create: string;
+  readonly request: object;
+}
+
+/**
+ * Looks, creates when there is nothing, and looks again when somebody else was quicker: what exists
+ * by one answer may not be found yet by the next one.
+ */
+async function ensure(requests: Requests, ensuring: Ensuring): Promise<Ensured> {
+  const { what, wanted, info, create, request, ...options } = ensuring;
+  const backoff = new Backoff(RETRY_PAUSES);
+  for (let tries = 1; ; tries++) {
+    const found = await findConfig(requests, info, options);
+    if (found !== undefined) return compare(what, wanted, found, options);
+    const answer = await callApi(requests, create, request, options);
+    const error = errorOf(answer);
+    if (error === undefined) return created(what, wanted, answer, options);
+    if (!EXISTS.includes(error.err_code) || tries === LOOKS) throw refused(what, error);
+    await pause(requests.clock, backoff.next(), options.signal);
+  }
+}
+
 async function findConfig(
   requests: Requests,
   subject: string,
   options: ApiOptions,
-): Promise<Readonly<Record<string, unknown>> | undefined> {
+): Promise<Config | undefined> {
   const answer = await callApi(requests, subject, undefined, options);
   if (isMissing(answer)) return undefined;
   const error = errorOf(answer);
   if (error !== undefined) throw refused(subject, error);
-  return (answer.config ?? {}) as Readonly<Record<string, unknown>>;
+  return (answer.config ?? {}) as Config;
 }
 
 async function remove(
@@ -249,8 +265,6 @@ function refused(what: string, error: ApiError): UnavailableError | Incompatible
   return new UnavailableError(message, details);
 }
 
-type Config = Readonly<Record<string, unknown>>;
-
 function created(what: string, wanted: Config, answer: ApiAnswer, options: EnsureOptions): Ensured {
   const config = (answer.config ?? {}) as Config;
   return { ...compare(what, wanted, config, options), wasCreated: true };
@@ -271,38 +285,4 @@ function compare(what: string, wanted: Config, found: Config, options: EnsureOpt
     );
   }
   return { wasCreated: false, differences, config: found };
-}
-
-/** Compares the fields that are wanted; the server has more, with defaults of its own. */
-export function differencesOf(wanted: Config, found: Config): Difference[] {
-  const differences: Difference[] = [];
-  for (const [field, expected] of Object.entries(wanted)) {
-    const value = found[field];
-    if (!isSame(expected, value)) differences.push({ field, found: value, expected });
-  }
-  return differences;
-}
-
-/** The server leaves out what is false, empty or zero; and it may return lists in any order. */
-function isSame(expected: unknown, found: unknown): boolean {
-  if (isNothing(expected) && isNothing(found)) return true;
-  if (Array.isArray(expected) && Array.isArray(found))
-    return JSON.stringify([...expected].sort()) === JSON.stringify([...found].sort());
-  if (isRecord(expected) && isRecord(found))
-    return Object.entries(expected).every(([field, value]) => isSame(value, found[field]));
-  return expected === found;
-}
-
-function isNothing(value: unknown): boolean {
-  return (
-    value === undefined ||
-    value === false ||
-    value === "" ||
-    value === 0 ||
-    (Array.isArray(value) && value.length === 0)
-  );
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -16,7 +16,7 @@ import { Backoff, pause } from "./backoff.ts";
 import type { NatsLink } from "./connection.ts";
 import type { DeliveredMessage } from "./delivery.ts";
 import { FollowSession, type SessionItem } from "./follow-session.ts";
-import type { StoredMessage } from "./reader.ts";
+import type { StoredMessage } from "./stored-message.ts";
 
 /** What to follow, and who takes it. */
 export interface FollowerOptions {
@@ -71,7 +71,11 @@ export class Follower {
   #hasProgressed = false;
   #session: FollowSession | undefined;
   #created: string | undefined;
-  #goal: Goal | undefined;
+  /**
+   * The last message that matched at the beginning. Should it be purged, the position passes it all
+   * the same when there is nothing more to deliver.
+   */
+  #goal: number | undefined;
 
   constructor(link: NatsLink, options: FollowerOptions) {
     this.#link = link;
@@ -175,8 +179,7 @@ export class Follower {
 
   #checkGoal(): void {
     if (this.#goal === undefined) return;
-    const { lastMatching, lastStored } = this.#goal;
-    if (this.#position < lastMatching && this.#position < lastStored) return;
+    if (this.#position < this.#goal) return;
     this.#goal = undefined;
     this.#settleCaughtUp?.resolve();
     this.#settleCaughtUp = undefined;
@@ -187,18 +190,17 @@ export class Follower {
     const { stream, subjects } = this.#options;
     const { reader } = this.#link;
     const { signal } = this.#abort;
-    const lastStored = await this.#lastStored();
+    await this.#checkStream();
     if (this.#settleCaughtUp === undefined || this.#goal !== undefined) return;
     const lasts = await Promise.all(
       subjects.map((subject) => reader.lastFor(stream, subject, { leader: true, signal })),
     );
-    const lastMatching = Math.max(0, ...lasts.map((last) => last?.sequence ?? 0));
-    this.#goal = { lastMatching, lastStored };
+    this.#goal = Math.max(0, ...lasts.map((last) => last?.sequence ?? 0));
     this.#checkGoal();
   }
 
-  /** The last sequence of the stream, if it is still the one that was followed before. */
-  async #lastStored(): Promise<number> {
+  /** Throws when the stream is not the one that was followed before. */
+  async #checkStream(): Promise<void> {
     const { stream } = this.#options;
     const { signal } = this.#abort;
     for (let tries = 0; ; tries++) {
@@ -206,7 +208,7 @@ export class Follower {
       if (state === undefined) throw new UnavailableError(`There is no stream ${stream}.`);
       this.#created ??= state.created;
       if (state.created !== this.#created) throw this.#anotherStream("was created again");
-      if (state.lastSequence >= this.#position) return state.lastSequence;
+      if (state.lastSequence >= this.#position) return;
       // A deposed leader may have answered, so ask again before believing it.
       if (tries >= REGRESSION_TRIES) throw this.#anotherStream("lost its end");
       await pause(this.#link.clock, RETRY_PAUSES.longestMs, signal);
@@ -254,12 +256,6 @@ export class Follower {
     if (this.#link.isConnected)
       this.#link.nc.publish(`$JS.API.CONSUMER.DELETE.${this.#options.stream}.${consumer}`);
   }
-}
-
-/** Where to be to have caught up: at the last message that matches, or past the end. */
-interface Goal {
-  readonly lastMatching: number;
-  readonly lastStored: number;
 }
 
 /** A stored message over a delivered one. */

@@ -8,7 +8,8 @@ import type { NatsLink } from "./connection.ts";
 import { Follower } from "./follower.ts";
 import type { HeaderList } from "./headers.ts";
 import type { GuardedOutcome } from "./publisher.ts";
-import type { ReadOptions, StoredMessage } from "./reader.ts";
+import type { ReadOptions } from "./reader.ts";
+import type { StoredMessage } from "./stored-message.ts";
 
 /** The state of one key. */
 export interface KvEntry {

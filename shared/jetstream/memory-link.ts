@@ -92,7 +92,9 @@ class MemoryClient {
       if (isDrained) await this.flush();
       this.#subscriptions.delete(id);
     };
-    const subscription = new MemorySubscription(subject, options.callback ?? (() => {}), end);
+    const { callback } = options;
+    const receive = (error: null, message: Msg): void => void callback?.(error, message);
+    const subscription = new MemorySubscription(subject, receive, end);
     this.#subscriptions.set(id, subscription);
     this.connection.subscribe(id, subject);
     return subscription as unknown as Subscription;

@@ -134,17 +134,28 @@ export class Publisher {
     const { clock } = this.#wire;
     const { signal, deadlineMs = GUARDED_DEADLINE_MS } = options;
     const deadlineAt = clock.monotonic() + deadlineMs;
-    const backoff = new Backoff(RETRY_PAUSES);
+    let backoff: Backoff | undefined;
     let uncertain = false;
     for (;;) {
       const outcome = await this.#send(subject, payload, bytes);
       if (!isWorthRetrying(outcome)) return { ...outcome, uncertain };
       uncertain ||= outcome.kind === "unknown" && outcome.maybeStored;
+      backoff ??= new Backoff(RETRY_PAUSES);
       const pauseMs = backoff.next();
       if (signal?.aborted || this.#isClosed || clock.monotonic() + pauseMs > deadlineAt)
         return { ...outcome, uncertain };
       await pause(clock, pauseMs, signal);
       if (signal?.aborted) return { ...outcome, uncertain };
+    }
+  }
+
+  /** Sends a plain message. Nobody learns whether it arrives anywhere. */
+  tell(subject: string, payload: Uint8Array): void {
+    if (this.#isClosed || !this.#wire.isConnected) return;
+    try {
+      this.#wire.nc.publish(subject, payload);
+    } catch {
+      // the connection drains: like a message that is lost on its way
     }
   }
 

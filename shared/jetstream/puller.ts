@@ -12,77 +12,25 @@
  * request at once, so the end overtakes messages. It says how many of them there are.
  */
 import type { Msg, Subscription } from "@nats-io/transport-node";
-import { Delivered, type DeliveredMessage, parseDelivery } from "./delivery.ts";
+import { Delivered, parseDelivery } from "./delivery.ts";
 import { headersOf } from "./headers.ts";
+import {
+  endReason,
+  heartbeatFor,
+  isConfirmed,
+  type PullEndReason,
+  type PullRequest,
+  requestBody,
+} from "./pull-request.ts";
 import { Sweep } from "./sweep.ts";
 import { listen, type StopListening, type Wire } from "./wire.ts";
+
+export type { Heartbeat, PullEnd, PullEndReason, PullRequest } from "./pull-request.ts";
 
 /** Which consumer to pull from. */
 export interface PullerOptions {
   readonly stream: string;
   readonly consumer: string;
-}
-
-/** Why a request ended. */
-export type PullEndReason =
-  /** As many messages came as were asked for. */
-  | "complete"
-  /** Nothing (more) was there, and the request was not to wait. */
-  | "empty"
-  | "expired"
-  /** `maxBytes` was reached. */
-  | "full"
-  | "leadership-change"
-  | "consumer-deleted"
-  | "server-shutdown"
-  /** There is no such consumer, or it has no leader now. */
-  | "no-responders"
-  /** The server does not accept the request; `description` says why. */
-  | "refused"
-  /** The server fell silent. */
-  | "lost"
-  /** The connection was lost and stands again. */
-  | "reconnected"
-  /** The puller or its connection was closed. */
-  | "closed";
-
-/** The end of a request. */
-export interface PullEnd {
-  /** How many of the requested messages did not come. */
-  readonly missing: number;
-  readonly reason: PullEndReason;
-  /** What the server said, if it said anything. */
-  readonly description: string;
-}
-
-/** What a consumer says about itself while it has nothing to deliver. */
-export interface Heartbeat {
-  /** Deliveries so far. More than were received means that some were lost. */
-  readonly consumerSequence: number;
-  /** It has looked at every message up to here, and delivered those that match. */
-  readonly streamSequence: number;
-}
-
-/** One request for messages. */
-export interface PullRequest {
-  /** At most so many messages. */
-  readonly batch: number;
-  /** How long the server keeps the request open. At least 100. */
-  readonly expiresMs: number;
-  /** End at once when there is nothing. Default false. */
-  readonly noWait?: boolean;
-  /** At most so many bytes, more or less; a single larger message ends the request. */
-  readonly maxBytes?: number;
-  /**
-   * How often the server shows that a request lives that has nothing to deliver; it counts as lost
-   * without two of them. At most a third of `expiresMs`. Default 2,000, and none below 3 s.
-   */
-  readonly heartbeatMs?: number;
-  /** Must not throw. */
-  onMessage(message: DeliveredMessage): void;
-  onHeartbeat?(heartbeat: Heartbeat): void;
-  /** Called once, after the last message. Must not throw. */
-  onEnd(end: PullEnd): void;
 }
 
 interface Lane {
@@ -116,9 +64,6 @@ const SWEEP_INTERVAL_MS = 100;
 const GRACE_MS = 1_000;
 /** How long to wait for messages that the end of their request has overtaken. */
 const SETTLE_MS = 2_000;
-const HEARTBEAT_MS = 2_000;
-/** Requests shorter than this have no heartbeat: their end comes soon enough. */
-const SHORTEST_WITH_HEARTBEAT_MS = 3_000;
 /** Missing so many heartbeats in a row means that the request is lost. */
 const MISSED_HEARTBEATS = 2.5;
 /** Status of a message that only shows that the request lives. */
@@ -178,7 +123,7 @@ export class Puller {
     const lane = this.#freeLanes.pop() ?? this.#newLane();
     lane.open = open;
     open.lane = lane;
-    this.#wire.nc.publish(this.#subject, requestBody(open), { reply: lane.subject });
+    this.#wire.nc.publish(this.#subject, requestBody(request), { reply: lane.subject });
     this.#sweep.wake();
   }
 
@@ -303,38 +248,4 @@ let pullerCount = 0;
 
 function nextPullerNumber(): string {
   return (pullerCount++).toString(36);
-}
-
-/** Ends after which the server sends nothing more for the request. */
-function isConfirmed(reason: PullEndReason): boolean {
-  return reason === "complete" || reason === "empty" || reason === "expired" || reason === "full";
-}
-
-function heartbeatFor({ expiresMs, noWait, heartbeatMs }: PullRequest): number {
-  if (noWait || expiresMs < SHORTEST_WITH_HEARTBEAT_MS) return 0;
-  return Math.min(heartbeatMs ?? HEARTBEAT_MS, Math.floor(expiresMs / 3));
-}
-
-function requestBody({ request, heartbeatMs }: Open): string {
-  const { batch, expiresMs, noWait, maxBytes } = request;
-  return JSON.stringify({
-    batch,
-    ...(noWait ? { no_wait: true } : { expires: Math.round(expiresMs * 1e6) }),
-    ...(heartbeatMs === 0 ? {} : { idle_heartbeat: Math.round(heartbeatMs * 1e6) }),
-    ...(maxBytes === undefined ? {} : { max_bytes: maxBytes }),
-  });
-}
-
-function endReason(status: number, description: string): PullEndReason {
-  if (status === 404) return "empty";
-  if (status === 408) return "expired";
-  if (status === 503) return "no-responders";
-  if (status !== 409) return "refused";
-  const text = description.toLowerCase();
-  if (text.includes("leadership change")) return "leadership-change";
-  if (text.includes("consumer deleted")) return "consumer-deleted";
-  if (text.includes("server shutdown")) return "server-shutdown";
-  if (text.includes("message size exceeds maxbytes") || text.includes("batch completed"))
-    return "full";
-  return "refused";
 }

@@ -3,6 +3,7 @@
  * so silence is answered by asking again, for a bounded time.
  */
 import type { Msg } from "@nats-io/transport-node";
+import type { Clock } from "../clock.ts";
 import { UnavailableError } from "../errors.ts";
 import { Backoff, pause } from "./backoff.ts";
 import { headersOf, type ReceivedHeaders } from "./headers.ts";
@@ -70,6 +71,11 @@ export class Requests {
       this.#endAll("disconnected");
       this.#sweep.stop();
     });
+  }
+
+  /** The clock of the connection. */
+  get clock(): Clock {
+    return this.#wire.clock;
   }
 
   /**

@@ -1,5 +1,7 @@
 /** Configurations in our words, and in the server's: there, times are nanoseconds. */
 
+import type { Config } from "./config-differences.ts";
+
 /** A stream. What is not given is as the server has it by default. */
 export interface StreamConfig {
   readonly name: string;
@@ -74,10 +76,8 @@ export interface BucketConfig {
   readonly deleteMarkerMs?: number;
 }
 
-type ServerConfig = Readonly<Record<string, unknown>>;
-
 /** The stream in the server's words; only what is given. */
-export function toServerStream(config: StreamConfig): ServerConfig {
+export function toServerStream(config: StreamConfig): Config {
   const { republish } = config;
   return compact({
     name: config.name,
@@ -109,7 +109,7 @@ export function toServerStream(config: StreamConfig): ServerConfig {
 }
 
 /** The consumer in the server's words; only what is given. */
-export function toServerConsumer(config: ConsumerConfig): ServerConfig {
+export function toServerConsumer(config: ConsumerConfig): Config {
   const { filterSubjects } = config;
   return compact({
     name: config.name,
@@ -158,6 +158,6 @@ function optionalNanoseconds(ms: number | undefined): number | undefined {
   return ms === undefined ? undefined : nanoseconds(ms);
 }
 
-function compact(config: Record<string, unknown>): ServerConfig {
+function compact(config: Record<string, unknown>): Config {
   return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
 }

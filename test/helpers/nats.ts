@@ -3,12 +3,12 @@
  * temporary directory. They end with the test process, however that ends.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { deleteStream, ensureStream } from "../../shared/jetstream/admin.ts";
-import { connectNats } from "../../shared/jetstream/connection.ts";
+import { connectNats, type NatsOptions } from "../../shared/jetstream/connection.ts";
 import { until } from "./until.ts";
 
 /** One server process. It keeps its port and its store over restarts. */
@@ -28,7 +28,7 @@ export interface TestServer {
   start(): Promise<void>;
   /** Shuts it down and starts it again. */
   restart(): Promise<void>;
-  /** SIGSTOP: it keeps its connections and answers nothing. */
+  /** SIGSTOP, in effect when this returns: it keeps its connections and answers nothing. */
   pause(): void;
   /** SIGCONT. */
   resume(): void;
@@ -69,8 +69,15 @@ export async function startTestServer(config = ""): Promise<TestServer & TestTop
   return Object.assign(server, { servers: [server], urls: [server.url], replicas: 1 as const });
 }
 
-/** Starts three servers as one cluster; resolves when it can create replicated streams. */
-export async function startTestCluster(config = ""): Promise<TestTopology> {
+/**
+ * Starts three servers as one cluster; resolves when it can create replicated streams.
+ * @param config A configuration file with what else they need.
+ * @param user Who may create streams, where the configuration has users.
+ */
+export async function startTestCluster(
+  config = "",
+  user: { readonly user?: string; readonly pass?: string } = {},
+): Promise<TestTopology> {
   const ports = await freePorts(6);
   const routes = ports.slice(3);
   const servers = [0, 1, 2].map((i) => {
@@ -86,7 +93,7 @@ export async function startTestCluster(config = ""): Promise<TestTopology> {
   };
   try {
     await Promise.all(servers.map((server) => server.start()));
-    await untilReplicating(urls);
+    await untilReplicating({ servers: urls, ...user });
   } catch (error) {
     await stop();
     throw error;
@@ -95,8 +102,8 @@ export async function startTestCluster(config = ""): Promise<TestTopology> {
 }
 
 /** A cluster elects its leader and gets to know its members for some seconds. */
-async function untilReplicating(urls: readonly string[]): Promise<void> {
-  const link = await connectNats({ servers: urls });
+async function untilReplicating(access: NatsOptions): Promise<void> {
+  const link = await connectNats(access);
   const probe = { name: "PROBE", subjects: ["probe"], replicas: 3 };
   try {
     await until(() => ensureStream(link.requests, probe), {
@@ -208,7 +215,11 @@ class Server implements TestServer {
   }
 
   pause(): void {
-    this.#process?.kill("SIGSTOP");
+    const child = this.#process;
+    if (child === undefined) return;
+    child.kill("SIGSTOP");
+    // The signal is on its way when `kill` returns: the server may still answer for a moment.
+    while (child.exitCode === null && stateOf(child.pid as number) !== "T") {}
   }
 
   resume(): void {
@@ -230,6 +241,13 @@ class Server implements TestServer {
     await gone;
     this.#process = undefined;
   }
+}
+
+/** The state of a process by Linux; elsewhere "T", stopped, whatever it is. */
+function stateOf(pid: number): string {
+  const file = `/proc/${pid}/stat`;
+  if (!existsSync("/proc/self/stat")) return "T";
+  return readFileSync(file, "utf8").split(") ").at(-1)?.[0] ?? "T";
 }
 
 /** Kills a server when its standard input closes: when this process is gone, however it went. */

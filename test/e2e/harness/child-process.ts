@@ -1,5 +1,5 @@
 /** Processes of a test: their log lines, signals, and their end, which is not later than the test's. */
-import { type ChildProcess, fork, spawn } from "node:child_process";
+import { type ChildProcess, fork, spawn, spawnSync } from "node:child_process";
 import { until } from "../../helpers/until.ts";
 
 /** One line that a process logged. */
@@ -28,6 +28,8 @@ export interface TestProcess {
   hasLogged(message: RegExp): boolean;
   /** Whether it still exists (a stopped one does). */
   readonly isRunning: boolean;
+  /** Whether it is stopped by SIGSTOP. */
+  readonly isStopped: boolean;
   /** Sends a signal; by default SIGKILL. A stopped process is not continued by this. */
   kill(signal?: NodeJS.Signals): void;
   /** Closes it as an operator does: SIGTERM. Resolves with its exit. A stopped one is continued. */
@@ -48,15 +50,31 @@ export interface ProcessOptions {
   readonly script: URL;
   readonly options: unknown;
   readonly env?: { readonly [name: string]: string };
-  /** Do not wait until it is ready: it may die before. */
-  readonly isDoomed?: boolean;
 }
 
 /** Environment variable with the options of a process. */
 export const OPTIONS_VARIABLE = "CONTRAIL_E2E_OPTIONS";
 
-/** Starts a process and resolves when it says that it is ready. */
+/** How many processes start at the same time: each is busy with loading its modules. */
+const STARTING_AT_ONCE = 2;
+let starting = 0;
+const waitingToStart: (() => void)[] = [];
+
+/** Starts a process, a few at a time, and resolves when it says that it is ready. */
 export async function startProcess(options: ProcessOptions): Promise<TestProcess> {
+  if (starting >= STARTING_AT_ONCE)
+    await new Promise<void>((resolve) => waitingToStart.push(resolve));
+  else starting++;
+  try {
+    return await start(options);
+  } finally {
+    const next = waitingToStart.shift();
+    if (next) next();
+    else starting--;
+  }
+}
+
+async function start(options: ProcessOptions): Promise<TestProcess> {
   const child = fork(options.script, {
     execArgv: ["--enable-source-maps"],
     env: {
@@ -67,17 +85,9 @@ export async function startProcess(options: ProcessOptions): Promise<TestProcess
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
   const running = new RunningProcess(child);
-  if (options.isDoomed) return running;
-  await until(
-    () => {
-      if (!running.isRunning) throw new Error("it ended before it was ready");
-      return running.id !== "";
-    },
-    { withinMs: 30_000, what: `process ${child.pid} is ready` },
-  ).catch((error: Error) => {
-    running.kill();
-    throw new Error(`${error.message}\n${running.stderr()}`);
-  });
+  const what = `process ${child.pid} is ready`;
+  await until(() => !running.isRunning || running.id !== "", { withinMs: 60_000, what });
+  if (running.id === "") throw new Error(`A process ended at once.\n${running.stderr()}`);
   return running;
 }
 
@@ -117,6 +127,11 @@ class RunningProcess implements TestProcess {
 
   get isRunning(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  get isStopped(): boolean {
+    const args = ["-o", "state=", "-p", String(this.pid)];
+    return spawnSync("ps", args, { encoding: "utf8" }).stdout.startsWith("T");
   }
 
   stderr(): string {

@@ -46,6 +46,11 @@ export class LeaseObserver {
     return held;
   }
 
+  /** The last record of a worker. */
+  of(worker: string, pool: Pool): Lease | undefined {
+    return this.#last.get(`$KV.${this.#names.slotsBucket(pool)}.${worker}`);
+  }
+
   /** The runs that hold a slot of a pool by the last records. */
   holders(pool: Pool): string[] {
     return [...this.#last.values()]

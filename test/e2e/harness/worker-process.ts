@@ -3,10 +3,12 @@ import { isTask } from "../../../shared/task.ts";
 import { startWorker, type WorkerOptions } from "../../../worker/index.ts";
 import { jsonLog, ownOptions, serve } from "./process-side.ts";
 
-const { tasksFile, ...options } = ownOptions<
-  Omit<WorkerOptions, "tasks"> & { tasksFile: string }
->();
+type Options = Omit<WorkerOptions, "tasks"> & { tasksFile: string; only?: string[] };
+
+const { tasksFile, only, ...options } = ownOptions<Options>();
 const exported = Object.values((await import(tasksFile)) as { [name: string]: unknown });
-const tasks = exported.filter((value) => isTask(value));
+const tasks = exported
+  .filter((value) => isTask(value))
+  .filter(({ name }) => only?.includes(name) ?? true);
 const worker = await startWorker({ ...options, tasks, log: jsonLog });
 serve(worker.id, () => worker.close());

@@ -7,13 +7,18 @@
  * Tests of one file share servers. Each has an account to itself, with its own streams, events
  * included, so they cannot see each other.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { ExecutionContext, TestFn } from "ava";
 import { setupNamespace } from "../../../engine/setup.ts";
-import type { Entry } from "../../../shared/entries.ts";
-import { type Client, connect, type RunView } from "../../../shared/index.ts";
+import {
+  type Client,
+  connect,
+  type RunHandle,
+  type RunStatus,
+  type RunView,
+} from "../../../shared/index.ts";
 import { connectNats, type NatsLink } from "../../../shared/jetstream/connection.ts";
 import type { NamespaceSetup } from "../../../shared/setup.ts";
 import { startTestCluster, startTestServer, type TestTopology } from "../../helpers/nats.ts";
@@ -36,6 +41,8 @@ export interface WorldOptions {
 export interface WorkerProcessOptions {
   /** A compiled module that exports tasks: `new URL("./tasks/x.js", import.meta.url)`. */
   readonly tasksFile: URL;
+  /** Names of the exported tasks to register. Default all. */
+  readonly only?: readonly string[];
   readonly slots?: { readonly regular?: number; readonly durable?: number };
   readonly warmRuns?: number;
   readonly drainTimeout?: string;
@@ -66,12 +73,21 @@ export interface World {
   readonly folder: string;
   startWorker(options: WorkerProcessOptions): Promise<TestProcess>;
   startEngine(options?: { readonly failpoints?: string }): Promise<TestProcess>;
-  /** Lets processes that wait at `hold:<file>` of this world go on. */
-  letGo(name: string): void;
-  /** Path of the file that `letGo(name)` makes. */
+  /** Path of a gate: a file that processes wait for until `open` makes it. Folders are made. */
   gate(name: string): string;
-  /** All entries of a run in order. */
-  entries(taskName: string, runId: string): Promise<Entry[]>;
+  /** Opens a gate. */
+  open(name: string): void;
+  /** Resolves when a process waits at a failpoint `hold:<gate>`. */
+  untilHeld(name: string): Promise<void>;
+  /**
+   * The output of a run. Its history is shown when it does not end within `withinMs`, 30,000 unless
+   * given.
+   */
+  result<Output>(run: RunHandle<Output>, withinMs?: number): Promise<Output>;
+  /** What the log says of a run that has ended; a replica may learn of the end a moment later. */
+  endOf(run: RunHandle): Promise<RunView>;
+  /** Resolves with what the log says of a run once it waits, or has any other status. */
+  untilStatus(run: RunHandle, status: RunStatus): Promise<RunView>;
 }
 
 /** Opens a world for a test. */
@@ -79,10 +95,13 @@ export type OpenWorld = (t: ExecutionContext, options?: WorldOptions) => Promise
 
 /** How many tests of one file may share a server. */
 const ACCOUNTS = 60;
+/** How many worlds of one file are open at once. Most of a test's time is waiting. */
+const AT_ONCE = 3;
 
 /**
  * Declares the same tests for one server and for a cluster of three, which start when the first test
- * needs them and end with the file.
+ * needs them and end with the file. Tests need not be serial: a few worlds are open at once, and a
+ * test waits in `open` for its turn.
  */
 export function forEachWorld(
   test: TestFn,
@@ -93,7 +112,8 @@ export function forEachWorld(
   for (const title of ["R1", "R3"] as const) {
     const only = process.env["CONTRAIL_E2E_ONLY"];
     if (only !== undefined && only !== title) continue;
-    const servers = new SharedServers(title === "R1" ? startTestServer : startTestCluster);
+    const startCluster = (config: string) => startTestCluster(config, userOf(0));
+    const servers = new SharedServers(title === "R1" ? startTestServer : startCluster);
     shared.push(servers);
     declare(title, (t, options = {}) => openWorld(t, servers, options));
   }
@@ -109,6 +129,8 @@ export function forEachWorld(
 
 class SharedServers {
   readonly start: (config: string) => Promise<TestTopology>;
+  #open = 0;
+  readonly #queue: (() => void)[] = [];
   #topology: Promise<TestTopology> | undefined;
   #accounts = 0;
 
@@ -119,6 +141,18 @@ class SharedServers {
   topology(): Promise<TestTopology> {
     this.#topology ??= this.start(configFile());
     return this.#topology;
+  }
+
+  /** Waits until fewer worlds are open. */
+  async enter(): Promise<void> {
+    if (this.#open >= AT_ONCE) await new Promise<void>((resolve) => this.#queue.push(resolve));
+    else this.#open++;
+  }
+
+  leave(): void {
+    const next = this.#queue.shift();
+    if (next) next();
+    else this.#open--;
   }
 
   nextAccount(): number {
@@ -136,12 +170,13 @@ async function openWorld(
   shared: SharedServers,
   options: WorldOptions,
 ): Promise<World> {
+  await shared.enter();
+  t.teardown(() => shared.leave());
   const folder = mkdtempSync(join(tmpdir(), "contrail-e2e-"));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const topology = await (options.ownServers ? shared.start(configFile()) : shared.topology());
   if (options.ownServers) t.teardown(() => topology.stop());
-  const account = `e2e${shared.nextAccount()}`;
-  const access = { servers: topology.urls, user: account, pass: "secret" };
+  const access = { servers: topology.urls, ...userOf(shared.nextAccount()) };
   const link = await connectNats({ ...access, name: "test" });
   t.teardown(() => link.close());
   const setup = await setupNamespace(link, {
@@ -204,16 +239,46 @@ class OpenedWorld implements World {
   }
 
   gate(name: string): string {
-    return join(this.folder, name);
+    const path = join(this.folder, name);
+    mkdirSync(dirname(path), { recursive: true });
+    return path;
   }
 
-  letGo(name: string): void {
+  open(name: string): void {
     writeFileSync(this.gate(name), "");
   }
 
-  async entries(taskName: string, runId: string): Promise<Entry[]> {
-    const view: RunView = await this.client.get(taskName, runId).view();
-    return view.commits.flatMap(({ entries }) => entries);
+  async untilHeld(name: string): Promise<void> {
+    await until(() => existsSync(`${this.gate(name)}.held`), { what: `somebody waits at ${name}` });
+  }
+
+  async result<Output>(run: RunHandle<Output>, withinMs = 30_000): Promise<Output> {
+    const signal = AbortSignal.timeout(withinMs);
+    try {
+      return await run.result({ signal });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      const { commits, state } = await run.view();
+      const shown = commits.map((commit) => JSON.stringify(commit));
+      const what = `Run "${run.runId}" of task "${run.taskName}" is ${state.status}`;
+      throw new Error(`${what} after ${withinMs} ms.\n${shown.join("\n")}`);
+    }
+  }
+
+  async endOf(run: RunHandle): Promise<RunView> {
+    const ended = async (): Promise<RunView | undefined> => {
+      const view = await run.view();
+      return view.state.outcome && view;
+    };
+    return until(ended, { what: `run "${run.runId}" has ended` });
+  }
+
+  async untilStatus(run: RunHandle, status: RunStatus): Promise<RunView> {
+    const reached = async (): Promise<RunView | undefined> => {
+      const view = await run.view();
+      return view.state.status === status ? view : undefined;
+    };
+    return until(reached, { withinMs: 20_000, what: `run "${run.runId}" is ${status}` });
   }
 
   async endProcesses(): Promise<void> {
@@ -234,6 +299,11 @@ class OpenedWorld implements World {
     this.#processes.push(started);
     return started;
   }
+}
+
+/** The user of one account. That of the first is for trying out whether a cluster is ready. */
+function userOf(account: number): { readonly user: string; readonly pass: string } {
+  return { user: `e2e${account}`, pass: "secret" };
 }
 
 let config: string | undefined;

@@ -16,3 +16,14 @@ export const fiveSteps: Task<undefined, number[]> = durableTask({
     return results;
   },
 });
+
+/** A run that ends its worker, whichever it is. */
+export const poison: Task<undefined, void> = durableTask({
+  name: "poison",
+  run: async (_input: undefined, ctx) => {
+    await ctx.step("die", () => {
+      effect(ctx.runId, "die");
+      process.kill(process.pid, "SIGKILL");
+    });
+  },
+});

@@ -140,6 +140,24 @@ forEachTopology((title, topology) => {
     }
   });
 
+  test(`${title}: of two processes that want different streams at once, one is told the field`, async (t) => {
+    const servers = await topology();
+    const { requests } = await openLink(t, servers);
+    for (let round = 0; round < 5; round++) {
+      const config = log(`RACE${round}`, servers.replicas);
+      const results = await Promise.allSettled([
+        ensureStream(requests, config),
+        ensureStream(requests, { ...config, maxAgeMs: 3_600_000 }),
+      ]);
+      const [refusal] = results.flatMap((each) =>
+        each.status === "rejected" ? [each.reason] : [],
+      );
+      t.true(refusal instanceof IncompatibleSetupError);
+      t.regex(String(refusal), /RACE\d exists but does not fit: max_age is/);
+      await deleteStream(requests, config.name);
+    }
+  });
+
   test(`${title}: the account tells what it may use`, async (t) => {
     const link = await openLink(t, await topology());
     const info = await accountInfo(link.requests);

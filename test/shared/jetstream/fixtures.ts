@@ -40,6 +40,12 @@ export async function openStream(
     allowTimeToLive: true,
     allowRollup: true,
   });
+  // The servers of a cluster get to know one after the other who listens for the stream. A write
+  // that must be refused shows that ours does.
+  await until(async () => {
+    const probe = await link.publisher.publish(`${prefix}.probe`, bytes(""), guard(999));
+    return !probe.ok && probe.kind === "guard";
+  });
   // Before the link is closed: teardowns run in reverse order.
   t.teardown(async () => {
     if (link.isConnected) await deleteStream(link.requests, stream).catch(() => {});

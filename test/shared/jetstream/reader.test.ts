@@ -1,7 +1,10 @@
 import test, { type ExecutionContext } from "ava";
 import { UnavailableError } from "../../../shared/errors.ts";
 import type { NatsLink } from "../../../shared/jetstream/connection.ts";
-import { parseTime, type StoredMessage } from "../../../shared/jetstream/reader.ts";
+import { decodeHeaders } from "../../../shared/jetstream/headers.ts";
+import { Reader } from "../../../shared/jetstream/reader.ts";
+import type { RequestOptions, Requests } from "../../../shared/jetstream/requests.ts";
+import { parseTime, type StoredMessage } from "../../../shared/jetstream/stored-message.ts";
 import {
   forEachTopology,
   startTestCluster,
@@ -163,6 +166,76 @@ forEachTopology((title, topology) => {
     t.is(await link.reader.streamState(`${stream}none`), undefined);
     t.is(await link.reader.get(`${stream}none`, 1, { leader: true }), undefined);
   });
+});
+
+/** Answers requests by hand: one list of replies for each try. */
+function answering(...tries: string[][]): { requests: Requests; asked: unknown[] } {
+  const asked: unknown[] = [];
+  const requests = {
+    async ask({ payload, begin, receive }: RequestOptions) {
+      asked.push(JSON.parse(String(payload)));
+      begin?.();
+      for (const head of tries.shift() ?? [])
+        receive({ headers: decodeHeaders(bytes(`NATS/1.0${head}\r\n\r\n`)), data: bytes("") });
+    },
+  };
+  return { requests: requests as Requests, asked };
+}
+
+test("a page cut short by a replica that is behind is read again", async (t) => {
+  const message = (sequence: number, before: number) =>
+    `\r\nNats-Subject: a\r\nNats-Sequence: ${sequence}\r\nNats-Last-Sequence: ${before}`;
+  const end = (last: number, pending: number) =>
+    ` 204 EOB\r\nNats-Num-Pending: ${pending}\r\nNats-Last-Sequence: ${last}`;
+  const none = [" 404 Message Not Found"];
+  const { requests, asked } = answering([message(1, 0), message(2, 1), end(2, 1)], none, none, [
+    message(5, 0),
+    end(5, 0),
+  ]);
+  const messages = await new Reader(requests).readSubject("LOG", "a");
+  t.deepEqual(
+    messages.map(({ sequence }) => sequence),
+    [1, 2, 5],
+  );
+  t.like(asked, [{ seq: 1 }, { seq: 3 }, { seq: 3 }, { seq: 3 }]);
+  // Purged meanwhile: believed after some tries.
+  const purged = answering([message(1, 0), end(1, 1)], none, none, none, none, none, none);
+  t.is((await new Reader(purged.requests).readSubject("LOG", "a")).length, 1);
+});
+
+test("what replicas that answer for parts know together is what the last of them knows", async (t) => {
+  const end = (upTo: number) => [
+    ` 204 EOB\r\nNats-Last-Sequence: 0\r\nNats-UpTo-Sequence: ${upTo}`,
+  ];
+  const { requests } = answering(end(7), end(5));
+  const subjects = Array.from({ length: 1_500 }, (_, i) => `a.${i}`);
+  t.is((await new Reader(requests).multiLast("LOG", subjects)).upToSequence, 5);
+});
+
+test("a request under way when its connection is lost is repeated as soon as it is back", async (t) => {
+  t.timeout(30_000);
+  const server = await startTestServer();
+  t.teardown(() => server.stop());
+  const link = await openLink(t, server, { pingIntervalMs: 60_000 });
+  server.pause();
+  const answer = new Promise<string>((resolve, reject) => {
+    link.requests
+      .ask({
+        subject: "$JS.API.INFO",
+        payload: "",
+        what: "the account",
+        withinMs: 600_000,
+        silenceMs: 600_000,
+        receive: ({ data }) => {
+          resolve(text(data) ?? "");
+          return "done";
+        },
+      })
+      .catch(reject);
+  });
+  await server.kill();
+  await server.start();
+  t.regex(await answer, /limits/);
 });
 
 test("a read that nobody answers ends as unavailable, or when its signal is aborted", async (t) => {

@@ -1,0 +1,101 @@
+/** Examines a server and a namespace: what `contrail doctor` shows. It changes nothing. */
+import { IncompatibleSetupError } from "../../shared/errors.ts";
+import { connectNats, type NatsLink, type NatsOptions } from "../../shared/jetstream/connection.ts";
+import { DEFAULT_NAMESPACE, type NamespaceSetup, readSetup } from "../../shared/setup.ts";
+import { findClock } from "./clock.ts";
+import { findConsumers } from "./consumers.ts";
+import type { Finding } from "./findings.ts";
+import { findEngines, findWorkers } from "./processes.ts";
+import { findLimits, findServer } from "./server.ts";
+import { findStreams } from "./streams.ts";
+import { findSync } from "./sync.ts";
+
+/** Where to look. */
+export interface ExamineOptions extends NatsOptions {
+  /** @defaultValue "contrail" */
+  readonly namespace?: string;
+  /**
+   * Addresses of monitoring ports, such as `http://host:8222`. Without them port 8222 of the connected
+   * server is tried.
+   */
+  readonly monitors?: readonly string[];
+  /** How to connect as a user of the system account, who may see how the servers are configured. */
+  readonly system?: Omit<NatsOptions, "servers">;
+}
+
+/**
+ * Looks at everything, in about a second, and says what it found.
+ * @throws {UnavailableError} When no server answers, or the system user is not accepted.
+ */
+export async function examine(options: ExamineOptions): Promise<Finding[]> {
+  const { system, monitors, namespace = DEFAULT_NAMESPACE, ...nats } = options;
+  const link = await connectNats({ name: "contrail doctor", ...nats });
+  const systemLink = system && (await connectSystem(link, { ...system, servers: nats.servers }));
+  try {
+    const findings = [findServer(link), ...(await findLimits(link))];
+    if (findings.some(({ verdict }) => verdict === "problem")) return findings;
+    const setup = await setupOf(link, namespace);
+    const isSetUp = !("verdict" in setup);
+    const replicas = isSetUp ? await replicasOf(link, setup) : 1;
+    findings.push(await findSync(link, { systemLink, monitors, replicas }));
+    if (!isSetUp) return [...findings, setup];
+    findings.push(namespaceFinding(setup), ...(await findClock(link, setup.names)));
+    const streams = await findStreams(link, setup);
+    return [...findings, ...streams, ...(await findUses(link, setup, streams))];
+  } finally {
+    await Promise.all([link.close(), systemLink?.close()]);
+  }
+}
+
+/** Looks at who uses the streams, as far as they are there: what is missing is told of already. */
+async function findUses(
+  link: NatsLink,
+  setup: NamespaceSetup,
+  streams: readonly Finding[],
+): Promise<Finding[]> {
+  const { names } = setup;
+  const missing = new Set(
+    streams.flatMap(({ details }) => (details["isMissing"] ? details["stream"] : [])),
+  );
+  const isThere = (bucket: string): boolean => !missing.has(`KV_${bucket}`);
+  const hasSlots = isThere(names.slotsBucket("regular")) && isThere(names.slotsBucket("durable"));
+  const uses = await Promise.all([
+    findConsumers(link, setup),
+    isThere(names.engineBucket) ? findEngines(link, names) : [],
+    hasSlots ? findWorkers(link, names) : [],
+  ]);
+  return uses.flat();
+}
+
+async function connectSystem(link: NatsLink, options: NatsOptions): Promise<NatsLink> {
+  try {
+    return await connectNats({ name: "contrail doctor", ...options });
+  } catch (error) {
+    await link.close();
+    throw error;
+  }
+}
+
+async function setupOf(link: NatsLink, namespace: string): Promise<NamespaceSetup | Finding> {
+  try {
+    return await readSetup(link, namespace);
+  } catch (error) {
+    if (!(error instanceof IncompatibleSetupError)) throw error;
+    const { message } = error;
+    return { check: "namespace", verdict: "problem", message, details: { namespace } };
+  }
+}
+
+function namespaceFinding({ namespace, shardCount, claimTimeoutMs }: NamespaceSetup): Finding {
+  return {
+    check: "namespace",
+    verdict: "ok",
+    message: `Namespace "${namespace}" has ${shardCount} shards; a run whose worker dies goes on elsewhere after ${claimTimeoutMs / 1000} s.`,
+    details: { namespace, shards: shardCount, claimTimeoutMs },
+  };
+}
+
+async function replicasOf(link: NatsLink, { names }: NamespaceSetup): Promise<number> {
+  const state = await link.reader.streamState(names.logStream(0));
+  return Number(state?.config.num_replicas ?? 1);
+}

@@ -1,0 +1,90 @@
+/** Whether the streams of a namespace are as they have to be, field by field, and have a leader. */
+import { differencesOf } from "../../shared/jetstream/admin.ts";
+import { type ApiAnswer, callApi, errorOf, isMissing } from "../../shared/jetstream/api.ts";
+import type { NatsLink } from "../../shared/jetstream/connection.ts";
+import { toServerStream } from "../../shared/jetstream/server-config.ts";
+import { EVENTS_KEEP_MS } from "../../shared/limits.ts";
+import type { NamespaceSetup } from "../../shared/setup.ts";
+import { type ExpectedStream, expectedStreams } from "../setup.ts";
+import type { Finding } from "./findings.ts";
+import { bytesText } from "./server.ts";
+
+/** One finding for each stream, those behind the buckets too. */
+export async function findStreams(link: NatsLink, setup: NamespaceSetup): Promise<Finding[]> {
+  const expected = expectedStreams({ ...setup, replicas: 1, eventsKeepMs: EVENTS_KEEP_MS });
+  return Promise.all(expected.map((stream) => findStream(link, stream)));
+}
+
+async function findStream(link: NatsLink, { config, mayDiffer }: ExpectedStream): Promise<Finding> {
+  const { name } = config;
+  const answer = await callApi(link.requests, `STREAM.INFO.${name}`, undefined);
+  const problem = (message: string, details: object = {}): Finding => ({
+    check: "stream",
+    verdict: "problem",
+    message: `Stream ${name} ${message}`,
+    details: { stream: name, ...details },
+  });
+  if (isMissing(answer))
+    return problem('is missing. "contrail setup" makes it again, without what was in it.', {
+      isMissing: true,
+    });
+  const error = errorOf(answer);
+  if (error) return problem(`cannot be seen: ${error.description} (${error.err_code}).`);
+  const found = (answer.config ?? {}) as Readonly<Record<string, unknown>>;
+  const differences = differencesOf(toServerStream(config), found).filter(
+    ({ field }) => !mayDiffer.includes(field),
+  );
+  if (differences.length > 0) {
+    const list = differences.map(
+      ({ field, found: value, expected }) =>
+        `${field} is ${JSON.stringify(value)}, expected ${JSON.stringify(expected)}`,
+    );
+    return problem(`is not as expected: ${list.join("; ")}.`, { differences });
+  }
+  const replicas = replicaProblems(answer);
+  if (replicas.length > 0) return problem(`${replicas.join("; ")}.`, { replicas });
+  return asExpected(name, answer, found);
+}
+
+function asExpected(
+  name: string,
+  answer: ApiAnswer,
+  config: Readonly<Record<string, unknown>>,
+): Finding {
+  const state = (answer.state ?? {}) as Readonly<Record<string, unknown>>;
+  const messages = Number(state["messages"] ?? 0);
+  const bytes = Number(state["bytes"] ?? 0);
+  const replicas = Number(config["num_replicas"] ?? 1);
+  return {
+    check: "stream",
+    verdict: "ok",
+    message: `Stream ${name} is as expected: ${counted(messages, "message")}, ${bytesText(bytes)}, on ${counted(replicas, "server")}.`,
+    details: { stream: name, messages, bytes, replicas },
+  };
+}
+
+interface Peer {
+  readonly name?: string;
+  readonly current?: boolean;
+  readonly offline?: boolean;
+  readonly lag?: number;
+}
+
+/** What is wrong with the servers that hold a stream. Outside a cluster nothing is said. */
+function replicaProblems(answer: ApiAnswer): string[] {
+  const cluster = answer.cluster as
+    | { readonly leader?: string; readonly replicas?: readonly Peer[] }
+    | undefined;
+  if (!cluster) return [];
+  const problems = cluster.leader ? [] : ["has no leader, so nothing can be written to it"];
+  for (const { name, current, offline, lag } of cluster.replicas ?? []) {
+    if (offline) problems.push(`misses server ${name}, which is offline`);
+    else if (current === false)
+      problems.push(`has a replica on ${name} that is ${lag ?? 0} behind`);
+  }
+  return problems;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,218 @@
+/**
+ * One term of leading: everything an engine knows is read from the log when it begins and forgotten
+ * when it ends.
+ *
+ * T1. The ends of children and the events are followed from where their streams end when the term
+ *     begins; what came before is found by looking back (rule 15).
+ * T2. Of registrations, cancels and timers the last of every run is read from the beginning of the
+ *     log.
+ */
+import { setMaxListeners } from "node:events";
+import { UnavailableError } from "../shared/errors.ts";
+import { type Follower, type FollowerOptions, follow } from "../shared/jetstream/follower.ts";
+import type { StoredMessage } from "../shared/jetstream/reader.ts";
+import { RECENT_EVENT_BYTES, RECENT_EVENTS } from "../shared/limits.ts";
+import { EVENTS_PREFIX } from "../shared/subjects.ts";
+import { Cancels, type CancelsStatus } from "./cancels.ts";
+import { LastReads } from "./last-reads.ts";
+import { LookBack } from "./look-back.ts";
+import { EventMessage, RecentEvents } from "./recent-events.ts";
+import type { EngineServices } from "./services.ts";
+import { Sweeper, type SweeperStatus } from "./sweeper.ts";
+import { Waits, type WaitsStatus } from "./waits.ts";
+
+/** What a term knows, for people. */
+export interface TermStatus {
+  /** Whether everything that was stored when the term began has been read. */
+  readonly isCaughtUp: boolean;
+  readonly waits: WaitsStatus;
+  readonly cancels: CancelsStatus;
+  readonly timers: SweeperStatus;
+  /** Sequences up to which was followed: events, and for each shard its slowest follower. */
+  readonly positions: { readonly events: number; readonly shards: readonly number[] };
+}
+
+/** An engine while it leads. */
+export class Term {
+  readonly #services: EngineServices;
+  readonly #waits: Waits;
+  readonly #cancels: Cancels;
+  readonly #sweeper: Sweeper;
+  readonly #recent: RecentEvents;
+  readonly #reads: LastReads;
+  readonly #ends: StreamEnds;
+  #children: Follower[] = [];
+  #records: Follower[] = [];
+  #timers: Follower[] = [];
+  #events: Follower | undefined;
+  #isCaughtUp = false;
+
+  /** Reads where the streams end and begins to follow. */
+  static async begin(services: EngineServices): Promise<Term> {
+    setMaxListeners(0, services.signal); // every read and write under way listens to it
+    const term = new Term(services, await readEnds(services));
+    term.#follow();
+    return term;
+  }
+
+  private constructor(services: EngineServices, ends: StreamEnds) {
+    const { link, names, clock, signal } = services;
+    const { reader } = link;
+    this.#services = services;
+    this.#ends = ends;
+    this.#reads = new LastReads({ reader, clock, signal });
+    this.#recent = new RecentEvents(ends.events + 1, {
+      events: RECENT_EVENTS,
+      bytes: RECENT_EVENT_BYTES,
+    });
+    const stream = names.eventsStream;
+    this.#waits = new Waits({
+      services,
+      reads: this.#reads,
+      lookBack: new LookBack({ reader, reads: this.#reads, stream, clock, signal }),
+      recent: this.#recent,
+      childrenPosition: (shard) => this.#children[shard]?.position ?? 0,
+      logEnd: (shard) => ends.shards[shard] ?? 0,
+    });
+    this.#cancels = new Cancels(services, this.#reads);
+    this.#sweeper = new Sweeper(services, this.#reads);
+  }
+
+  get status(): TermStatus {
+    const shards = this.#records.map((records, shard) => {
+      const others = [this.#children[shard]?.position, this.#timers[shard]?.position];
+      return Math.min(records.position, ...others.map((position) => position ?? 0));
+    });
+    return {
+      isCaughtUp: this.#isCaughtUp,
+      waits: this.#waits.status,
+      cancels: this.#cancels.status,
+      timers: this.#sweeper.status,
+      positions: { events: this.#recent.lastSequence, shards },
+    };
+  }
+
+  /** Resolves when the term is over. Rejected when a stream cannot be followed any more. */
+  async run(): Promise<void> {
+    const { signal } = this.#services;
+    const followers = this.#followers();
+    const over = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    const caughtUp = Promise.all(followers.map((follower) => follower.caughtUp));
+    void caughtUp.then(
+      () => {
+        this.#isCaughtUp = true;
+      },
+      () => {}, // a follower has ended, which `done` tells
+    );
+    try {
+      await Promise.race([over, Promise.all(followers.map((follower) => follower.done))]);
+    } finally {
+      this.#waits.close();
+      this.#cancels.close();
+      this.#sweeper.close();
+      await Promise.all(followers.map((follower) => follower.close()));
+    }
+  }
+
+  #followers(): Follower[] {
+    const events = this.#events ? [this.#events] : [];
+    return [...this.#children, ...events, ...this.#records, ...this.#timers];
+  }
+
+  /** The ends of children and events come first: registrations note how far they are (rule 15). */
+  #follow(): void {
+    const { names } = this.#services;
+    this.#events = this.#open({
+      stream: names.eventsStream,
+      subjects: [`${EVENTS_PREFIX}>`],
+      from: this.#ends.events + 1,
+      onMessage: (message) => this.#waits.offer(toEvent(message)),
+    });
+    this.#children = this.#ends.shards.map((end, shard) =>
+      this.#open({
+        stream: names.logStream(shard),
+        subjects: [names.everyRun(shard, "c")],
+        from: end + 1,
+        headersOnly: true,
+        onMessage: (message) => {
+          this.#reads.witness(names.logStream(shard), message.subject);
+          this.#waits.noteChild(message);
+        },
+      }),
+    );
+    this.#records = this.#ends.shards.map((_, shard) =>
+      this.#open({
+        stream: names.logStream(shard),
+        subjects: [names.everyRun(shard, "wait"), names.everyRun(shard, "cancel")],
+        from: "last-per-subject",
+        onMessage: (message) => this.#record(names.logStream(shard), message),
+      }),
+    );
+    this.#timers = this.#ends.shards.map((_, shard) =>
+      this.#open({
+        stream: names.logStream(shard),
+        subjects: [names.everyRun(shard, "timer")],
+        from: "last-per-subject",
+        headersOnly: true,
+        onMessage: (message) => {
+          this.#sweeper.note(shard, message);
+          this.#cancels.noteWaiting(prefixOf(message));
+        },
+      }),
+    );
+    this.#sweeper.start();
+  }
+
+  #record(stream: string, message: StoredMessage): void {
+    this.#reads.witness(stream, message.subject);
+    if (message.subject.endsWith(".cancel")) this.#cancels.open(message);
+    else {
+      this.#waits.register(message);
+      this.#cancels.noteWaiting(prefixOf(message));
+    }
+  }
+
+  #open(options: FollowerOptions): Follower {
+    const { link, log } = this.#services;
+    const { stream, subjects } = options;
+    return follow(link, {
+      ...options,
+      onInterruption: (reason) =>
+        log.warn(`Following ${stream} was interrupted: ${reason}`, { stream, subjects }),
+    });
+  }
+}
+
+/** Where the streams end. */
+interface StreamEnds {
+  readonly events: number;
+  readonly shards: readonly number[];
+}
+
+async function readEnds({ link, names, signal }: EngineServices): Promise<StreamEnds> {
+  const last = async (stream: string): Promise<number> => {
+    const state = await link.reader.streamState(stream, { signal });
+    if (state === undefined) throw new UnavailableError(`There is no stream ${stream}.`);
+    return state.lastSequence;
+  };
+  const shards = Array.from({ length: names.shardCount }, (_, shard) => names.logStream(shard));
+  const [events = 0, ...rest] = await Promise.all([names.eventsStream, ...shards].map(last));
+  return { events, shards: rest };
+}
+
+function prefixOf({ subject }: StoredMessage): string {
+  return subject.slice(0, subject.lastIndexOf("."));
+}
+
+function toEvent({ sequence, subject, data, headers }: StoredMessage): EventMessage {
+  const name = subject.slice(EVENTS_PREFIX.length);
+  return new EventMessage({
+    sequence,
+    name,
+    data,
+    contentType: headers.last("Content-Type") ?? "",
+  });
+}

@@ -1,0 +1,81 @@
+import test from "ava";
+import type { RunHandle, RunView } from "../../shared/index.ts";
+import { until } from "../helpers/until.ts";
+import { checkHistory, checkQuiet, claims, forEachWorld, type World } from "./harness/index.ts";
+import { quick, sleeper } from "./tasks/sleepers.ts";
+
+const tasksFile = new URL("./tasks/sleepers.js", import.meta.url);
+const RUNS = 200;
+const SHORTEST_SLEEP_MS = 3_000;
+
+forEachWorld(test, (title, open) => {
+  test(`${title}: 200 runs sleep at once on a worker with one durable slot, none holds it, and a new run ends meanwhile`, async (t) => {
+    const world = await open(t);
+    await world.startWorker({ tasksFile, slots: { durable: 1 } });
+    const sleepMs = Math.max(SHORTEST_SLEEP_MS, 4 * (await passageMs(world)));
+    const runs = await Promise.all(
+      Array.from({ length: RUNS }, () => world.client.start(sleeper, sleepMs)),
+    );
+    const areAllWaiting = async (): Promise<boolean> => {
+      const waiting = await world.client.list({
+        taskName: "sleeper",
+        status: "waiting",
+        limit: RUNS,
+      });
+      return waiting.length === RUNS;
+    };
+    await until(areAllWaiting, { withinMs: 60_000, what: "all runs wait at once" });
+    const other = await world.client.start(quick);
+    t.is(await world.result(other), "done");
+    const leases = await until(
+      async () => {
+        const stored = await world.leases.stored("durable");
+        return stored.length === 1 && stored[0]?.held.length === 0 ? stored : undefined;
+      },
+      { what: "the bucket shows that no run holds the slot" },
+    );
+    t.is(leases[0]?.capacity, 1);
+    t.true(await areAllWaiting(), "all of them slept while the other run went through");
+    await Promise.all(runs.map((run) => world.result(run, 60_000)));
+    for (const run of runs) await checkSleep(world, run);
+    t.is(world.effects.read(undefined, "before").length, RUNS);
+    t.is(world.effects.read(undefined, "after").length, RUNS);
+    checkHistory(t, await world.endOf(runs[0] as RunHandle));
+    await checkQuiet(t, world);
+
+    /** Times are the server's: when each message of the run was stored. */
+    async function checkSleep({ link, setup }: World, run: RunHandle): Promise<void> {
+      const view: RunView = await world.endOf(run);
+      const dueAt = Math.floor(dueTime(view));
+      const { stream, prefix } = setup.names.run(run);
+      const stored = await link.reader.readSubject(stream, `${prefix}.h`);
+      const start = await link.reader.readSubject(stream, `${prefix}.start`);
+      const claimed = view.commits.find(({ entries: [first] }) => isWakeUp(first));
+      const claimedAt = stored.find(({ sequence }) => sequence === claimed?.sequence)?.timeMs;
+      if ((claimedAt ?? 0) < dueAt)
+        t.fail(`run "${run.runId}" woke up ${dueAt - (claimedAt ?? 0)} ms early`);
+      if (dueAt < (start[0]?.timeMs ?? 0) + sleepMs) t.fail(`run "${run.runId}" slept too little`);
+      const wakes = claims(view).filter((because) => because !== "start");
+      if (wakes.join() !== "timer") t.fail(`run "${run.runId}" was woken by ${wakes}`);
+    }
+  });
+});
+
+function isWakeUp(entry: RunView["commits"][number]["entries"][number] | undefined): boolean {
+  return entry?.kind === "claimed" && entry.because === "timer";
+}
+
+/** How long as many runs take to go through the one slot, on this machine as busy as it is now. */
+async function passageMs({ client }: World): Promise<number> {
+  const startedAt = performance.now();
+  const starts = Array.from({ length: RUNS }, () => client.start(quick));
+  await Promise.all(starts.map(async (run) => (await run).result()));
+  return Math.round(performance.now() - startedAt);
+}
+
+/** When the sleep of a run was due. */
+function dueTime(view: RunView): number {
+  for (const wait of view.state.waits.values())
+    if (wait.condition.kind === "sleep") return wait.condition.dueAt;
+  throw new Error(`Run "${view.runId}" did not sleep.`);
+}

@@ -1,0 +1,75 @@
+/** A replica that is behind: a reader that answers as of an earlier sequence, except as the leader. */
+import type {
+  LastMessages,
+  Reader,
+  ReadOptions,
+  StoredMessage,
+} from "../../shared/jetstream/reader.ts";
+
+type Reads = Pick<Reader, "lastFor" | "get" | "readSubject" | "multiLast" | "streamState">;
+
+/** Reads from a replica that has stopped at some sequence. */
+export class StaleReader implements Reads {
+  readonly #reader: Reader;
+  #upTo = Number.POSITIVE_INFINITY;
+  #readingsLeft = Number.POSITIVE_INFINITY;
+  /** How many reads it answered as of the earlier sequence. */
+  staleCount = 0;
+
+  constructor(reader: Reader) {
+    this.#reader = reader;
+  }
+
+  /** From now on the replica has what was stored up to this sequence, for so many readings. */
+  stopAt(sequence: number, readings: number = Number.POSITIVE_INFINITY): void {
+    this.#upTo = sequence;
+    this.#readingsLeft = readings;
+  }
+
+  /** The replica has caught up. */
+  catchUp(): void {
+    this.#upTo = Number.POSITIVE_INFINITY;
+  }
+
+  async lastFor(
+    stream: string,
+    subject: string,
+    options: ReadOptions = {},
+  ): Promise<StoredMessage | undefined> {
+    if (options.leader) return this.#reader.lastFor(stream, subject, options);
+    return (await this.multiLast(stream, [subject])).messages[0];
+  }
+
+  async get(
+    stream: string,
+    sequence: number,
+    options: ReadOptions = {},
+  ): Promise<StoredMessage | undefined> {
+    if (!options.leader && sequence > this.#limit()) return undefined;
+    return this.#reader.get(stream, sequence, options);
+  }
+
+  async readSubject(...args: Parameters<Reader["readSubject"]>): Promise<StoredMessage[]> {
+    const limit = this.#limit();
+    const found = await this.#reader.readSubject(...args);
+    return found.filter(({ sequence }) => sequence <= limit);
+  }
+
+  async multiLast(stream: string, subjects: readonly string[]): Promise<LastMessages> {
+    const limit = this.#limit();
+    if (limit === Number.POSITIVE_INFINITY) return this.#reader.multiLast(stream, subjects);
+    if (limit === 0) return { messages: [], upToSequence: 0 };
+    return this.#reader.multiLast(stream, subjects, { upToSequence: limit });
+  }
+
+  streamState(...args: Parameters<Reader["streamState"]>): ReturnType<Reader["streamState"]> {
+    return this.#reader.streamState(...args);
+  }
+
+  #limit(): number {
+    if (this.#upTo === Number.POSITIVE_INFINITY) return this.#upTo;
+    if (this.#readingsLeft-- <= 0) return Number.POSITIVE_INFINITY;
+    this.staleCount++;
+    return this.#upTo;
+  }
+}

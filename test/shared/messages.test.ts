@@ -1,0 +1,234 @@
+import test from "ava";
+import fc from "fast-check";
+import { encode } from "../../shared/codec.ts";
+import { InvalidInputError, UndecodableError } from "../../shared/errors.ts";
+import {
+  type Because,
+  type CancelRequest,
+  decodeCancel,
+  decodeReady,
+  decodeStart,
+  decodeWait,
+  encodeCancel,
+  encodeReady,
+  encodeStart,
+  encodeWait,
+  type Ready,
+  type Start,
+  type WaitRegistration,
+  type WatchedLeaf,
+} from "../../shared/messages.ts";
+
+const text = fc.string({ maxLength: 20 });
+const name = fc.string({ minLength: 1, maxLength: 128 });
+const count = fc.nat();
+const positions = fc.array(count, { maxLength: 5 });
+
+const starts: fc.Arbitrary<Start> = fc.record(
+  {
+    input: fc.oneof(text, fc.constant(undefined), fc.constant({ a: [1, null] })),
+    events: fc.record({ after: count, created: text }),
+    parent: fc.record({ taskName: name, runId: name, startSequence: count, key: text }),
+    nonce: text,
+    by: text,
+  },
+  { requiredKeys: ["input", "events", "nonce", "by"] },
+);
+const because: fc.Arbitrary<Because> = fc.record(
+  {
+    timer: fc.double({ noNaN: true, min: 0, max: 8e15 }),
+    events: fc.array(fc.tuple(text, count, count)),
+    children: fc.array(fc.tuple(text, count, positions)),
+    cancel: count,
+    poke: text,
+  },
+  { requiredKeys: [] },
+);
+const readies: fc.Arbitrary<Ready> = fc.record({
+  answers: count,
+  startSequence: count,
+  isChild: fc.boolean(),
+  because,
+});
+const leaves: fc.Arbitrary<WatchedLeaf> = fc.record({
+  key: text,
+  leaf: count,
+  condition: fc.oneof(
+    fc.record({ kind: fc.constant("event" as const), name: text, after: count }),
+    fc.record({ kind: fc.constant("child" as const), taskName: name, runId: name }),
+    fc.record({
+      kind: fc.constant("children" as const),
+      taskName: name,
+      first: count,
+      count: fc.nat(100_000),
+    }),
+  ),
+  recorded: fc.array(fc.tuple(count, count), { maxLength: 3 }),
+});
+const waits: fc.Arbitrary<WaitRegistration> = fc.record({
+  waitSequence: count,
+  startSequence: count,
+  isChild: fc.boolean(),
+  leaves: fc.array(leaves, { maxLength: 4 }),
+  consumed: positions,
+  passMs: count,
+});
+const cancels: fc.Arbitrary<CancelRequest> = fc.record({
+  startSequence: count,
+  by: text,
+  reason: text,
+});
+
+/** Each kind of message: how it is made, written and read, and bodies that are none. */
+const kinds: readonly {
+  readonly kind: string;
+  readonly messages: fc.Arbitrary<unknown>;
+  readonly write: (message: never) => Uint8Array;
+  readonly read: (message: Uint8Array, where: string) => unknown;
+  readonly bad: readonly unknown[];
+}[] = [
+  {
+    kind: "start",
+    messages: starts,
+    write: encodeStart,
+    read: decodeStart,
+    bad: [
+      [1, "0", "created", null, "nonce", "by"],
+      [1, -1, "created", null, "nonce", "by"],
+      [1, 0, new Date(0), null, "nonce", "by"],
+      [1, 0, "created", null, 5, "by"],
+      [1, 0, "created", null, "nonce"],
+      [1, 0, "created", undefined, "nonce", "by"],
+      [1, 0, "created", "parent", "nonce", "by"],
+      [1, 0, "created", ["task", "run", 1], "nonce", "by"],
+      [1, 0, "created", ["task", "", 1, "key"], "nonce", "by"],
+      [1, 0, "created", ["t".repeat(129), "run", 1, "key"], "nonce", "by"],
+      [1, 0, "created", ["task", "run", "1", "key"], "nonce", "by"],
+    ],
+  },
+  {
+    kind: "ready",
+    messages: readies,
+    write: encodeReady,
+    read: decodeReady,
+    bad: [
+      ["1", 1, false, {}],
+      [1.5, 1, false, {}],
+      [-1, 1, false, {}],
+      [1, Number.NaN, false, {}],
+      [1, 1, 0, {}],
+      [1, 1, false, null],
+      [1, 1, false, "timer"],
+      [1, 1, false, { timer: "now" }],
+      [1, 1, false, { timer: 1e300 }],
+      [1, 1, false, { timer: Number.POSITIVE_INFINITY }],
+      [1, 1, false, { events: 5 }],
+      [1, 1, false, { events: [5] }],
+      [1, 1, false, { events: [["key", 0, "1"]] }],
+      [1, 1, false, { children: { length: 1 } }],
+      [1, 1, false, { children: [["key", 0, 5]] }],
+      [1, 1, false, { children: [["key", 0, [-1]]] }],
+      [1, 1, false, { cancel: true }],
+      [1, 1, false, { poke: 1 }],
+    ],
+  },
+  {
+    kind: "wait",
+    messages: waits,
+    write: encodeWait,
+    read: decodeWait,
+    bad: [
+      [null, 1, false, [], [], 0],
+      [1, null, false, [], [], 0],
+      [1, 1, "no", [], [], 0],
+      [1, 1, false, {}, [], 0],
+      [1, 1, false, [], 5, 0],
+      [1, 1, false, [], ["5"], 0],
+      [1, 1, false, [], [], "0"],
+      [1, 1, false, [5], [], 0],
+      [1, 1, false, [["key", 0, { kind: "sleep", dueAt: 1 }, []]], [], 0],
+      [1, 1, false, [["key", 0, { kind: "nap" }, []]], [], 0],
+      [1, 1, false, [["key", 0, { kind: "anyOf", of: [] }, []]], [], 0],
+      [1, 1, false, [["key", "0", { kind: "child", taskName: "t", runId: "r" }, []]], [], 0],
+      [1, 1, false, [[7, 0, { kind: "child", taskName: "t", runId: "r" }, []]], [], 0],
+      [1, 1, false, [["key", 0, { kind: "child", taskName: "t", runId: "r" }, [5]]], [], 0],
+      [1, 1, false, [["key", 0, { kind: "child", taskName: "t", runId: "r" }]], [], 0],
+    ],
+  },
+  {
+    kind: "cancel",
+    messages: cancels,
+    write: encodeCancel,
+    read: decodeCancel,
+    bad: [
+      ["1", "by", "reason"],
+      [1, null, "reason"],
+      [1, "by", {}],
+      [1, "by"],
+    ],
+  },
+];
+
+for (const { kind, messages, write, read, bad } of kinds) {
+  test(`a ${kind} message comes back as it was written`, (t) => {
+    fc.assert(
+      fc.property(messages, (message) => {
+        t.deepEqual(read(write(message as never), "here"), message);
+        return true;
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test(`a body that is no ${kind} message is undecodable, and the error says where it is`, (t) => {
+    for (const body of [null, 1, "text", {}, [], new Map(), ...bad])
+      t.throws(
+        () => read(encode(body, "body"), "x.y.z, sequence 7"),
+        { instanceOf: UndecodableError, message: /^The message at x\.y\.z, sequence 7 is not a / },
+        JSON.stringify(body),
+      );
+  });
+
+  test(`changed bytes of a ${kind} message never end in another error`, (t) => {
+    const changes = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 3 });
+    const endsWell = (body: Uint8Array): boolean => {
+      try {
+        read(body, "here");
+      } catch (error) {
+        return error instanceof UndecodableError;
+      }
+      return true;
+    };
+    fc.assert(
+      fc.property(messages, changes, (message, edits) => {
+        const body = write(message as never);
+        for (const [at, byte] of edits) body[at % body.length] = byte;
+        return endsWell(body);
+      }),
+      { numRuns: 2_000 },
+    );
+    fc.assert(
+      fc.property(fc.array(fc.anything({ maxDepth: 2 }), { maxLength: 7 }), (body) => {
+        try {
+          return endsWell(encode(body, "body"));
+        } catch (error) {
+          return error instanceof InvalidInputError;
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+    t.pass();
+  });
+}
+
+test("an input that cannot be stored is refused as the input", (t) => {
+  const start = { input: () => 1, events: { after: 0, created: "" }, nonce: "n", by: "b" };
+  t.throws(() => encodeStart(start), { instanceOf: InvalidInputError, message: /^The input / });
+});
+
+test("a registration without recorded children is read as one with none", (t) => {
+  const condition = { kind: "child", taskName: "t", runId: "r" } as const;
+  const wait = { waitSequence: 1, startSequence: 1, isChild: true, consumed: [], passMs: 0 };
+  const body = encodeWait({ ...wait, leaves: [{ key: "k", leaf: 0, condition }] });
+  t.deepEqual(decodeWait(body, "here").leaves, [{ key: "k", leaf: 0, condition, recorded: [] }]);
+});

@@ -1,0 +1,224 @@
+/**
+ * The operations that a pass has begun: steps at work, waits being opened, children being started,
+ * and steps between two attempts. Turns each into entries of the history.
+ */
+import type { Entry, Failure, StoredCondition } from "../shared/entries.ts";
+import { hasSleep, newWait, type WaitState } from "../shared/run-state.ts";
+import { leavesOf } from "../shared/waits.ts";
+import { startChild } from "./children.ts";
+import { storedForm } from "./commit-size.ts";
+import type { Execution, Operation } from "./execution.ts";
+import { openCondition } from "./open-condition.ts";
+import type { PassRun } from "./pass-run.ts";
+import { earliestDue } from "./registration.ts";
+import { tryStep } from "./steps.ts";
+import type { StartWork, StepWork, WaitWork, Work } from "./work.ts";
+
+/** What the operations tell the pass. */
+export interface OperationEvents {
+  /** An entry for the next commit, which may wait. */
+  readonly add: (entry: Entry) => void;
+  /** An entry that asks for a commit. */
+  readonly record: (entry: Entry) => void;
+  /** Something could not be done that is nobody's fault but ours or the server's. */
+  readonly fail: (error: unknown) => void;
+}
+
+/** A step between two attempts. */
+interface Retry {
+  readonly operation: Operation<StepWork>;
+  readonly retryAt: number;
+}
+
+/** The begun operations of one pass. */
+export class PassOperations {
+  readonly #run: PassRun;
+  readonly #execution: Execution<Work>;
+  readonly #events: OperationEvents;
+  /** Keys of operations whose work is under way. */
+  readonly #active: Set<string> = new Set();
+  readonly #retries: Map<string, Retry> = new Map();
+  /** Attempts of steps that failed in this pass, which no commit may have taken along yet. */
+  readonly #attempts: Map<string, number> = new Map();
+  /** Waits that no commit has taken along yet. */
+  readonly #unsaved: Map<string, WaitState> = new Map();
+  #unsavedSleeps = 0;
+
+  constructor(run: PassRun, execution: Execution<Work>, events: OperationEvents) {
+    this.#run = run;
+    this.#execution = execution;
+    this.#events = events;
+  }
+
+  /** How many operations are under way. */
+  get activeCount(): number {
+    return this.#active.size;
+  }
+
+  /** Whether a step is at work. */
+  get hasActiveStep(): boolean {
+    return this.#someActive((letter) => letter === "s");
+  }
+
+  /** Whether a wait is being opened or children are being started. */
+  get hasActiveOpening(): boolean {
+    return this.#someActive((letter) => letter !== "s");
+  }
+
+  /** The waits that are not settled, also those that no commit has taken along yet. */
+  *pendingWaits(): Generator<WaitState> {
+    yield* this.#execution.state.pending.values();
+    yield* this.#unsaved.values();
+  }
+
+  /** Those of them that time may settle. */
+  *sleepingWaits(): Generator<WaitState> {
+    yield* this.#execution.state.sleeping.values();
+    if (this.#unsavedSleeps > 0)
+      for (const wait of this.#unsaved.values()) if (hasSleep(wait)) yield wait;
+  }
+
+  /** Whether nothing is open, neither a wait nor a step between two attempts. */
+  get isEmpty(): boolean {
+    return this.#execution.state.pending.size + this.#unsaved.size + this.#retries.size === 0;
+  }
+
+  /** A commit is stored: what it took along is in the state now. */
+  noteStored(): void {
+    const { waits, steps } = this.#execution.state;
+    for (const [key, wait] of this.#unsaved)
+      if (waits.has(key) || steps.has(key)) {
+        // recorded as a wait, or as a failure to be one
+        this.#unsaved.delete(key);
+        if (hasSleep(wait)) this.#unsavedSleeps--;
+      }
+  }
+
+  /** When the next sleep is due, or the next attempt. */
+  nextDue(): number | undefined {
+    let next = earliestDue(this.sleepingWaits());
+    for (const { retryAt } of this.#retries.values())
+      if (next === undefined || retryAt < next) next = retryAt;
+    return next;
+  }
+
+  /** Begins what the code asked for. A step whose next attempt is not due is kept for later. */
+  begin(operation: Operation<Work>): void {
+    const { key, work } = operation;
+    const before = this.#execution.state.retries.get(key);
+    if (work.kind === "step" && before)
+      this.#retries.set(key, { operation: { ...operation, work }, retryAt: before.retryAt });
+    else this.#start(key, this.#work(operation));
+  }
+
+  /** Begins the attempts that are due. */
+  beginDueRetries(now: number): void {
+    for (const [key, { operation, retryAt }] of this.#retries) {
+      if (retryAt > now) continue;
+      this.#retries.delete(key);
+      this.#start(key, this.#step(operation));
+    }
+  }
+
+  /** Leaves the steps that wait for their next attempt to a later pass. */
+  putBackRetries(): void {
+    for (const { operation } of this.#retries.values()) this.#execution.putBack(operation);
+    this.#retries.clear();
+  }
+
+  #someActive(test: (letter: string) => boolean): boolean {
+    for (const key of this.#active) if (test(key.slice(0, 1))) return true;
+    return false;
+  }
+
+  #start(key: string, work: Promise<void>): void {
+    this.#active.add(key);
+    void work
+      .catch((error: unknown) => this.#events.fail(error))
+      .finally(() => {
+        this.#active.delete(key);
+        this.#execution.changed.raise();
+      });
+  }
+
+  async #work(operation: Operation<Work>): Promise<void> {
+    const { work } = operation;
+    switch (work.kind) {
+      case "step":
+        return this.#step({ ...operation, work });
+      case "wait":
+        return this.#openWait({ ...operation, work });
+      case "start":
+        return this.#startChildren({ ...operation, work });
+    }
+  }
+
+  async #step(operation: Operation<StepWork>): Promise<void> {
+    const { services, step, signal } = this.#run;
+    const { key } = operation;
+    const { cancel, retries } = this.#execution.state;
+    const attempt = (this.#attempts.get(key) ?? retries.get(key)?.attempts ?? 0) + 1;
+    // Steps of the cleanup after a cancellation are not told to stop by it.
+    const run = cancel ? { ...step, userSignal: signal } : step;
+    const entry = await tryStep(services, run, operation, attempt);
+    if (entry?.kind === "attempt-failed") {
+      this.#attempts.set(key, attempt);
+      this.#events.add(entry);
+      this.#retries.set(key, { operation, retryAt: entry.retryAt });
+    } else if (entry) this.#events.record(entry);
+    else this.#run.leave(); // not surely ours: it goes on where its token is delivered next
+  }
+
+  /** Opens a wait: its children are started, its times are fixed, its events begin. */
+  async #openWait({ key, at, work }: Operation<WaitWork>): Promise<void> {
+    const opened = await openCondition(this.#run, key, work);
+    if ("refused" in opened) {
+      this.#events.record(failed(key, at, opened.refused));
+      return;
+    }
+    const { condition, settled } = opened;
+    const entry = { kind: "wait-opened", key, at, condition } as const;
+    if (isLarge(condition)) {
+      // The code is told now: in the commit that suspends the run it would be told too late.
+      const form = storedForm(entry, this.#run.services.link.maxPayload);
+      if (form.kind === "step-failed") return this.#events.record(form);
+    }
+    const isSettled =
+      this.#execution.state.cancel !== undefined ||
+      (condition.kind === "allOf" && condition.of.length === 0);
+    if (isSettled) this.#events.record(entry);
+    else this.#events.add(entry);
+    const wait = newWait(entry, 0);
+    this.#unsaved.set(key, wait);
+    if (hasSleep(wait)) this.#unsavedSleeps++;
+    for (const { leaf, outcome } of settled)
+      this.#events.record({ kind: "wait-settled", key, leaf, outcome });
+  }
+
+  async #startChildren({ key, at, work }: Operation<StartWork>): Promise<void> {
+    const { services, parent, signal } = this.#run;
+    const { task, inputs, firstOrdinal: first } = work;
+    const runIds = inputs.map((_, i) => work.id ?? this.#run.childId(first + i));
+    const refusals = await Promise.all(
+      runIds.map((runId, i) =>
+        startChild(services, parent, { task, runId, input: inputs[i], key }, signal),
+      ),
+    );
+    const refusal = refusals.find((failure) => failure !== undefined);
+    if (refusal) this.#events.record(failed(key, at, refusal));
+    else
+      this.#events.record({ kind: "child-started", key, at, taskName: task.name, runIds, first });
+  }
+}
+
+/** A condition of this many leaves, or with a filter, is measured before it is opened. */
+const LARGE_LEAVES = 256;
+
+function isLarge(condition: StoredCondition): boolean {
+  const leaves = leavesOf(condition);
+  return leaves.length > LARGE_LEAVES || leaves.some((leaf) => "where" in leaf);
+}
+
+function failed(key: string, at: number, error: Failure): Entry {
+  return { kind: "step-failed", key, at, attempts: 1, durationMs: 0, error };
+}
