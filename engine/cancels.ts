@@ -42,13 +42,13 @@ const LONGEST_PAUSE_MS = 30_000;
 /** The open cancels of a namespace. */
 export class Cancels {
   readonly #services: EngineServices;
-  readonly #reads: LastReads;
+  readonly #reads: Pick<LastReads, "last">;
   readonly #open = new Map<string, OpenCancel>();
   #stopTimer: CancelTimer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #told = 0;
 
-  constructor(services: EngineServices, reads: LastReads) {
+  constructor(services: EngineServices, reads: Pick<LastReads, "last">) {
     this.#services = services;
     this.#reads = reads;
   }

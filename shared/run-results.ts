@@ -62,6 +62,8 @@ class EndWait {
   readonly #run: RunAddress;
   readonly #done: (end: Outcome | Error) => void;
   #isOver = false;
+  /** Sequence of the run's start, as far as it was read: the commits of another are not the run's. */
+  #startSequence: number | undefined;
   #stop: (() => void)[] = [];
   #pauseMs = FIRST_LOOK_MS;
 
@@ -86,6 +88,7 @@ class EndWait {
           if (error !== null || !END_STATUSES.has(headersOf(message).last(STATUS_HEADER) ?? ""))
             return;
           this.#take(message.data, message.subject);
+          if (!this.#isOver) void this.#read();
         },
       }),
     );
@@ -93,7 +96,7 @@ class EndWait {
       () => {
         for (const subscription of subscriptions) subscription.unsubscribe();
       },
-      this.#link.onReconnect(() => void this.#look()),
+      this.#link.onReconnect(() => void this.#read()),
     );
     void this.#look();
   }
@@ -105,32 +108,36 @@ class EndWait {
     this.#done(end);
   }
 
-  /** Reads the ends of both possible histories; the first time anywhere, later from the leader. */
+  /** Looks now and again, ever more rarely. */
   async #look(): Promise<void> {
-    try {
-      const last = await lastCommit(
-        this.#link,
-        this.#names,
-        this.#run,
-        this.#pauseMs > FIRST_LOOK_MS,
-      );
-      if (this.#isOver) return;
-      if (last.commit) this.#take(last.commit.data, last.commit.subject);
-      else if (!last.isStarted) this.finish(notFound(this.#run));
-    } catch (error) {
-      const isPassing = error instanceof ContrailError && error.retryable; // no server for a while
-      if (!isPassing) this.finish(error as Error);
-    }
+    await this.#read();
     if (this.#isOver) return;
     const stop = this.#link.clock.after(this.#pauseMs, () => void this.#look());
     this.#stop.push(stop);
     this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_LOOK_MS);
   }
 
+  /** Reads the ends of both possible histories; the first time anywhere, later from the leader. */
+  async #read(): Promise<void> {
+    try {
+      const ofLeader = this.#pauseMs > FIRST_LOOK_MS;
+      const last = await lastCommit(this.#link, this.#names, this.#run, ofLeader);
+      if (this.#isOver) return;
+      this.#startSequence = last.startSequence;
+      if (last.startSequence === undefined) this.finish(notFound(this.#run));
+      else if (last.commit) this.#take(last.commit.data, last.commit.subject);
+    } catch (error) {
+      const isPassing = error instanceof ContrailError && error.retryable; // no server for a while
+      if (!isPassing) this.finish(error as Error);
+    }
+  }
+
   #take(data: Uint8Array, where: string): void {
     try {
-      const last = decodeCommit(data, 0, where).entries.at(-1);
-      if (last?.kind === "ended") this.finish(last.outcome);
+      const { startSequence, entries } = decodeCommit(data, 0, where);
+      const last = entries.at(-1);
+      if (last?.kind === "ended" && startSequence === this.#startSequence)
+        this.finish(last.outcome);
     } catch (error) {
       // Not by a worker of this version: a hint that is none, or why the run will be paused.
       if (!(error instanceof UndecodableError)) throw error;
@@ -138,28 +145,27 @@ class EndWait {
   }
 }
 
-/** The last commit of a run, and whether the run is there at all. */
+/** The last commit of a run, and the sequence of its start; no start when there is no such run. */
 export async function lastCommit(
   link: Pick<NatsLink, "reader">,
   names: Names,
   run: RunAddress,
   leader: boolean,
-): Promise<{ readonly commit: StoredMessage | undefined; readonly isStarted: boolean }> {
+): Promise<{ readonly commit: StoredMessage | undefined; readonly startSequence?: number }> {
   const { prefix, stream } = names.run(run);
   const subjects = [`${prefix}.start`, `${prefix}.h`, `${prefix}.c`];
   const { messages } = await link.reader.multiLast(stream, subjects);
   const find = (kind: string): StoredMessage | undefined =>
     messages.find(({ subject }) => subject === `${prefix}.${kind}`);
-  const commit = find("h") ?? find("c");
-  if (commit || !leader) {
-    const start =
-      find("start") ?? (await link.reader.lastFor(stream, `${prefix}.start`, { leader: true }));
-    return { commit, isStarted: start !== undefined };
-  }
-  const [start, history, child] = await Promise.all(
-    subjects.map((subject) => link.reader.lastFor(stream, subject, { leader: true })),
-  );
-  return { commit: history ?? child, isStarted: start !== undefined };
+  const ofLeader = (kind: string): Promise<StoredMessage | undefined> =>
+    link.reader.lastFor(stream, `${prefix}.${kind}`, { leader: true });
+  const asksLeader = leader && !find("h") && !find("c");
+  const [start, history, child] = await Promise.all([
+    (asksLeader ? undefined : find("start")) ?? ofLeader("start"),
+    asksLeader ? ofLeader("h") : find("h"),
+    asksLeader ? ofLeader("c") : find("c"),
+  ]);
+  return { commit: history ?? child, ...(start ? { startSequence: start.sequence } : {}) };
 }
 
 /** The output of a run that completed. @throws What became of it instead. */

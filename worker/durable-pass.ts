@@ -186,9 +186,9 @@ export class DurablePass {
     const restMs = dueAt === undefined ? undefined : dueAt - this.#run.serverClock.earliest();
     const isShort = restMs !== undefined && restMs <= SHORT_SLEEP_MS;
     if (!isShort || !isSleepOnly(this.#operations.pendingWaits())) {
-      if (!(await suspend(this.#run, this.#startedAt))) return "lost";
-      this.#operations.putBackRetries();
-      return "suspended";
+      const end = await suspend(this.#run, this.#startedAt, this.#operations.pendingWaits());
+      if (end === "suspended") this.#operations.putBackRetries();
+      return end;
     }
     if (restMs > 0) await this.#parkFor(restMs);
     return undefined;

@@ -51,7 +51,7 @@ export function readConsumer(name: string, given: ConfigShape): ConsumerSettings
     isHeadersOnly: given.headers_only === true,
     inactiveMs: numberOf(given.inactive_threshold) / NANOSECONDS,
     config: {
-      ...given,
+      ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== false)),
       name,
       deliver_policy: deliver,
       ack_policy: ackPolicy,

@@ -205,7 +205,7 @@ export class MemoryServer {
     this.#send(reply, { subject: reply, headers: "", data: Buffer.from(text) });
   }
 
-  #takeAnswer({ subject, data }: SentMessage): void {
+  #takeAnswer({ subject, reply, data }: SentMessage): void {
     const [, , streamName = "", name = "", , streamSequence, consumerSequence] = subject.split(".");
     const answer = (): void => {
       const consumer = this.#streams.get(streamName)?.consumers.get(name);
@@ -213,7 +213,8 @@ export class MemoryServer {
       const body = Buffer.from(data).toString();
       this.#note(`answer ${body || "+ACK"}`, `${streamName} ${name}`, Number(streamSequence));
       const delivery = { stream: Number(streamSequence), consumer: Number(consumerSequence) };
-      consumer.answer(delivery, body);
+      const isTold = consumer.answer(delivery, body);
+      if (reply && isTold) this.#send(reply, { subject: reply, headers: "", data: NOTHING });
     };
     const fault = this.faults.answer({ stream: streamName, consumer: name });
     if (fault) this.#note(`answer ${fault.kind}`, `${streamName} ${name}`, Number(streamSequence));

@@ -1,5 +1,5 @@
 import test from "ava";
-import { checkHistory, checkpoints, forEachWorld } from "./harness/index.ts";
+import { checkHistory, checkpoints, checkQuiet, forEachWorld } from "./harness/index.ts";
 import { WINDING_RESULT, WINDING_STEPS } from "./tasks/winding.ts";
 
 const tasksFile = new URL("./tasks/winding.js", import.meta.url);
@@ -47,5 +47,6 @@ forEachWorld(test, (title, open) => {
         const repeated = Object.values(counts).filter((count) => count > 1).length;
         t.true(repeated <= 2, "only the steps under way at the kill may be executed again");
       }
+      await checkQuiet(t, world);
     });
 });

@@ -1,7 +1,7 @@
 import test from "ava";
 import type { RunHandle, RunView } from "../../shared/index.ts";
 import { until } from "../helpers/until.ts";
-import { checkHistory, claims, forEachWorld, type World } from "./harness/index.ts";
+import { checkHistory, checkQuiet, claims, forEachWorld, type World } from "./harness/index.ts";
 import { quick, sleeper } from "./tasks/sleepers.ts";
 
 const tasksFile = new URL("./tasks/sleepers.js", import.meta.url);
@@ -41,6 +41,7 @@ forEachWorld(test, (title, open) => {
     t.is(world.effects.read(undefined, "before").length, RUNS);
     t.is(world.effects.read(undefined, "after").length, RUNS);
     checkHistory(t, await world.endOf(runs[0] as RunHandle));
+    await checkQuiet(t, world);
 
     /** Times are the server's: when each message of the run was stored. */
     async function checkSleep({ link, setup }: World, run: RunHandle): Promise<void> {
