@@ -287,9 +287,9 @@ class OpenedWorld implements World {
 
   /** Tells what the processes logged, when the test has failed. */
   tell(t: ExecutionContext): void {
-    for (const { pid, id, lines, stderr } of this.#processes) {
-      const shown = lines.slice(-40).map((line) => `  ${JSON.stringify(line)}`);
-      t.log([`process ${pid} ${id}`, ...shown, stderr()].join("\n"));
+    for (const child of this.#processes) {
+      const shown = child.lines.slice(-40).map((line) => `  ${JSON.stringify(line)}`);
+      t.log([`process ${child.pid} ${child.id}`, ...shown, child.stderr()].join("\n"));
     }
   }
 
