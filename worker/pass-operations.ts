@@ -2,9 +2,11 @@
  * The operations that a pass has begun: steps at work, waits being opened, children being started,
  * and steps between two attempts. Turns each into entries of the history.
  */
-import type { Entry, Failure } from "../shared/entries.ts";
+import type { Entry, Failure, StoredCondition } from "../shared/entries.ts";
 import { hasSleep, newWait, type WaitState } from "../shared/run-state.ts";
+import { leavesOf } from "../shared/waits.ts";
 import { startChild } from "./children.ts";
+import { storedForm } from "./commit-size.ts";
 import type { Execution, Operation } from "./execution.ts";
 import { openCondition } from "./open-condition.ts";
 import type { PassRun } from "./pass-run.ts";
@@ -176,6 +178,11 @@ export class PassOperations {
     }
     const { condition, settled } = opened;
     const entry = { kind: "wait-opened", key, at, condition } as const;
+    if (isLarge(condition)) {
+      // The code is told now: in the commit that suspends the run it would be told too late.
+      const form = storedForm(entry, this.#run.services.link.maxPayload);
+      if (form.kind === "step-failed") return this.#events.record(form);
+    }
     const isSettled =
       this.#execution.state.cancel !== undefined ||
       (condition.kind === "allOf" && condition.of.length === 0);
@@ -202,6 +209,14 @@ export class PassOperations {
     else
       this.#events.record({ kind: "child-started", key, at, taskName: task.name, runIds, first });
   }
+}
+
+/** A condition of this many leaves, or with a filter, is measured before it is opened. */
+const LARGE_LEAVES = 256;
+
+function isLarge(condition: StoredCondition): boolean {
+  const leaves = leavesOf(condition);
+  return leaves.length > LARGE_LEAVES || leaves.some((leaf) => "where" in leaf);
 }
 
 function failed(key: string, at: number, error: Failure): Entry {

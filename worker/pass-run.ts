@@ -1,5 +1,6 @@
 /** What a pass holds while it goes through a run: token, slot, claim, and the way to its history. */
 
+import { setMaxListeners } from "node:events";
 import { wantsEnd } from "../shared/end-listener.ts";
 import { type RandomSource, seededRandom } from "../shared/ids.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
@@ -223,6 +224,7 @@ export class PassRun implements HeldRun {
 
 function aborter(isAborted: boolean): AbortController {
   const controller = new AbortController();
+  setMaxListeners(0, controller.signal); // every write and read under way listens to it
   if (isAborted) controller.abort();
   return controller;
 }

@@ -26,7 +26,7 @@ export async function runRegular(
   const startedAt = services.clock.monotonic();
   const outcome = await attempts(run, definition, input);
   if (run.isOver) return "lost";
-  if (!outcome) return (await suspend(run, startedAt)) ? "suspended" : "lost";
+  if (!outcome) return suspend(run, startedAt);
   committer.add({ kind: "ended", outcome });
   const before = services.failpoint("before-commit");
   if (before) await before;

@@ -29,6 +29,8 @@ export interface HandWorkerOptions {
   readonly tasks: readonly AnyTask[];
   readonly slots?: number;
   readonly warmRuns?: number;
+  /** What the server is said to accept, if less than it does. */
+  readonly maxPayload?: number;
 }
 
 interface Parts extends HandWorkerOptions {
@@ -63,7 +65,7 @@ export class HandWorker {
     this.#parts = parts;
     this.name = name;
     this.clock = new HandClock();
-    this.tap = new Wiretap(link, this.clock);
+    this.tap = new Wiretap(link, this.clock, parts.maxPayload);
     this.#barriers = new Barriers(name);
     const { wire } = this.tap;
     const requests = new build.requests.Requests(wire);
@@ -74,7 +76,7 @@ export class HandWorker {
     const pool = (): SlotPool => new build.slots.SlotPool(slots, () => {});
     this.pools = { regular: pool(), durable: pool() };
     const services = {
-      link: { publisher, reader, maxPayload: link.maxPayload },
+      link: { publisher, reader, maxPayload: wire.maxPayload },
       names: setup.names,
       workerId: `worker-${name}`,
       clock: this.clock,

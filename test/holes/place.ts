@@ -18,9 +18,11 @@ import { type Because, decodeReady, decodeWait, encodeReady } from "../../shared
 import { evolve, initialState, pendingLeaves, type RunState } from "../../shared/run-state.ts";
 import type { NamespaceSetup } from "../../shared/setup.ts";
 import type { LogKind, RunAddress } from "../../shared/subjects.ts";
+import type { WorkerOptions } from "../../worker/index.ts";
 import { startTestCluster, startTestServer, type TestTopology } from "../helpers/nats.ts";
 import type { Build } from "./build.ts";
 import { HandWorker, type HandWorkerOptions } from "./hand-worker.ts";
+import { LiveWorker } from "./live-worker.ts";
 
 /** What can still bring a run on: a token not yet acknowledged, a schedule, a registration. */
 export type Lifeline = "token" | "timer" | "wait";
@@ -45,6 +47,8 @@ export interface ConsumerFacts {
   /** Not delivered yet. */
   readonly pending: number;
   readonly deliveries: number;
+  /** Requests that wait for tokens. */
+  readonly waiting: number;
 }
 
 const ACCOUNTS = 250;
@@ -120,6 +124,18 @@ export class Place {
     return worker;
   }
 
+  /** A whole worker of the build under test, which asks for tokens itself. */
+  async live(
+    name: string,
+    options: Omit<WorkerOptions, "servers" | "clock" | "name">,
+  ): Promise<LiveWorker> {
+    const { build, access } = this;
+    const link = await build.connection.connectNats({ ...access, name: `worker ${name}` });
+    const live = await LiveWorker.start(build, link, { ...options, name });
+    this.atEnd(() => live.end());
+    return live;
+  }
+
   /** Calls back when the scenario is over. */
   atEnd(end: () => Promise<void>): void {
     this.#ends.push(end);
@@ -175,6 +191,15 @@ export class Place {
     throw new Error(`Run "${run.runId}" waits for no event.`);
   }
 
+  /** The same for a child that it waits for. */
+  async childEnded(run: RunAddress): Promise<Because> {
+    const { pending } = await this.state(run);
+    for (const wait of pending.values())
+      for (const { leaf, condition } of pendingLeaves(wait))
+        if (condition.kind === "child") return { children: [[wait.key, leaf, [0]]] };
+    throw new Error(`Run "${run.runId}" waits for no child.`);
+  }
+
   /** Publishes an event and returns its sequence. */
   async event(name: string, payload: unknown): Promise<number> {
     return (await this.client.publish(name, payload)).sequence;
@@ -224,6 +249,7 @@ export class Place {
       ackPending: Number(answer["num_ack_pending"]),
       pending: Number(answer["num_pending"]),
       deliveries: delivered?.consumer_seq ?? 0,
+      waiting: Number(answer["num_waiting"]),
     };
   }
 
