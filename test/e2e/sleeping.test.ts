@@ -2,6 +2,7 @@ import test from "ava";
 import type { RunHandle, RunView } from "../../shared/index.ts";
 import { until } from "../helpers/until.ts";
 import { checkHistory, checkQuiet, claims, forEachWorld, type World } from "./harness/index.ts";
+import { listener } from "./tasks/listeners.ts";
 import { quick, sleeper } from "./tasks/sleepers.ts";
 
 const tasksFile = new URL("./tasks/sleepers.js", import.meta.url);
@@ -28,6 +29,26 @@ forEachWorld(test, (title, open) => {
     const awake = short.map(({ runId }) => world.effects.read(runId, "after")[0]?.at ?? 0);
     const together = asleep.filter((at) => at < Math.min(...awake));
     t.true(together.length > 1, `${together.length} slept before the first got up`);
+    await checkQuiet(t, world);
+  });
+
+  test(`${title}: 200 waits whose time is over end with one commit each, the claim, none a moment too early`, async (t) => {
+    const world = await open(t, { claimTimeoutMs: 3_000 });
+    await world.startWorker({ tasksFile: new URL("./tasks/listeners.js", import.meta.url) });
+    const listening = { name: "never", timeoutMs: 2_000 };
+    const runs = await Promise.all(
+      Array.from({ length: RUNS }, () => world.client.start(listener, listening)),
+    );
+    for (const run of runs) t.deepEqual(await world.result(run, 60_000), [null]);
+    for (const run of runs) {
+      const { commits } = await world.endOf(run);
+      const kinds = commits
+        .flatMap(({ entries }) => entries.map(({ kind }) => kind))
+        .slice(-4)
+        .join(" ");
+      // A claim before the time would have found nothing to settle, and waited once more.
+      if (kinds !== "claimed wait-settled step-completed ended") t.fail(kinds);
+    }
     await checkQuiet(t, world);
   });
 
