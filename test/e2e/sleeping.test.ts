@@ -55,7 +55,7 @@ forEachWorld(test, (title, open) => {
   test(`${title}: 200 runs sleep at once on a worker with one durable slot, none holds it, and a new run ends meanwhile`, async (t) => {
     const world = await open(t);
     await world.startWorker({ tasksFile, slots: { durable: 1 } });
-    const sleepMs = Math.max(SHORTEST_SLEEP_MS, 4 * (await passageMs(world)));
+    const sleepMs = Math.max(SHORTEST_SLEEP_MS, 2.5 * (await passageMs(world)));
     const runs = await Promise.all(
       Array.from({ length: RUNS }, () => world.client.start(sleeper, sleepMs)),
     );
