@@ -152,10 +152,11 @@ export class Claims {
     dueAt: number | undefined,
     slot: Slot,
   ): Promise<Slot | undefined> {
-    const restMs = this.#restMs(run, dueAt);
+    let restMs = this.#restMs(run, dueAt);
     if (restMs <= 0) return slot;
     slot.release();
-    await pause(this.#services, restMs);
+    // Node's timers fire up to some milliseconds early.
+    for (; restMs > 0; restMs = this.#restMs(run, dueAt)) await pause(this.#services, restMs);
     return run.task.pool.tryAcquire(run.address, this.#services.clock.now());
   }
 
