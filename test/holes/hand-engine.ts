@@ -81,6 +81,11 @@ export class HandEngine {
     );
   }
 
+  /** Resolves when the events up to this sequence were offered to the waits. */
+  async hasFollowed(event: number): Promise<void> {
+    await until(() => this.status.positions.events >= event);
+  }
+
   /** SIGKILL. */
   die(): void {
     this.tap.cut();
