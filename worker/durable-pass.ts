@@ -46,6 +46,7 @@ export class DurablePass {
   readonly #watch: PassWatch;
   readonly #startedAt: number;
   #wantsCommit = false;
+  #isFlushing = false;
   #failure: unknown;
   #isLive = false;
 
@@ -98,8 +99,8 @@ export class DurablePass {
     for (const operation of execution.takeUnrecorded()) this.#operations.begin(operation);
     if (execution.end) return this.#finish();
     this.#noteDue();
-    if (this.#wantsCommit && !this.#committer.isBusy) this.#flush();
-    if (this.#operations.activeCount > 0 || this.#committer.isBusy) {
+    if (this.#wantsCommit && !this.#isCommitting) this.#flush();
+    if (this.#operations.activeCount > 0 || this.#isCommitting) {
       this.#watch.arm();
       await execution.changed.wait();
       return undefined;
@@ -111,9 +112,14 @@ export class DurablePass {
     return this.#committer.isLost || this.#run.isOver;
   }
 
+  /** Also while a failpoint holds the commit back: what is to be stored must not get mixed up. */
+  get #isCommitting(): boolean {
+    return this.#isFlushing || this.#committer.isBusy;
+  }
+
   /** What has become due: sleeps are recorded, steps are tried again. */
   #noteDue(): void {
-    if (this.#wantsCommit || this.#committer.isBusy) return; // it may be on its way to the log
+    if (this.#wantsCommit || this.#isCommitting) return; // it may be on its way to the log
     const now = this.#run.serverClock.earliest();
     this.#operations.beginDueRetries(now);
     for (const { key, leaf, outcome } of dueSleeps(this.#operations.sleepingWaits(), now))
@@ -135,9 +141,13 @@ export class DurablePass {
 
   #flush(): void {
     this.#wantsCommit = false;
+    this.#isFlushing = true;
     void this.#commit()
       .catch((error: unknown) => this.#fail(error))
-      .finally(() => this.#execution.changed.raise());
+      .finally(() => {
+        this.#isFlushing = false;
+        this.#execution.changed.raise();
+      });
   }
 
   async #commit(): Promise<boolean> {

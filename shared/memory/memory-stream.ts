@@ -145,6 +145,7 @@ export class MemoryStream {
     const consumer = new PullConsumer(settings, {
       clock,
       stream: this.name,
+      replicas: this.settings.replicas,
       store: this.store,
       send: (inbox, message) => this.#host.send(inbox, message),
       hasInterest: (inbox) => this.#host.hasInterest(inbox),

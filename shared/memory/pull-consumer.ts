@@ -14,6 +14,7 @@ import { Unacknowledged } from "./unacknowledged.ts";
 export interface ConsumerHost {
   readonly clock: Clock;
   readonly stream: string;
+  readonly replicas: number;
   readonly store: MessageStore;
   /** Sends to whoever listens to `inbox`. */
   send(inbox: string, message: OutgoingMessage): void;
@@ -62,11 +63,12 @@ export class PullConsumer {
     const { clock, store } = host;
     this.createdAt = clock.now();
     this.#activeAt = this.createdAt;
-    this.requests = new PullRequests({
-      hasInterest: (inbox) => host.hasInterest(inbox),
-      send: (inbox, headers) => this.#sendStatus(inbox, headers),
-      heartbeat: (inbox) => this.#heartbeat(inbox),
-    });
+    const events = {
+      hasInterest: (inbox: string) => host.hasInterest(inbox),
+      send: (inbox: string, headers: string) => this.#sendStatus(inbox, headers),
+      heartbeat: (inbox: string) => this.#heartbeat(inbox),
+    };
+    this.requests = new PullRequests(events, host.replicas > 1 && settings.replicas !== 1);
     this.#nextStream = this.#start();
     this.unacknowledged = new Unacknowledged({
       clock,

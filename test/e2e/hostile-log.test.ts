@@ -38,7 +38,10 @@ class Scene {
 
   async begin(): Promise<void> {
     const { world } = this;
-    this.processes.push(await world.startEngine(), await world.startWorker({ tasksFile }));
+    this.processes.push(
+      await world.startEngine(),
+      await world.startWorker({ tasksFile, warmRuns: 0 }),
+    );
     const atWork = await world.client.start(gated, world.gate("bystander"), { id: "at-work" });
     await until(() => world.effects.read("at-work").length === 1);
     this.bystanders.push(

@@ -9,6 +9,28 @@ const RUNS = 200;
 const SHORTEST_SLEEP_MS = 3_000;
 
 forEachWorld(test, (title, open) => {
+  test(`${title}: the slot of a run is free as soon as it waits, before its timer is stored, and during a short sleep`, async (t) => {
+    const world = await open(t);
+    const failpoints = `before-registration@1=hold:${world.gate("go")}`;
+    await world.startWorker({ tasksFile, slots: { durable: 1 }, failpoints });
+    const long = await world.client.start(sleeper, 1_500);
+    await world.untilHeld("go");
+    t.is(await world.result(await world.client.start(quick)), "done");
+    t.false((await long.view()).hasTimer);
+    world.open("go");
+    t.is(await world.result(long), "went to bed, got up");
+    // Sleeps as long as are not registered: had they to share the slot, they would end one by one.
+    const short = await Promise.all(
+      Array.from({ length: 20 }, () => world.client.start(sleeper, 900)),
+    );
+    for (const run of short) t.is(await world.result(run), "went to bed, got up");
+    const asleep = short.map(({ runId }) => world.effects.read(runId, "before")[0]?.at ?? 0);
+    const awake = short.map(({ runId }) => world.effects.read(runId, "after")[0]?.at ?? 0);
+    const together = asleep.filter((at) => at < Math.min(...awake));
+    t.true(together.length > 1, `${together.length} slept before the first got up`);
+    await checkQuiet(t, world);
+  });
+
   test(`${title}: 200 runs sleep at once on a worker with one durable slot, none holds it, and a new run ends meanwhile`, async (t) => {
     const world = await open(t);
     await world.startWorker({ tasksFile, slots: { durable: 1 } });

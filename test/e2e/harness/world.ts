@@ -80,7 +80,7 @@ export interface World {
   /** Resolves when a process waits at a failpoint `hold:<gate>`. */
   untilHeld(name: string): Promise<void>;
   /**
-   * The output of a run. Its history is shown when it does not end within `withinMs`, 30,000 unless
+   * The output of a run. Its history is shown when it does not end within `withinMs`, 120,000 unless
    * given.
    */
   result<Output>(run: RunHandle<Output>, withinMs?: number): Promise<Output>;
@@ -252,7 +252,7 @@ class OpenedWorld implements World {
     await until(() => existsSync(`${this.gate(name)}.held`), { what: `somebody waits at ${name}` });
   }
 
-  async result<Output>(run: RunHandle<Output>, withinMs = 30_000): Promise<Output> {
+  async result<Output>(run: RunHandle<Output>, withinMs = 120_000): Promise<Output> {
     const signal = AbortSignal.timeout(withinMs);
     try {
       return await run.result({ signal });
@@ -287,9 +287,9 @@ class OpenedWorld implements World {
 
   /** Tells what the processes logged, when the test has failed. */
   tell(t: ExecutionContext): void {
-    for (const { pid, id, lines, stderr } of this.#processes) {
-      const shown = lines.slice(-40).map((line) => `  ${JSON.stringify(line)}`);
-      t.log([`process ${pid} ${id}`, ...shown, stderr()].join("\n"));
+    for (const child of this.#processes) {
+      const shown = child.lines.slice(-40).map((line) => `  ${JSON.stringify(line)}`);
+      t.log([`process ${child.pid} ${child.id}`, ...shown, child.stderr()].join("\n"));
     }
   }
 

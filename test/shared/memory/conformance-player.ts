@@ -42,6 +42,8 @@ type Message = Parameters<NatsLink["nc"]["publishMessage"]>[0];
 
 interface Held {
   readonly reply: string;
+  /** How often the consumer had been made again. */
+  readonly life: number;
   readonly shown: string;
 }
 
@@ -83,6 +85,7 @@ class Player {
   readonly #open: { readonly asked: string; readonly lines: string[] }[] = [];
   readonly #live: string[] = [];
   #replies = 0;
+  #life = 0;
   arrived = 0;
   readonly infos: string[] = [];
 
@@ -90,7 +93,7 @@ class Player {
     this.#stage = stage;
     this.#stream = stage.name;
     this.#prefix = stage.name.toLowerCase();
-    this.#inbox = `${stage.link.inboxPrefix}conformance.`;
+    this.#inbox = `${stage.link.inboxPrefix}${stage.name}.`;
   }
 
   async open(): Promise<void> {
@@ -286,19 +289,26 @@ class Player {
     isAcknowledged = false,
   ): Promise<string[]> {
     let count = 0;
+    // The end may overtake messages while their delivery is being replicated; it counts them.
+    let sent = Number.POSITIVE_INFINITY;
     const answers = await this.#ask(
       `$JS.API.CONSUMER.MSG.NEXT.${this.#stream}.${consumer}`,
       Buffer.from(JSON.stringify(request)),
       {
         isLast: (message) => {
-          if (statusOf(message) > 0) return true;
+          if (statusOf(message) > 0) {
+            const left = message.headers?.get("Nats-Pending-Messages") ?? "";
+            sent = left === "" ? 0 : request.batch - Number(left);
+            return count >= sent;
+          }
+          count++;
           if (isAcknowledged) this.#stage.link.nc.publish(message.reply ?? "", "+ACK");
           else this.#hold(message);
-          return ++count >= request.batch && request.max_bytes === undefined;
+          const isFull = count >= request.batch && request.max_bytes === undefined;
+          return isFull || count >= sent;
         },
       },
     );
-    // The end may overtake messages when their delivery is being replicated.
     return answers.sort((a, b) => Number(a.startsWith("status")) - Number(b.startsWith("status")));
   }
 
@@ -307,6 +317,8 @@ class Player {
     const pull = { asked: `open pull of ${batch}`, lines: [] as string[] };
     this.#open.push(pull);
     this.#listen(inbox, (message) => {
+      // Several servers may tell it that the consumer is gone.
+      if (pull.lines.at(-1)?.startsWith("status")) return;
       if (statusOf(message) === 0) this.#hold(message);
       this.arrived++;
       pull.lines.push(this.#show(message));
@@ -321,9 +333,11 @@ class Player {
   async #answer({ which, verb }: { which: number; verb: string }): Promise<string[]> {
     const held = this.#held[which % Math.max(this.#held.length, 1)];
     if (!held) return ["nothing is held"];
-    // Later messages may be what an earlier one with the same number was given back for.
-    const replies = await this.#ask(held.reply, Buffer.from(verb), { withinMs: 150 });
-    return [held.shown, ...replies, ...(await this.#info())];
+    // Nobody answers for what a consumer that was made again has not delivered yet.
+    const isOld = held.life < this.#life;
+    const options = isOld ? { withinMs: 200 } : {};
+    const replies = await this.#ask(held.reply, Buffer.from(verb), options);
+    return [held.shown, isOld ? "" : String(replies.length), ...(await this.#info())];
   }
 
   async #info(): Promise<string[]> {
@@ -334,6 +348,7 @@ class Player {
   }
 
   async #recreate(deliver: string): Promise<string[]> {
+    this.#life++;
     const removed = await this.#api(`CONSUMER.DELETE.${this.#stream}.${SLOW}`);
     return [
       removed,
@@ -475,7 +490,8 @@ class Player {
   }
 
   #hold(message: Message): void {
-    this.#held.push({ reply: message.reply ?? "", shown: this.#show(message) });
+    const { reply = "" } = message;
+    this.#held.push({ reply, life: this.#life, shown: this.#show(message) });
   }
 
   /** A message in words, without times, and without the names that differ from stage to stage. */
