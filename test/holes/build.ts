@@ -9,6 +9,7 @@ export interface Build {
   readonly slots: typeof import("../../worker/slots.ts");
   readonly warmRuns: typeof import("../../worker/warm-runs.ts");
   readonly workerParts: typeof import("../../worker/worker.ts");
+  readonly term: typeof import("../../engine/term.ts");
   readonly connection: typeof import("../../shared/jetstream/connection.ts");
   readonly admin: typeof import("../../shared/jetstream/admin.ts");
   readonly publisher: typeof import("../../shared/jetstream/publisher.ts");
@@ -27,6 +28,7 @@ const FILES: { readonly [Name in keyof Build]: string } = {
   slots: "worker/slots.js",
   warmRuns: "worker/warm-runs.js",
   workerParts: "worker/worker.js",
+  term: "engine/term.js",
   connection: "shared/jetstream/connection.js",
   admin: "shared/jetstream/admin.js",
   publisher: "shared/jetstream/publisher.js",

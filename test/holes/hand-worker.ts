@@ -58,7 +58,7 @@ export class HandWorker {
   readonly #barriers: Barriers;
   readonly #parts: Parts;
   readonly #claims: Claims;
-  readonly #pullers = new Map<string, Puller>();
+  readonly #pullers = new Set<Puller>();
 
   constructor(parts: Parts) {
     const { name, build, link, setup, slots = 10, warmRuns = 0 } = parts;
@@ -133,7 +133,8 @@ export class HandWorker {
   ): Promise<DeliveredMessage | undefined> {
     let token: DeliveredMessage | undefined;
     let isOver = false;
-    this.#puller(taskName).request({
+    const puller = this.#openPuller(taskName);
+    puller.request({
       batch: 1,
       expiresMs: DELIVERY_MS,
       onMessage: (message) => {
@@ -147,6 +148,8 @@ export class HandWorker {
       withinMs: DELIVERY_MS + 5_000,
       what: `a token for worker ${this.name}`,
     });
+    await puller.close(); // what is on its way still comes
+    this.#pullers.delete(puller);
     return token;
   }
 
@@ -189,7 +192,7 @@ export class HandWorker {
     this.tap.cut();
     this.clock.stop();
     this.held.close();
-    for (const puller of this.#pullers.values()) puller.discard();
+    for (const puller of this.#pullers) puller.discard();
   }
 
   /** Ends it with the test: its code is told to stop and its connection is closed. */
@@ -200,15 +203,13 @@ export class HandWorker {
     await this.#parts.link.close();
   }
 
-  #puller(taskName: string): Puller {
+  #openPuller(taskName: string): Puller {
     const { build, setup } = this.#parts;
     const { names } = setup;
-    let puller = this.#pullers.get(taskName);
-    if (!puller) {
-      const consumer = names.taskConsumer(taskName);
-      puller = new build.puller.Puller(this.tap.wire, { stream: names.logStream(0), consumer });
-      this.#pullers.set(taskName, puller);
-    }
+    const consumer = names.taskConsumer(taskName);
+    const stream = names.logStream(0);
+    const puller = new build.puller.Puller(this.tap.wire, { stream, consumer });
+    this.#pullers.add(puller);
     return puller;
   }
 

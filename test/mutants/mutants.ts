@@ -59,8 +59,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: "purge-is-believed-of-any-replica",
     rule: "5",
     file: "worker/run-reader.ts",
-    find: "mustBeFresh && found?.sequence !== startSequence ? await ofLeader() : found;",
-    replace: "found;",
+    find: "{ leader: mustBeFresh }",
+    replace: "{ leader: false }",
   },
   {
     name: "extends-without-looking",
@@ -206,8 +206,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: "early-token-claims-at-once",
     rule: "14",
     file: "worker/claims.ts",
-    find: "if (restMs() <= 0) return slot;",
-    replace: "if (restMs() <= 60_000) return slot;",
+    find: "if (restMs <= 0) return slot;",
+    replace: "return slot;",
   },
   {
     name: "early-token-is-dropped",
@@ -220,25 +220,24 @@ export const MUTANTS: readonly Mutant[] = [
     name: "early-token-waits-for-a-slot",
     rule: "14",
     file: "worker/claims.ts",
-    find: "return task.pool.tryAcquire(address, clock.now());",
-    replace: "return task.pool.acquire(address, () => clock.now());",
+    find: "return run.task.pool.tryAcquire(run.address, this.#services.clock.now());",
+    replace: "return run.task.pool.acquire(run.address, () => this.#services.clock.now());",
   },
   {
     name: "early-token-holds-its-slot",
     rule: "14",
     file: "worker/claims.ts",
     find: `slot.release();
-        if (restMs() > claimTimeoutMs / 3) return undefined;
-        while (restMs() > 0) await pause(this.#services, restMs());`,
-    replace: `while (restMs() > 0) await pause(this.#services, restMs());
+        for (; restMs > 0; restMs = this.#restMs(run, dueAt)) await pause(this.#services, restMs);`,
+    replace: `for (; restMs > 0; restMs = this.#restMs(run, dueAt)) await pause(this.#services, restMs);
         slot.release();`,
   },
   {
     name: "early-token-trusts-its-timer",
     rule: "14",
     file: "worker/claims.ts",
-    find: "while (restMs() > 0) await pause(this.#services, restMs());",
-    replace: "await pause(this.#services, restMs());",
+    find: "for (; restMs > 0; restMs = this.#restMs(run, dueAt)) await pause(this.#services, restMs);",
+    replace: "await pause(this.#services, restMs);",
   },
   {
     name: "incarnations-are-not-told-apart",
@@ -382,6 +381,82 @@ export const MUTANTS: readonly Mutant[] = [
     file: "worker/claims.ts",
     find: "if (isStart) await this.#refuseStart(run, slot, error);",
     replace: "",
+  },
+  {
+    name: "look-back-believes-any-replica",
+    rule: "15",
+    file: "engine/last-reads.ts",
+    find: "const isFresh = upToSequence >= question.atLeast || question.atLeast === 0;",
+    replace: "const isFresh = true;",
+  },
+  {
+    name: "engine-follows-registrations-from-now",
+    rule: "15",
+    file: "engine/term.ts",
+    find: `subjects: [names.everyRun(shard, "wait"), names.everyRun(shard, "cancel")],
+            from: "last-per-subject",`,
+    replace: `subjects: [names.everyRun(shard, "wait"), names.everyRun(shard, "cancel")],
+            from: this.#ends.shards[shard] + 1,`,
+  },
+  {
+    name: "cancel-waits-for-a-registration",
+    rule: "17",
+    file: "engine/cancels.ts",
+    find: `this.#open.set(prefix, cancel);
+            void this.#look(cancel);`,
+    replace: "this.#open.set(prefix, cancel);",
+  },
+  {
+    name: "cancel-of-an-active-run-is-forgotten",
+    rule: "17",
+    file: "engine/cancels.ts",
+    find: `if (status !== "waiting" && status !== "paused") return false;`,
+    replace: `if (status !== "waiting" && status !== "paused") return true;`,
+  },
+  {
+    name: "tokens-are-rolled-up",
+    rule: "10",
+    file: "engine/tokens.ts",
+    find: "expect: waitSequence,",
+    replace: `headers: [["Nats-Rollup", "sub"]], expect: waitSequence,`,
+  },
+  {
+    name: "events-behind-the-last-one-are-passed-over",
+    rule: "21",
+    file: "worker/open-condition.ts",
+    find: ": this.#run.parent.events.after;",
+    replace: ": Math.max(this.#run.parent.events.after, ...this.#run.state.consumedEvents);",
+  },
+  {
+    name: "consumed-events-are-not-noted",
+    rule: "21",
+    file: "shared/run-state.ts",
+    find: `if (outcome.kind === "event") state.consumedEvents.add(outcome.sequence);`,
+    replace: "",
+  },
+  {
+    name: "live-event-wins-against-the-look-back",
+    rule: "15",
+    file: "engine/conditions.ts",
+    find: `if (this.#later === undefined) this.#found ??= [];
+        const candidates = this.#later ?? this.#found;`,
+    replace: `this.#found ??= [];
+        const candidates = this.#found;
+        this.wait.isArmed = true;`,
+  },
+  {
+    name: "timer-token-does-not-look-around",
+    rule: "22",
+    file: "worker/outcomes.ts",
+    find: "await (because.timer === undefined",
+    replace: "await (true",
+  },
+  {
+    name: "every-end-of-a-child-is-a-wake-up",
+    rule: "19",
+    file: "engine/conditions.ts",
+    find: "return Math.min(onePassMs * patience, LONGEST_HOLD_MS);",
+    replace: "return 0;",
   },
 ];
 
