@@ -160,7 +160,7 @@ class MemorySubscription {
   ) {
     this.subject = subject;
     this.queue = queue;
-    this.#callback = callback;
+    this.#callback = (error, message) => void callback(error, message);
     this.#end = end;
   }
 
