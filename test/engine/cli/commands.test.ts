@@ -160,7 +160,8 @@ test("runs lists runs by task and status, the newest first, and says that there 
   const all = await run(t, "runs", "--task", "wait/for", "--status", "waiting", "--json");
   t.is(all.code, 0);
   const lines = jsonLines(all.stdout);
-  t.deepEqual(lines.map((line) => line["runId"]).slice(0, 3), ["l3", "l2", "l1"]);
+  const ids = lines.map(({ runId }) => String(runId)).filter((id) => /^l\d$/.test(id));
+  t.deepEqual(ids, ["l3", "l2", "l1"], "those of other tests may lie between");
   t.deepEqual(Object.keys(lines[0] ?? {}), [
     ...["taskName", "runId", "status", "startedAt", "changedAt", "isChild"],
   ]);
@@ -168,7 +169,7 @@ test("runs lists runs by task and status, the newest first, and says that there 
   const few = await run(t, "runs", "--task", "wait/for", "--limit", "2");
   t.regex(
     few.stdout,
-    /^TASK +RUN +STATUS +STARTED +CHANGED\nwait\/for +\S+ +waiting .*\nwait\/for .*\n$/,
+    /^TASK +RUN +STATUS +STARTED +CHANGED\nwait\/for +\S+ +\w+ .*\nwait\/for .*\n$/,
   );
   t.is(few.stderr, "There are more: these are the newest 2.\n");
   const none = await run(t, "runs", "--task", "nothing");
@@ -271,10 +272,9 @@ test("publish wakes who waits, and prints the number of the event", async (t) =>
   t.deepEqual([code, stderr], [0, ""]);
   t.regex(stdout, /^\d+\n$/);
   t.deepEqual(await t.context.client.get(wait, "p1").result(), { id: "p1", n: 1 });
-  t.deepEqual(await json(t, "publish", "thing.else"), {
-    event: "thing.else",
-    sequence: Number(stdout) + 1,
-  });
+  const next = await json(t, "publish", "thing.else");
+  t.deepEqual(Object.keys(next), ["event", "sequence"]);
+  t.true(Number(next["sequence"]) > Number(stdout));
 });
 
 test("a run id that two tasks have is refused with both, and found with its task", async (t) => {
