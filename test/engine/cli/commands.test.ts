@@ -221,7 +221,9 @@ test("why says one sentence for a run that waits, one that is held, one that end
     /^Run "y1" of task "wait\/for" waits since .* for event "thing\.done" where .* or the time .*: the server wakes it when its time has come; an engine wakes it when a matching event is published\.\n$/,
   );
   await t.context.client.start(busy, undefined, { id: "b1" });
-  await until(async () => (await t.context.client.leases()).some(({ held }) => held.length > 0));
+  await until(async () =>
+    (await t.context.client.leases()).some(({ held }) => held.some((slot) => slot.run === "b1")),
+  );
   const held = await json(t, "why", "busy/b1");
   t.deepEqual(Object.keys(held), ["taskName", "runId", "status", "since", "why"]);
   t.is(held["status"], "running");
