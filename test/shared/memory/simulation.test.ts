@@ -10,7 +10,7 @@ import { durableTask, task } from "../../../shared/task.ts";
 import type { AnyTask } from "../../../shared/task-reference.ts";
 import { type Plan, type Process, Simulation } from "./simulation.ts";
 
-const SEEDS = Number(process.env["CONTRAIL_SIMULATION_SEEDS"] ?? 200);
+const SEEDS = Number(process.env["CONTRAIL_SIMULATION_SEEDS"] ?? 40);
 const SEED = process.env["CONTRAIL_SIMULATION_SEED"];
 
 /** A step that was begun. */
