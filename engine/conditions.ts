@@ -42,7 +42,7 @@ export class EventGroup implements Watcher {
   readonly where: Filter | undefined;
   readonly after: number;
   /** Place of each leaf among all of the run, and its name. */
-  readonly leaves: OrderedLeaf[] = [];
+  readonly leaves: OrderedLeaf[];
   indexedBy?: Watcher["indexedBy"];
   matches?: NonNullable<Watcher["matches"]>;
   #found: number[] | undefined;
@@ -51,8 +51,13 @@ export class EventGroup implements Watcher {
   /** What is offered while it is looked back. */
   #later: number[] | undefined;
 
-  constructor(wait: PendingWait, event: { name: string; where?: unknown; after: number }) {
+  constructor(
+    wait: PendingWait,
+    event: { name: string; where?: unknown; after: number },
+    first: OrderedLeaf,
+  ) {
     this.wait = wait;
+    this.leaves = [first];
     this.name = event.name;
     this.where = event.where as Filter | undefined;
     this.after = event.after;
@@ -371,18 +376,19 @@ function buildLeaves(
     else if (condition.kind === "child")
       singles.push({ wait, name, prefix: names.run(condition).prefix, hasEnded: false });
     else {
-      const made = new EventGroup(wait, condition);
+      const ordered = { order: eventLeafCount++, ...name };
+      const made = new EventGroup(wait, condition, ordered);
       const key = leaves.length === 1 ? "" : groupKey(made);
-      const group = byKey.get(key) ?? made;
-      if (group === made) byKey.set(key, group);
-      group.leaves.push({ order: eventLeafCount++, ...name });
+      const group = byKey.get(key);
+      if (group) group.leaves.push(ordered);
+      else byKey.set(key, made);
     }
   }
   const events = byKey.size > 0 ? [...byKey.values()] : NOTHING;
   return {
     events,
-    groups: groups.length > 0 ? groups : NOTHING,
-    singles: singles.length > 0 ? singles : NOTHING,
+    groups: groups.length > 0 ? [...groups] : NOTHING,
+    singles: singles.length > 0 ? [...singles] : NOTHING,
     eventLeafCount,
   };
 }

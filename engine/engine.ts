@@ -2,7 +2,7 @@
 import { hostname } from "node:os";
 import { clientOver } from "../shared/client.ts";
 import { type Clock, systemClock } from "../shared/clock.ts";
-import { failpointsFrom } from "../shared/failpoints.ts";
+import { type Failpoint, failpointsFrom } from "../shared/failpoints.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "../shared/jetstream/connection.ts";
 import { type LogSink, silentLog } from "../shared/logger.ts";
 import type { NamespaceSetup } from "../shared/setup.ts";
@@ -49,8 +49,20 @@ export interface Engine {
  * const engine = await startEngine({ servers: "127.0.0.1:4222" });
  */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
+  return engineOver((name) => connectNats({ ...options, name }), options);
+}
+
+/**
+ * Starts an engine over any connection, which it closes when it is closed.
+ * @param open Opens the connection, under this name. Called once.
+ * @internal
+ */
+export async function engineOver(
+  open: (name: string) => Promise<NatsLink>,
+  options: Omit<EngineOptions, "servers"> & { readonly failpoint?: Failpoint },
+): Promise<Engine> {
   const name = options.name ?? `${hostname()}-${process.pid}`;
-  const link = await connectNats({ ...options, name: `contrail engine ${name}` });
+  const link = await open(`contrail engine ${name}`);
   try {
     const setup = await setupNamespace(link, options);
     return new RunningEngine({ link, setup, name, options });
@@ -73,13 +85,13 @@ class RunningEngine implements Engine {
     readonly link: NatsLink;
     readonly setup: NamespaceSetup;
     readonly name: string;
-    readonly options: EngineOptions;
+    readonly options: Parameters<typeof engineOver>[1];
   }) {
     const { link, setup, name, options } = parts;
     const { names } = setup;
     const clock: Clock = options.clock ?? systemClock;
     const log = options.log ?? silentLog;
-    const failpoint = failpointsFrom(process.env["CONTRAIL_FAILPOINTS"]);
+    const failpoint = options.failpoint ?? failpointsFrom(process.env["CONTRAIL_FAILPOINTS"]);
     const services = { link, names, clock, log, failpoint };
     this.name = name;
     this.setup = setup;

@@ -52,7 +52,10 @@ const FENCE_SHARE = 2 / 3;
 const STANDBY_LOOK_MS = 1_000;
 /** After a term that failed by itself, others come first. */
 const FAILED_PAUSE_MS = 2_000;
+/** The marker of a released lead is kept for so long. */
 const RELEASED_MS = 10_000;
+/** Closing does not wait longer for a server that is down. */
+const RELEASE_DEADLINE_MS = 1_500;
 
 /** One engine's part in the campaign for the lead. */
 export class Lead {
@@ -201,7 +204,7 @@ export class Lead {
     const outcome = await this.#bucket.delete(KEY, {
       expect: revision,
       timeToLiveMs: RELEASED_MS,
-      deadlineMs: LEAD_TTL_MS,
+      deadlineMs: RELEASE_DEADLINE_MS,
     });
     if (!outcome.ok) this.#options.log.debug("The lead was not released.", { engine: this.id });
   }

@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../shared/clock.ts";
 import { newId } from "../shared/ids.ts";
+import { pause } from "../shared/jetstream/backoff.ts";
 import type { NatsLink } from "../shared/jetstream/connection.ts";
 import { asClientHeaders, encodeHeaders, type HeaderList } from "../shared/jetstream/headers.ts";
 import type { LogSink } from "../shared/logger.ts";
@@ -68,6 +69,7 @@ const VERBS = ["PING", "INFO", "STATS"] as const;
 type Verb = (typeof VERBS)[number];
 /** More requests than this at once are refused. */
 const REQUESTS_AT_ONCE = 4_096;
+const DRAIN_MS = 1_000;
 const TOO_MANY = 429;
 const INTERNAL = 500;
 /** Headers are one line each, and short. */
@@ -80,7 +82,7 @@ export class MicroService {
   readonly #endpoints: readonly EndpointState[];
   readonly #started: string;
   readonly #stopping = new AbortController();
-  readonly #subscriptions: { drain(): Promise<void> }[] = [];
+  readonly #subscriptions: { drain(): Promise<void>; unsubscribe(): void }[] = [];
   readonly #open = new Set<Promise<void>>();
 
   constructor(options: ServiceOptions) {
@@ -109,10 +111,16 @@ export class MicroService {
 
   /** Takes no more requests, ends those that wait, and resolves when all are answered. */
   async stop(): Promise<void> {
-    const { nc } = this.#options.link;
-    const drained = nc.isClosed() ? [] : this.#subscriptions.map((each) => each.drain());
+    const { link, clock } = this.#options;
+    const isUp = link.isConnected && !link.nc.isClosed();
+    const drained = this.#subscriptions.map(async (each) =>
+      isUp ? each.drain() : each.unsubscribe(),
+    );
     this.#stopping.abort();
-    await Promise.allSettled(drained);
+    // The end of a drain is told by the server, which may go away at this moment.
+    const done = new AbortController();
+    await Promise.race([Promise.allSettled(drained), pause(clock, DRAIN_MS, done.signal)]);
+    done.abort();
     await Promise.all(this.#open);
   }
 

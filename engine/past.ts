@@ -13,8 +13,8 @@ import type { RecentEvents } from "./recent-events.ts";
 /** What looking back works with. */
 export interface PastOptions {
   readonly names: Names;
-  readonly reads: LastReads;
-  readonly lookBack: LookBack;
+  readonly reads: Pick<LastReads, "last">;
+  readonly lookBack: Pick<LookBack, "find">;
   readonly recent: RecentEvents;
   /** Up to where the ends of children were followed in a shard. */
   readonly childrenPosition: (shard: number) => number;

@@ -25,6 +25,8 @@ export interface SweeperStatus {
   readonly timers: number;
   /** Stuck timers whose runs were woken, since the term began. */
   readonly mended: number;
+  /** Stuck schedules that were removed. */
+  readonly cleared: number;
 }
 
 /** Timers looked at in one go. */
@@ -41,15 +43,16 @@ const RETRY_MS = 2_000;
 /** The overdue timers of a namespace. */
 export class Sweeper {
   readonly #services: EngineServices;
-  readonly #reads: LastReads;
+  readonly #reads: Pick<LastReads, "last">;
   readonly #timers: DueTimers;
   readonly #clocks: ServerClock[];
   #stopTimer: CancelTimer | undefined;
   #clocksReadAt = Number.NEGATIVE_INFINITY;
   #auditAbove = AUDIT_TIMERS;
   #mended = 0;
+  #cleared = 0;
 
-  constructor(services: EngineServices, reads: LastReads) {
+  constructor(services: EngineServices, reads: Pick<LastReads, "last">) {
     const { clock, names } = services;
     this.#services = services;
     this.#reads = reads;
@@ -61,7 +64,7 @@ export class Sweeper {
   }
 
   get status(): SweeperStatus {
-    return { timers: this.#timers.size, mended: this.#mended };
+    return { timers: this.#timers.size, mended: this.#mended, cleared: this.#cleared };
   }
 
   /** Takes a schedule of a shard, by its headers. */
@@ -153,6 +156,7 @@ export class Sweeper {
     }
     const stream = names.logStream(shard);
     await purgeSubject(link.requests, { stream, subject, before: sequence + 1 }, { signal });
+    this.#cleared++;
   }
 
   /** Leaves out timers that were canceled: the log shows it by their absence only. */

@@ -53,6 +53,7 @@ export interface RunHandle<out Output = unknown> {
    * @throws {RunFailedError} When the run failed; `cause` holds what its task threw.
    * @throws {RunCanceledError} When it was canceled.
    * @throws {RunNotFoundError} When there is no such run.
+   * @throws {UnavailableError} When the client is closed meanwhile. The run goes on.
    */
   result(options?: { readonly signal?: AbortSignal }): Promise<Output>;
   /**
@@ -198,8 +199,10 @@ class LinkedClient implements Client {
 
   async publish(name: string, payload?: unknown): Promise<{ readonly sequence: number }> {
     checkEventName(name);
-    const body = encodeEventPayload(payload, `payload of event "${name}"`);
-    const outcome = await this.#link.publisher.publish(EVENTS_PREFIX + name, body);
+    const { body, contentType } = encodeEventPayload(payload, `payload of event "${name}"`);
+    const headers =
+      contentType === undefined ? undefined : [["Content-Type", contentType] as const];
+    const outcome = await this.#link.publisher.publish(EVENTS_PREFIX + name, body, headers);
     if (!outcome.ok) {
       if (outcome.kind === "unknown" && outcome.reason === "no-responders")
         throw new IncompatibleSetupError(

@@ -6,6 +6,7 @@
  * C2. Decoded objects are plain: no key of a payload reaches a prototype.
  * C3. What was encoded can be decoded.
  */
+import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { addExtension, Decoder, Encoder } from "cbor-x";
 import { cborProblem } from "./cbor-check.ts";
 import {
@@ -19,6 +20,12 @@ import { type StorageProblem, storageProblem } from "./storable.ts";
 
 /** First byte of every message body that Contrail writes. Another one is another format. */
 const FORMAT = 1;
+/** The same, deflated: for messages that grow with the number of things they name. */
+const DEFLATED = 2;
+/** Smaller ones are not worth it. */
+const DEFLATED_FROM_BYTES = 16 * 1024;
+/** What a deflated message may grow to when it is read. */
+const INFLATED_BYTES = 64 * 1024 * 1024;
 
 const options = {
   useRecords: false,
@@ -69,11 +76,21 @@ function unstorable(what: string, problem: string, details: ErrorDetails = {}): 
   );
 }
 
-function framed(body: Uint8Array): Uint8Array {
+function framed(body: Uint8Array, format = FORMAT): Uint8Array {
   const message = new Uint8Array(body.length + 1);
-  message[0] = FORMAT;
+  message[0] = format;
   message.set(body, 1);
   return message;
+}
+
+/**
+ * The same for messages that may name very many things, whose names have much in common: a large one
+ * is written deflated.
+ */
+export function encodeCompact(value: unknown, what: string): Uint8Array {
+  const message = encode(value, what);
+  if (message.length < DEFLATED_FROM_BYTES) return message;
+  return framed(deflateRawSync(message.subarray(1)), DEFLATED);
 }
 
 /**
@@ -82,12 +99,15 @@ function framed(body: Uint8Array): Uint8Array {
  * @throws {UndecodableError} When the bytes are not of this format.
  */
 export function decode(message: Uint8Array, where: string): unknown {
-  if (message[0] !== FORMAT)
+  const format = message[0];
+  if (format !== FORMAT && format !== DEFLATED)
     throw new UndecodableError(
-      `The message at ${where} does not begin with the format byte ${FORMAT}: it was not written by this version of Contrail.`,
+      `The message at ${where} does not begin with a known format byte: it was not written by this version of Contrail.`,
     );
   try {
-    return decodeCbor(message, 1);
+    if (format === FORMAT) return decodeCbor(message, 1);
+    const limit = { maxOutputLength: INFLATED_BYTES };
+    return decodeCbor(inflateRawSync(message.subarray(1), limit), 0);
   } catch (cause) {
     throw new UndecodableError(`The message at ${where} cannot be decoded.`, { cause });
   }
@@ -145,12 +165,46 @@ export function decodeEventPayload(payload: Uint8Array, contentType: string): un
   }
 }
 
-/** Writes the payload of an event as JSON where JSON can hold it, so that any client can read it. */
-export function encodeEventPayload(value: unknown, what: string): Uint8Array {
-  encode(value, what); // refuses what cannot be stored, by the same rules and with the same words
-  return new TextEncoder().encode(
-    JSON.stringify(value ?? null, (_key, inner) =>
-      typeof inner === "bigint" ? inner.toString() : inner,
-    ),
-  );
+/** The payload of an event as it is published. */
+export interface EventPayload {
+  readonly body: Uint8Array;
+  /** Absent for JSON, which is what a payload is unless it says otherwise. */
+  readonly contentType?: string;
+}
+
+/**
+ * Writes the payload of an event as JSON where JSON can hold it, so that any client can read it, else
+ * as CBOR. Dates become texts.
+ * @throws {InvalidInputError} When it cannot be stored.
+ */
+export function encodeEventPayload(value: unknown, what: string): EventPayload {
+  // refuses what cannot be stored, by the same rules and with the same words
+  const cbor = encode(value, what).subarray(1);
+  let isJson = true;
+  // The holder has the value as it is; bytes of Node have a form of their own in JSON.
+  function replace(
+    this: { readonly [key: string]: unknown },
+    key: string,
+    inner: unknown,
+  ): unknown {
+    isJson &&= isInJson(this[key]);
+    return isJson ? inner : null;
+  }
+  const json = JSON.stringify(value ?? null, replace);
+  if (!isJson) return { body: cbor, contentType: "application/cbor" };
+  return { body: new TextEncoder().encode(json) };
+}
+
+/** Whether JSON has a form for a value, apart from what is inside it. */
+function isInJson(value: unknown): boolean {
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value !== "object" || value === null) return typeof value !== "bigint";
+  const isOther =
+    value instanceof Map ||
+    value instanceof Set ||
+    value instanceof Error ||
+    value instanceof RegExp ||
+    value instanceof ArrayBuffer ||
+    ArrayBuffer.isView(value);
+  return !isOther;
 }

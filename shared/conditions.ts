@@ -349,6 +349,11 @@ function readParts(name: string, given: readonly unknown[]): ConditionPart[] {
     ? Object.entries(first)
     : given.map((part, index) => [index, part]);
   return parts.map(([key, part]): ConditionPart => {
+    if (/\p{Surrogate}/u.test(`${key}`))
+      throw new InvalidInputError(
+        `The part name ${describe(key)} of ${name}() has half of a surrogate pair, which is not stored as it is. Use another name.`,
+        { value: key },
+      );
     if (isCondition(part)) return [key, part];
     throw new InvalidInputError(
       `Part ${describe(key)} of ${name}() is ${describe(part)}. Expected what sleep(), sleepUntil(), event(), child(), anyOf() or allOf() returns.`,

@@ -94,9 +94,6 @@ export type LeafOutcome =
       readonly ended: readonly (readonly [position: number, outcome: Outcome])[];
     };
 
-/** Statuses a run can end with. */
-export type EndStatus = "completed" | "failed" | "canceled";
-
 /**
  * One fact. `key` names an operation of the run: its letter, its number among those of the same
  * name, its name. `at` counts the results that the code had received when it asked for it.

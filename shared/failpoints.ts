@@ -28,9 +28,10 @@ export function failpointsFrom(text: string | undefined): Failpoint {
     return { name, action, left: Number(count) };
   });
   return (name) => {
+    let due: Rule | undefined;
     for (const rule of rules)
-      if (rule.name === name && rule.left > 0 && --rule.left === 0) return act(rule.action);
-    return undefined;
+      if (rule.name === name && rule.left > 0 && --rule.left === 0) due ??= rule;
+    return due && act(due.action);
   };
 }
 

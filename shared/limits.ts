@@ -44,15 +44,11 @@ export const OVERDUE_TIMER_MS = 5_000;
 export const COMMIT_BYTES: number = 512 * 1024;
 /** Children one run may start over its whole life. */
 export const CHILDREN_PER_RUN = 100_000;
-/** Waits one run may have pending at once. */
-export const WAITS_PER_RUN = 20_000;
 /** Suspended continuations a worker keeps in memory. */
 export const WARM_RUNS = 1_000;
 
 /** How long an events stream that nobody has set up otherwise keeps events. */
 export const EVENTS_KEEP_MS: number = 30 * 24 * 3_600_000;
-/** Ended runs are kept at least this long (rule 26). */
-export const SHORTEST_KEEP_MS = 3_600_000;
 
 /** The engine's lead of a namespace lives this long without renewal. */
 export const LEAD_TTL_MS = 6_000;

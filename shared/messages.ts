@@ -1,5 +1,5 @@
 /** The messages of a run's log besides its history: start, ready, wait, timer, cancel. */
-import { decode, encode } from "./codec.ts";
+import { decode, encode, encodeCompact } from "./codec.ts";
 import type { LeafCondition } from "./entries.ts";
 import { isCount, isLeafCondition, isName, isText, isTime } from "./entry-forms.ts";
 import { UndecodableError } from "./errors.ts";
@@ -167,7 +167,7 @@ function areNamedChildren(value: unknown): boolean {
 export function encodeWait(wait: WaitRegistration): Uint8Array {
   const { waitSequence, startSequence, isChild, leaves, consumed, passMs } = wait;
   const rows = leaves.map((leaf) => [leaf.key, leaf.leaf, leaf.condition, leaf.recorded ?? []]);
-  return encode([waitSequence, startSequence, isChild, rows, consumed, passMs], "wait");
+  return encodeCompact([waitSequence, startSequence, isChild, rows, consumed, passMs], "wait");
 }
 
 /** Reads a registration. @throws {UndecodableError} When it is none. */

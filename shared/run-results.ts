@@ -2,7 +2,14 @@
  * Waits for runs to end: by the live feed, and by reading, because the feed may lose messages.
  */
 import { decodeCommit, type Outcome } from "./entries.ts";
-import { ContrailError, RunCanceledError, RunFailedError, RunNotFoundError } from "./errors.ts";
+import {
+  ContrailError,
+  RunCanceledError,
+  RunFailedError,
+  RunNotFoundError,
+  UnavailableError,
+  UndecodableError,
+} from "./errors.ts";
 import { fromFailure } from "./failures.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
 import { headersOf } from "./jetstream/headers.ts";
@@ -27,6 +34,7 @@ export interface EndOptions {
 /**
  * Resolves with the outcome of a run when it has ended.
  * @throws {RunNotFoundError} When there is no such run, or it is purged while this waits.
+ * @throws {UnavailableError} When the client is closed while this waits.
  */
 export function waitForEnd(
   link: NatsLink,
@@ -56,6 +64,8 @@ class EndWait {
   readonly #run: RunAddress;
   readonly #done: (end: Outcome | Error) => void;
   #isOver = false;
+  /** Sequence of the run's start, as far as it was read: the commits of another are not the run's. */
+  #startSequence: number | undefined;
   #stop: (() => void)[] = [];
   #pauseMs = FIRST_LOOK_MS;
 
@@ -64,22 +74,25 @@ class EndWait {
     this.#names = names;
     this.#run = run;
     this.#done = done;
+    this.#stop = [link.onClose(() => this.#noteClosed())];
   }
 
   /** Waits for the hint alone first. */
   beginWith(hint: Promise<Outcome>): void {
-    this.#stop = [this.#link.clock.after(HINT_MS, () => this.begin())];
+    this.#stop.push(this.#link.clock.after(HINT_MS, () => this.begin()));
     void hint.then((outcome) => this.finish(outcome));
   }
 
   begin(): void {
     const { nc } = this.#link;
+    if (nc.isClosed() || nc.isDraining()) return this.#noteClosed();
     const subscriptions = (["h", "c"] as const).map((kind) =>
       nc.subscribe(this.#names.liveSubject(this.#run, kind), {
         callback: (error, message) => {
           if (error !== null || !END_STATUSES.has(headersOf(message).last(STATUS_HEADER) ?? ""))
             return;
           this.#take(message.data, message.subject);
+          if (!this.#isOver) void this.#read();
         },
       }),
     );
@@ -87,7 +100,7 @@ class EndWait {
       () => {
         for (const subscription of subscriptions) subscription.unsubscribe();
       },
-      this.#link.onReconnect(() => void this.#look()),
+      this.#link.onReconnect(() => void this.#read()),
     );
     void this.#look();
   }
@@ -99,60 +112,74 @@ class EndWait {
     this.#done(end);
   }
 
-  /** Reads the ends of both possible histories; the first time anywhere, later from the leader. */
+  #noteClosed(): void {
+    const { taskName, runId } = this.#run;
+    this.finish(
+      new UnavailableError(
+        `The client was closed while it waited for run "${runId}" of task "${taskName}". The run goes on.`,
+        { taskName, runId },
+      ),
+    );
+  }
+
+  /** Looks now and again, ever more rarely. */
   async #look(): Promise<void> {
-    try {
-      const last = await lastCommit(
-        this.#link,
-        this.#names,
-        this.#run,
-        this.#pauseMs > FIRST_LOOK_MS,
-      );
-      if (this.#isOver) return;
-      if (last.commit) this.#take(last.commit.data, last.commit.subject);
-      else if (!last.isStarted) this.finish(notFound(this.#run));
-    } catch (error) {
-      const isPassing = error instanceof ContrailError && error.retryable; // no server for a while
-      if (!isPassing) this.finish(error as Error);
-    }
+    await this.#read();
     if (this.#isOver) return;
     const stop = this.#link.clock.after(this.#pauseMs, () => void this.#look());
     this.#stop.push(stop);
     this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_LOOK_MS);
   }
 
+  /** Reads the ends of both possible histories; the first time anywhere, later from the leader. */
+  async #read(): Promise<void> {
+    try {
+      const ofLeader = this.#pauseMs > FIRST_LOOK_MS;
+      const last = await lastCommit(this.#link, this.#names, this.#run, ofLeader);
+      if (this.#isOver) return;
+      this.#startSequence = last.startSequence;
+      if (last.startSequence === undefined) this.finish(notFound(this.#run));
+      else if (last.commit) this.#take(last.commit.data, last.commit.subject);
+    } catch (error) {
+      const isPassing = error instanceof ContrailError && error.retryable; // no server for a while
+      if (!isPassing) this.finish(error as Error);
+    }
+  }
+
   #take(data: Uint8Array, where: string): void {
     try {
-      const last = decodeCommit(data, 0, where).entries.at(-1);
-      if (last?.kind === "ended") this.finish(last.outcome);
+      const { startSequence, entries } = decodeCommit(data, 0, where);
+      const last = entries.at(-1);
+      if (last?.kind === "ended" && startSequence === this.#startSequence)
+        this.finish(last.outcome);
     } catch (error) {
-      this.finish(error as Error);
+      // Not by a worker of this version: a hint that is none, or why the run will be paused.
+      if (!(error instanceof UndecodableError)) throw error;
     }
   }
 }
 
-/** The last commit of a run, and whether the run is there at all. */
+/** The last commit of a run, and the sequence of its start; no start when there is no such run. */
 export async function lastCommit(
   link: Pick<NatsLink, "reader">,
   names: Names,
   run: RunAddress,
   leader: boolean,
-): Promise<{ readonly commit: StoredMessage | undefined; readonly isStarted: boolean }> {
+): Promise<{ readonly commit: StoredMessage | undefined; readonly startSequence?: number }> {
   const { prefix, stream } = names.run(run);
   const subjects = [`${prefix}.start`, `${prefix}.h`, `${prefix}.c`];
   const { messages } = await link.reader.multiLast(stream, subjects);
   const find = (kind: string): StoredMessage | undefined =>
     messages.find(({ subject }) => subject === `${prefix}.${kind}`);
-  const commit = find("h") ?? find("c");
-  if (commit || !leader) {
-    const start =
-      find("start") ?? (await link.reader.lastFor(stream, `${prefix}.start`, { leader: true }));
-    return { commit, isStarted: start !== undefined };
-  }
-  const [start, history, child] = await Promise.all(
-    subjects.map((subject) => link.reader.lastFor(stream, subject, { leader: true })),
-  );
-  return { commit: history ?? child, isStarted: start !== undefined };
+  const ofLeader = (kind: string): Promise<StoredMessage | undefined> =>
+    link.reader.lastFor(stream, `${prefix}.${kind}`, { leader: true });
+  const asksLeader = leader && !find("h") && !find("c");
+  const [start, history, child] = await Promise.all([
+    (asksLeader ? undefined : find("start")) ?? ofLeader("start"),
+    asksLeader ? ofLeader("h") : find("h"),
+    asksLeader ? ofLeader("c") : find("c"),
+  ]);
+  return { commit: history ?? child, ...(start ? { startSequence: start.sequence } : {}) };
 }
 
 /** The output of a run that completed. @throws What became of it instead. */

@@ -1,10 +1,11 @@
 /** What the log says about one run, for people and programs that look at it. */
 import { decodeCommit, type StoredCommit } from "./entries.ts";
+import { UndecodableError } from "./errors.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
 import type { StoredMessage } from "./jetstream/reader.ts";
 import { decodeCancel, decodeStart, type ParentReference } from "./messages.ts";
 import { notFound } from "./run-results.ts";
-import { evolve, initialState, type RunState } from "./run-state.ts";
+import { evolve, initialState, noteUnreadable, type RunState } from "./run-state.ts";
 import type { Names, RunAddress } from "./subjects.ts";
 
 /** A run with its history. */
@@ -36,7 +37,8 @@ export async function readView(
   const messages = await link.reader.readSubject(stream, `${prefix}.*`);
   const lastOf = (kind: string): StoredMessage | undefined =>
     messages.findLast(({ subject }) => subject === `${prefix}.${kind}`);
-  const first = lastOf("start");
+  // A start expects to be the first on its subject, so whatever follows it there is none.
+  const first = messages.find(({ subject }) => subject === `${prefix}.start`);
   if (!first) throw notFound(address);
   const start = decodeStart(first.data, first.subject);
   const state = initialState(first.sequence, first.timeMs);
@@ -44,12 +46,13 @@ export async function readView(
   const history = `${prefix}.${start.parent ? "c" : "h"}`;
   for (const message of messages) {
     if (message.subject !== history) continue;
-    const commit = decodeCommit(message.data, message.sequence, message.subject);
-    evolve(state, commit);
-    if (commit.startSequence === first.sequence) commits.push(commit);
+    const commit = readable(() => decodeCommit(message.data, message.sequence, message.subject));
+    if (commit) evolve(state, commit);
+    else noteUnreadable(state, message.sequence);
+    if (commit?.startSequence === first.sequence) commits.push(commit);
   }
   const cancel = lastOf("cancel");
-  const request = cancel && decodeCancel(cancel.data, cancel.subject);
+  const request = cancel && readable(() => decodeCancel(cancel.data, cancel.subject));
   const { taskName, runId } = address;
   return {
     taskName,
@@ -67,4 +70,14 @@ export async function readView(
     commits,
     state,
   };
+}
+
+/** What was decoded, or nothing when it cannot be: a view shows what there is. */
+function readable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof UndecodableError) return undefined;
+    throw error;
+  }
 }

@@ -8,22 +8,23 @@
  *     surely the first delivery of a start in time (rule 7).
  */
 import { decideToken, type TokenAction } from "../shared/claim-decision.ts";
-import type { Entry } from "../shared/entries.ts";
+import type { Entry, Outcome } from "../shared/entries.ts";
 import { UndecodableError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import { TAKEOVERS_BEFORE_PAUSE } from "../shared/limits.ts";
 import {
   type Because,
-  type CancelRequest,
   decodeReady,
   type EventPosition,
 } from "../shared/messages.ts";
 import { initialState } from "../shared/run-state.ts";
+import { cancelChildren } from "./child-cancels.ts";
 import { makeContext } from "./context.ts";
 import { DurablePass, type PassEnd } from "./durable-pass.ts";
 import { Execution } from "./execution.ts";
 import type { HeldRuns } from "./held-runs.ts";
+import { cancelEntry, canceledOutcome, overdueEntry, timedOutOutcome } from "./interruptions.ts";
 import { settledBy } from "./outcomes.ts";
 import { PassRun } from "./pass-run.ts";
 import { cancelTimer, nextDue, registerWaits } from "./registration.ts";
@@ -86,6 +87,8 @@ export class Claims {
     try {
       if (isStart) return await this.#readAndDecide(run, slot);
       const { because } = decodeReady(token.data, whereIs(token));
+      if (this.#restMs(run, because.timer) > this.#services.claimTimeoutMs / 3)
+        return await this.#handleTooEarly(run, slot);
       const granted = await this.#holdUntilDue(run, because.timer, slot);
       if (!granted) return token.nak();
       try {
@@ -109,18 +112,13 @@ export class Claims {
       const read = await this.#reader.read(run, isFresh);
       const isThere = read.start !== undefined || read.warm !== undefined;
       if (!isThere && isFresh) return token.ack(); // purged
-      const action = decideToken(
-        { sequence: token.streamSequence, answers: read.answers },
-        read.state,
-        {
-          isFresh,
-          isHeldHere: this.#held.isHeld(read.history, token.streamSequence),
-          isSurelyFirst: read.isSurelyFirst,
-        },
-        TAKEOVERS_BEFORE_PAUSE,
-      );
-      // Whoever was faster owns the run by this very token and lives: it is theirs to answer (rule 6).
-      if (hasLost && (action === "take-over" || action === "pause")) return;
+      const action = this.#decide(read, isFresh);
+      const isRecovery = action === "take-over" || action === "pause";
+      // Whoever was faster owns the run by this very token and lives: it is for them to answer it.
+      if (hasLost && isRecovery) return;
+      // Else a loss would only tell that the replica was behind.
+      const mustBeFresh = isRecovery || (action === "claim" && read.state.status === "queued");
+      if (mustBeFresh && !isFresh) continue;
       if (isThere && action !== "read-again") {
         if (await this.#carryOut(action, read, slot)) return;
         hasLost = true;
@@ -130,24 +128,52 @@ export class Claims {
     token.nak(RETRY_MS);
   }
 
+  #decide(read: Reading, isFresh: boolean): TokenAction {
+    const { token, history, answers, state, isSurelyFirst } = read;
+    const { streamSequence: sequence } = token;
+    const isHeldHere = this.#held.isHeld(history, sequence);
+    const facts = { isFresh, isHeldHere, isSurelyFirst };
+    return decideToken({ sequence, answers }, state, facts, TAKEOVERS_BEFORE_PAUSE);
+  }
+
+  /** How long it is until a timer's token is due, by the server's clock. */
+  #restMs({ token, subjects }: TokenRun, dueAt: number | undefined): number {
+    if (dueAt === undefined) return 0;
+    const { clock, serverClock } = this.#services;
+    const serverNow = token.timeMs + (clock.monotonic() - token.receivedAt);
+    return dueAt - Math.max(serverNow, serverClock(subjects.shard).earliest());
+  }
+
   /**
    * A timer's token comes early by the server's granularity and is held until it is due, without a
    * slot (rule 14). Returns the slot to go on with, or nothing when none is free then.
    */
   async #holdUntilDue(
-    { token, task, subjects, address }: TokenRun,
+    run: TokenRun,
     dueAt: number | undefined,
     slot: Slot,
   ): Promise<Slot | undefined> {
-    const { clock, serverClock, claimTimeoutMs } = this.#services;
-    if (dueAt === undefined) return slot;
-    const serverNow = token.timeMs + (clock.monotonic() - token.receivedAt);
-    const restMs = dueAt - Math.max(serverNow, serverClock(subjects.shard).earliest());
+    let restMs = this.#restMs(run, dueAt);
     if (restMs <= 0) return slot;
+    // Timers cut fractions off and fire early: a claim before the time would only wait again.
     slot.release();
-    if (restMs > claimTimeoutMs / 3) return undefined;
-    await pause(this.#services, restMs);
-    return task.pool.tryAcquire(address, clock.now());
+    for (; restMs > 0; restMs = this.#restMs(run, dueAt)) await pause(this.#services, restMs);
+    return run.task.pool.tryAcquire(run.address, this.#services.clock.now());
+  }
+
+  /**
+   * No timer fires so early, unless the servers' clocks disagree: then the token is left for later.
+   * One that names a time which the run does not wait for is no timer's and would never be due.
+   */
+  async #handleTooEarly(run: TokenRun, slot: Slot): Promise<void> {
+    slot.release();
+    const { token } = run;
+    const read = await this.#reader.read(run, true);
+    const action = this.#decide(read, true);
+    const { definition } = run.task;
+    const isNoTimer = action === "claim" && nextDue(read.state, definition) !== read.because.timer;
+    if (!read.start || action === "drop" || isNoTimer) return token.ack();
+    token.nak(Math.min(this.#restMs(run, read.because.timer), this.#services.claimTimeoutMs));
   }
 
   // --- carrying out
@@ -171,7 +197,11 @@ export class Claims {
         await this.#registerAgain(read);
         return true;
       case "begin":
-        return this.#withRun(read, slot, (run) => this.#pass(run, read));
+        return this.#withRun(read, slot, (run) => {
+          const { state } = read;
+          const isOverdue = overdueEntry(state, run.limits, run.serverClock.earliest());
+          return isOverdue ? this.#claim("claim", read, run) : this.#pass(run, read);
+        });
       case "claim":
       case "take-over":
         return this.#withRun(read, slot, (run) => this.#claim(action, read, run));
@@ -196,14 +226,15 @@ export class Claims {
   }
 
   async #registerAgain(read: Reading): Promise<void> {
-    const { subjects, history, isChild, state, token } = read;
+    const { subjects, history, isChild, state, token, task } = read;
     const place = { prefix: subjects.prefix, history, isChild };
     const { clock, claimTimeoutMs } = this.#services;
     const over = new AbortController();
     const stopTimer = clock.after(claimTimeoutMs, () => over.abort());
     const { signal } = over;
     try {
-      if (await registerWaits(this.#services, place, state, { passMs: 0, signal })) token.ack();
+      const options = { passMs: 0, signal, limits: task.definition };
+      if (await registerWaits(this.#services, place, state, options)) token.ack();
     } finally {
       stopTimer();
     }
@@ -221,15 +252,17 @@ export class Claims {
         because: action === "take-over" ? "takeover" : nameOf(because),
       },
     ];
-    if (read.cancel && !state.cancel)
-      entries.push({ kind: "cancel-requested", by: read.cancel.by, reason: read.cancel.reason });
+    const interruption = interruptionAt(read, run, now);
+    if (interruption) entries.push(interruption.entry);
     if (isWaiting)
       entries.push(...(await settledBy(this.#services, read.address, state, because, now)));
-    const isAtRest = state.status === "queued" || state.status === "paused";
-    const isCanceledEarly = read.cancel && isAtRest; // there is no code to tell
-    if (isCanceledEarly) entries.push(canceledEnd(read.cancel));
+    if (interruption?.outcome) {
+      // Before the end is recorded: whoever comes after it finds nothing to do any more.
+      await cancelChildren(this.#services, run.parent, state, run.signal);
+      entries.push({ kind: "ended", outcome: interruption.outcome });
+    }
     for (const entry of entries) run.committer.add(entry);
-    const hadTimer = because.timer === undefined && nextDue(state) !== undefined;
+    const hadTimer = because.timer === undefined && nextDue(state, run.limits) !== undefined;
     const point = this.#services.failpoint("before-claim");
     if (point) await point;
     const sentAt = this.#services.clock.monotonic();
@@ -240,7 +273,7 @@ export class Claims {
     run.noteProof(sentAt);
     const after = this.#services.failpoint("after-claim");
     if (after) await after;
-    if (!isCanceledEarly) return this.#pass(run, read);
+    if (!interruption?.outcome) return this.#pass(run, read);
     run.acknowledge();
     return true;
   }
@@ -270,11 +303,14 @@ export class Claims {
 
   /** A start that nobody can read ends its run as failed, so that its caller learns it (rule 10). */
   async #refuseStart(start: TokenRun, slot: Slot, problem: UndecodableError): Promise<void> {
-    const { token } = start;
+    const { token, subjects } = start;
+    const { reader } = this.#services.link;
+    const [first] = await reader.readSubject(subjects.stream, token.subject);
+    if (first && first.sequence < token.streamSequence) return; // it began no run: another one did
     const run = new PassRun({
       ...start,
       services: this.#services,
-      kind: start.task.definition.kind,
+      definition: start.task.definition,
       isChild: false,
       state: initialState(token.streamSequence, token.timeMs),
       events: NO_EVENTS,
@@ -295,7 +331,7 @@ export class Claims {
     return new PassRun({
       ...read,
       services: this.#services,
-      kind: read.task.definition.kind,
+      definition: read.task.definition,
       events: read.start?.events ?? read.warm?.events ?? NO_EVENTS,
       nonce: read.start?.nonce ?? read.warm?.nonce ?? "",
       slot,
@@ -350,12 +386,24 @@ export class Claims {
   }
 }
 
-function canceledEnd(request: CancelRequest): Entry {
-  const message = request.reason || "the run was canceled before it began";
-  return {
-    kind: "ended",
-    outcome: { status: "canceled", error: { name: "RunCanceledError", message } },
-  };
+/**
+ * Why a claimed run is to stop, as far as its history does not say so, and how it ends if there is no
+ * code to tell: it has not begun, or is paused, or is not to be asked.
+ */
+function interruptionAt(
+  { state, cancel, task }: Reading,
+  { limits }: PassRun,
+  now: number,
+): { readonly entry: Entry; readonly outcome?: Outcome } | undefined {
+  const isRegular = task.definition.kind === "regular"; // whatever it was about is over
+  const isAtRest = isRegular || state.status === "queued" || state.status === "paused";
+  if (cancel?.isTermination) return { entry: cancelEntry(cancel), outcome: canceledOutcome(cancel) };
+  if (state.interruption) return undefined;
+  if (cancel)
+    return { entry: cancelEntry(cancel), ...(isAtRest ? { outcome: canceledOutcome(cancel) } : {}) };
+  const entry = overdueEntry(state, limits, now);
+  if (entry?.kind !== "timed-out") return undefined;
+  return { entry, ...(isAtRest ? { outcome: timedOutOutcome(entry.limitMs) } : {}) };
 }
 
 /** One word for why a run goes on. */

@@ -41,6 +41,19 @@ export function fitCommits(commit: Commit, maxBytes: number, what: string): Enco
   });
 }
 
+/**
+ * The form in which an entry will be stored: itself, or the failure that takes its place. For what
+ * must be known before the commit that holds it.
+ */
+export function storedForm(entry: Entry, maxBytes: number): Entry {
+  const frame = { startSequence: Number.MAX_SAFE_INTEGER, pass: LONG_PASS, token: 0, time: 0 };
+  const [first] = fitCommits({ ...frame, entries: [entry] }, maxBytes, "an entry");
+  return first?.commit.entries[0] ?? entry;
+}
+
+/** At least as long as any id of a pass. */
+const LONG_PASS = "x".repeat(256);
+
 interface Sized {
   readonly entry: Entry;
   readonly size: number;

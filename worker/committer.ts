@@ -14,7 +14,7 @@ import type { HeaderList } from "../shared/jetstream/headers.ts";
 import type { Publisher } from "../shared/jetstream/publisher.ts";
 import type { Reader } from "../shared/jetstream/reader.ts";
 import { evolve, type RunState, type RunStatus } from "../shared/run-state.ts";
-import { STATUS_HEADER } from "../shared/subjects.ts";
+import { HEADERS, STATUS_HEADER } from "../shared/subjects.ts";
 import { fitCommits } from "./commit-size.ts";
 
 /** What a committer needs to know of its run and pass. */
@@ -40,6 +40,10 @@ export interface CommitterOptions {
 
 /** So long one call retries before the pass is asked whether it still goes on. */
 const RETRY_MS = 5_000;
+
+/** The server's refusal to cancel what is no schedule. */
+const NO_SCHEDULE_THERE = 10_212;
+const CANCEL_HEADERS: ReadonlySet<string> = new Set([HEADERS.scheduler, HEADERS.scheduleNext]);
 
 /** Whether the commit is stored, or the run belongs to somebody else. */
 export type CommitEnd = "stored" | "lost";
@@ -114,16 +118,21 @@ export class Committer {
   async #append(body: Uint8Array, headers: HeaderList): Promise<number | undefined> {
     const { publisher, history, state, isOver } = this.#options;
     const guard = state.tail;
+    let plain: HeaderList | undefined;
     let isUncertain = false;
     while (!isOver() && !this.#lost) {
       const outcome = await publisher.guardedPublish(history, body, {
         expect: guard,
-        headers,
+        headers: plain ?? headers,
         deadlineMs: RETRY_MS,
       });
       isUncertain ||= outcome.uncertain;
       if (outcome.ok) return outcome.sequence;
       if (outcome.kind === "guard") return isUncertain ? this.#mineBehind(guard) : undefined;
+      if (outcome.kind === "refused" && outcome.code === NO_SCHEDULE_THERE && !plain) {
+        plain = headers.filter(([name]) => !CANCEL_HEADERS.has(name));
+        continue; // somebody put a plain message where the run's schedule should be
+      }
       if (outcome.kind === "refused")
         throw new InvariantError(
           `The server refused a commit of ${history}: ${outcome.description} (${outcome.code}).`,

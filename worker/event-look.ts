@@ -1,6 +1,7 @@
 /** Looks for events without the engine (rule 22). */
 import { decodeEventPayload } from "../shared/codec.ts";
-import type { LeafOutcome } from "../shared/entries.ts";
+import type { LeafCondition, LeafOutcome } from "../shared/entries.ts";
+import { matchesName } from "../shared/event-names.ts";
 import { compileFilter } from "../shared/filters.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
 import { pendingLeaves, type WaitState } from "../shared/run-state.ts";
@@ -22,7 +23,7 @@ export async function lookForEvents(
   for (const wait of waits)
     for (const { leaf, condition } of pendingLeaves(wait)) {
       if (condition.kind !== "event") continue;
-      const matches = compileFilter(condition.where ?? {});
+      const matches = compileFilter(condition.where);
       for (const message of await readEvents(services, condition.name, condition.after)) {
         const outcome = eventOutcome(message);
         if (taken.has(message.sequence) || !matches(outcome.data)) continue;
@@ -60,4 +61,12 @@ export function eventOutcome(stored: StoredMessage): Extract<LeafOutcome, { kind
     sequence: stored.sequence,
     publishedAt: stored.timeMs,
   };
+}
+
+/** Whether a leaf waits for this event. */
+export function isFor(
+  { name, where, after }: Extract<LeafCondition, { kind: "event" }>,
+  { sequence, data, ...event }: Extract<LeafOutcome, { kind: "event" }>,
+): boolean {
+  return sequence > after && matchesName(name, event.name) && compileFilter(where)(data);
 }

@@ -16,6 +16,7 @@ import {
   RunFailedError,
   StepFailedError,
   TimeoutError,
+  UndoFailedError,
 } from "../shared/errors.ts";
 import { fromFailure } from "../shared/failures.ts";
 import { hashId } from "../shared/ids.ts";
@@ -52,6 +53,7 @@ export class Execution<Work> {
   readonly #counts: Map<string, number> = new Map();
   #fresh: Operation<Work>[] = [];
   readonly #undos: { readonly name: string; readonly work: Work }[] = [];
+  /** The undos run when the code is over; it asks for nothing any more. */
   #phase: "code" | "undo" = "code";
   #end: CodeEnd | undefined;
   #codeEnd: CodeEnd | undefined;
@@ -100,15 +102,16 @@ export class Execution<Work> {
     this.#fresh = [];
     const undos = this.#undos.splice(0).reverse();
     this.begin(async () => {
-      const failures: unknown[] = [];
-      for (const { name, work } of undos) {
-        try {
-          await this.#ask("s", name, work, (value) => value);
-        } catch (error) {
-          failures.push(error);
-        }
-      }
-      if (failures.length > 0) throw new AggregateError(failures);
+      const problems: string[] = [];
+      for (const { name, work } of undos)
+        await this.#ask("s", name, work, (value) => value).catch((error: Error) => {
+          problems.push(error.message);
+        });
+      if (problems.length === 0) return;
+      throw new UndoFailedError(
+        `${problems.length} of ${undos.length} undos failed. ${problems.join(" ")}`,
+        { cause: end.ok ? undefined : end.thrown },
+      );
     });
   }
 

@@ -9,7 +9,7 @@
  */
 import type { CancelTimer } from "../shared/clock.ts";
 import { decodeCommit } from "../shared/entries.ts";
-import { ContrailError } from "../shared/errors.ts";
+import { ContrailError, UndecodableError } from "../shared/errors.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
 import { type CancelRequest, decodeCancel } from "../shared/messages.ts";
@@ -173,7 +173,12 @@ export class HeldRuns {
 
   #isOurs(run: HeldRun, tail: StoredMessage | undefined): boolean {
     if (!tail || tail.sequence <= run.state.tail) return true;
-    return decodeCommit(tail.data, tail.sequence, run.history).pass === run.pass;
+    try {
+      return decodeCommit(tail.data, tail.sequence, run.history).pass === run.pass;
+    } catch (error) {
+      if (error instanceof UndecodableError) return false; // nothing can be appended behind it
+      throw error;
+    }
   }
 
   #cancel(run: HeldRun, body: Uint8Array): void {

@@ -11,7 +11,7 @@ import type { Because } from "../shared/messages.ts";
 import { pendingLeaves, type RunState, type WaitState } from "../shared/run-state.ts";
 import type { RunAddress } from "../shared/subjects.ts";
 import { lookForChildren, namedChildren, type WaitingParent } from "./child-ends.ts";
-import { eventOutcome, lookForEvents } from "./event-look.ts";
+import { eventOutcome, isFor, lookForEvents } from "./event-look.ts";
 import type { Happened } from "./happened.ts";
 import type { Services } from "./services.ts";
 
@@ -65,25 +65,34 @@ export function dueSleeps(waits: Iterable<WaitState>, now: number): Happened[] {
   return due;
 }
 
-/** The events that the engine named. */
+/** The events that the engine named, as far as they are what the run waits for. */
 async function namedEvents(
   services: Services,
   state: RunState,
   because: Because,
 ): Promise<Happened[]> {
-  const wanted = (because.events ?? []).filter(
-    ([key, leaf, sequence]) => isPending(state, key, leaf) && !state.consumedEvents.has(sequence),
-  );
+  const taken = new Set(state.consumedEvents);
+  const wanted = (because.events ?? []).filter(([key, leaf, sequence]) => {
+    if (!isPending(state, key, leaf) || taken.has(sequence)) return false;
+    taken.add(sequence);
+    return true;
+  });
   const found = await Promise.all(
     wanted.map(async ([key, leaf, sequence]): Promise<Happened[]> => {
       const stream = services.names.eventsStream;
       const stored =
         (await services.link.reader.get(stream, sequence)) ??
         (await services.link.reader.get(stream, sequence, { leader: true }));
-      if (stored) return [{ key, leaf, outcome: eventOutcome(stored), time: stored.timeMs }];
-      services.log.warn("An event was gone before the run that it woke could read it.", {
-        sequence,
-      });
+      const condition = state.waits.get(key)?.leaves[leaf];
+      const outcome = stored && eventOutcome(stored);
+      if (outcome && condition?.kind === "event" && isFor(condition, outcome))
+        return [{ key, leaf, outcome, time: stored.timeMs }];
+      services.log.warn(
+        "A token names an event that is not there, or not what the run waits for.",
+        {
+          sequence,
+        },
+      );
       return [];
     }),
   );

@@ -2,13 +2,17 @@
  * The operations that a pass has begun: steps at work, waits being opened, children being started,
  * and steps between two attempts. Turns each into entries of the history.
  */
-import type { Entry, Failure } from "../shared/entries.ts";
-import { hasSleep, newWait, type WaitState } from "../shared/run-state.ts";
+import type { Entry, Failure, StoredCondition } from "../shared/entries.ts";
+import { hasSleep, newWait, type RunState, type WaitState } from "../shared/run-state.ts";
+import { leavesOf } from "../shared/waits.ts";
+import { cancelChildren } from "./child-cancels.ts";
 import { startChild } from "./children.ts";
+import { storedForm } from "./commit-size.ts";
 import type { Execution, Operation } from "./execution.ts";
 import { openCondition } from "./open-condition.ts";
 import type { PassRun } from "./pass-run.ts";
-import { earlier, earliestDue } from "./registration.ts";
+import { earliestDue } from "./registration.ts";
+import { earlier, limitOf } from "./run-limits.ts";
 import { tryStep } from "./steps.ts";
 import type { StartWork, StepWork, WaitWork, Work } from "./work.ts";
 
@@ -18,8 +22,8 @@ export interface OperationEvents {
   readonly add: (entry: Entry) => void;
   /** An entry that asks for a commit. */
   readonly record: (entry: Entry) => void;
-  /** When the time limit of the run, or of its cleanup, is over. */
-  readonly limit: () => number | undefined;
+  /** Asks for a commit of what was added. */
+  readonly flush: () => void;
   /** Something could not be done that is nobody's fault but ours or the server's. */
   readonly fail: (error: unknown) => void;
 }
@@ -29,6 +33,9 @@ interface Retry {
   readonly operation: Operation<StepWork>;
   readonly retryAt: number;
 }
+
+/** Stands for the telling of children among the keys of operations. */
+const CANCELS_KEY = "x children";
 
 /** The begun operations of one pass. */
 export class PassOperations {
@@ -45,6 +52,8 @@ export class PassOperations {
   /** Waits that no commit has taken along yet. */
   readonly #unsaved: Map<string, WaitState> = new Map();
   #unsavedSleeps = 0;
+  /** How many openings were recorded when the children were told to stop. */
+  #told: number | undefined;
 
   constructor(run: PassRun, execution: Execution<Work>, events: OperationEvents) {
     this.#run = run;
@@ -62,7 +71,7 @@ export class PassOperations {
     return this.#someActive((letter) => letter === "s");
   }
 
-  /** Whether a wait is being opened or children are being started. */
+  /** Whether a wait is being opened, or children are being started or told to stop. */
   get hasActiveOpening(): boolean {
     return this.#someActive((letter) => letter !== "s");
   }
@@ -87,7 +96,10 @@ export class PassOperations {
 
   /** A commit is stored: what it took along is in the state now. */
   noteStored(): void {
-    const { waits, steps } = this.#execution.state;
+    const { state } = this.#execution;
+    const { waits, steps } = state;
+    // Children that were being started when the run was interrupted.
+    if (this.#told !== undefined && this.#told !== openingsIn(state)) this.#cancelChildren();
     for (const [key, wait] of this.#unsaved)
       if (waits.has(key) || steps.has(key)) {
         // recorded as a wait, or as a failure to be one
@@ -98,9 +110,9 @@ export class PassOperations {
 
   /** When the next sleep is due, or the next attempt, or a time limit is over. */
   nextDue(): number | undefined {
-    let next = earlier(earliestDue(this.sleepingWaits()), this.#events.limit());
-    for (const { retryAt } of this.#retries.values())
-      if (next === undefined || retryAt < next) next = retryAt;
+    const limit = limitOf(this.#execution.state, this.#run.limits);
+    let next = earlier(earliestDue(this.sleepingWaits()), limit);
+    for (const { retryAt } of this.#retries.values()) next = earlier(next, retryAt);
     return next;
   }
 
@@ -126,8 +138,13 @@ export class PassOperations {
     return interruption !== undefined && (at <= interruption.position || work.kind !== "step");
   }
 
-  /** The run was interrupted: the code gets nothing any more of what is under way. */
+  /**
+   * The run was interrupted: the code gets nothing any more of what is under way, and its children
+   * are told. Also what a pass does first that goes on with an interrupted run.
+   */
   interrupt(): void {
+    this.#cancelChildren();
+    if (this.#unsaved.size > 0) this.#events.flush();
     for (const operation of [...this.#steps.values(), ...this.#pausedSteps()])
       if (this.#isInterrupted(operation)) {
         const { key, at } = operation;
@@ -138,11 +155,18 @@ export class PassOperations {
       }
   }
 
-  /** The code was given up: nothing of it is under way any more. */
-  giveUp(): void {
+  /** The code is over: nobody waits for its steps any more. */
+  giveUpSteps(): void {
+    for (const key of this.#steps.keys()) this.#active.delete(key);
     this.#steps.clear();
     this.#retries.clear();
-    this.#active.clear();
+  }
+
+  #cancelChildren(): void {
+    const { services, parent, signal } = this.#run;
+    const { state } = this.#execution;
+    this.#told = openingsIn(state);
+    this.#start(CANCELS_KEY, cancelChildren(services, parent, state, signal));
   }
 
   *#pausedSteps(): Generator<Operation<StepWork>> {
@@ -219,6 +243,11 @@ export class PassOperations {
     }
     const { condition, settled } = opened;
     const entry = { kind: "wait-opened", key, at, condition } as const;
+    if (isLarge(condition)) {
+      // The code is told now: in the commit that suspends the run it would be told too late.
+      const form = storedForm(entry, this.#run.services.link.maxPayload);
+      if (form.kind === "step-failed") return this.#events.record(form);
+    }
     const isSettled =
       this.#execution.state.interruption !== undefined ||
       (condition.kind === "allOf" && condition.of.length === 0);
@@ -245,6 +274,18 @@ export class PassOperations {
     else
       this.#events.record({ kind: "child-started", key, at, taskName: task.name, runIds, first, isLeft: work.isLeft });
   }
+}
+
+function openingsIn({ waits, children }: RunState): number {
+  return waits.size + children.size;
+}
+
+/** A condition of this many leaves, or with a filter, is measured before it is opened. */
+const LARGE_LEAVES = 256;
+
+function isLarge(condition: StoredCondition): boolean {
+  const leaves = leavesOf(condition);
+  return leaves.length > LARGE_LEAVES || leaves.some((leaf) => "where" in leaf);
 }
 
 function failed(key: string, at: number, error: Failure): Entry {

@@ -1,5 +1,6 @@
 /** What a pass holds while it goes through a run: token, slot, claim, and the way to its history. */
 
+import { setMaxListeners } from "node:events";
 import { wantsEnd } from "../shared/end-listener.ts";
 import { type RandomSource, seededRandom } from "../shared/ids.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
@@ -8,11 +9,12 @@ import { passId } from "../shared/pass-id.ts";
 import type { RunState } from "../shared/run-state.ts";
 import type { ServerClock } from "../shared/server-clock.ts";
 import type { RunAddress, RunSubjects } from "../shared/subjects.ts";
-import type { TaskKind } from "../shared/task-reference.ts";
+import type { TaskDefinition } from "../shared/task-definition.ts";
 import { derivedChildId, type ParentRun } from "./children.ts";
 import { Committer } from "./committer.ts";
 import type { HeldRun, HeldRuns } from "./held-runs.ts";
 import type { RunPlace } from "./registration.ts";
+import type { RunLimits } from "./run-limits.ts";
 import type { Services } from "./services.ts";
 import type { Slot, SlotPool } from "./slots.ts";
 import type { StepRun } from "./steps.ts";
@@ -47,19 +49,18 @@ export class PassRun implements HeldRun {
   readonly pass: string;
   readonly parent: ParentRun;
   readonly committer: Committer;
-  /** When the time limit of the run is over, if it has one. */
-  readonly endsAt: number | undefined;
-  readonly cleanupTimeoutMs: number;
+  readonly limits: RunLimits;
   readonly serverClock: ServerClock;
   provenAt: number;
   #slot: Slot;
   readonly #pool: SlotPool;
   readonly #held: HeldRuns;
   #isOver = false;
-  #isCanceled = false;
+  #isInterrupted: boolean;
+  #request: CancelRequest | undefined;
   // Made when somebody looks: most runs are over before anybody does.
   #over: AbortController | undefined;
-  #canceled: AbortController | undefined;
+  #interrupted: AbortController | undefined;
   #random: RandomSource | undefined;
   #userSignal: AbortSignal | undefined;
   #onOver: (() => void) | undefined;
@@ -81,9 +82,8 @@ export class PassRun implements HeldRun {
       { worker: services.workerId, pool: options.definition.kind },
       options.held.takeOrdinal(),
     );
-    const { runTimeoutMs, cleanupTimeoutMs } = options.definition;
-    this.endsAt = runTimeoutMs === undefined ? undefined : state.startedAt + runTimeoutMs;
-    this.cleanupTimeoutMs = cleanupTimeoutMs;
+    this.limits = options.definition;
+    this.#isInterrupted = state.interruption !== undefined;
     this.provenAt = token.requestedAt;
     this.#slot = options.slot;
     this.#pool = options.pool;
@@ -115,15 +115,22 @@ export class PassRun implements HeldRun {
     return this.#over.signal;
   }
 
-  get isCanceled(): boolean {
-    return this.#isCanceled;
+  /** The request to cancel the run, if this pass has heard of one. */
+  get cancelRequest(): CancelRequest | undefined {
+    return this.#request;
   }
 
-  /** What user code gets: aborts also when the run is canceled. */
+  /** What user code gets: aborts also when the run is canceled or has used up its time. */
   get userSignal(): AbortSignal {
-    this.#canceled ??= aborter(this.#isCanceled);
-    this.#userSignal ??= AbortSignal.any([this.signal, this.#canceled.signal]);
+    this.#interrupted ??= aborter(this.#isInterrupted);
+    this.#userSignal ??= AbortSignal.any([this.signal, this.#interrupted.signal]);
     return this.#userSignal;
+  }
+
+  /** Tells user code by its signal that it is to stop. */
+  interrupt(): void {
+    this.#isInterrupted = true;
+    this.#interrupted?.abort();
   }
 
   get random(): RandomSource {
@@ -209,9 +216,9 @@ export class PassRun implements HeldRun {
   }
 
   onCancel(request: CancelRequest): void {
-    if (this.#isCanceled) return;
-    this.#isCanceled = true;
-    this.#canceled?.abort();
+    if (this.#request && (this.#request.isTermination || !request.isTermination)) return;
+    this.#request = request;
+    this.interrupt();
     this.#onCancel?.(request);
   }
 
@@ -229,6 +236,7 @@ export class PassRun implements HeldRun {
 
 function aborter(isAborted: boolean): AbortController {
   const controller = new AbortController();
+  setMaxListeners(0, controller.signal); // every write and read under way listens to it
   if (isAborted) controller.abort();
   return controller;
 }

@@ -3,11 +3,13 @@
  * time and one registration for what the engine has to match. Both are guarded by the waiting
  * commit, so that a late one is refused instead of replacing a newer one (rules 11 to 13).
  */
+import type { Entry } from "../shared/entries.ts";
 import type { HeaderList } from "../shared/jetstream/headers.ts";
 import { TIMER_LEAD_MS } from "../shared/limits.ts";
 import { encodeReady, encodeWait, type WatchedLeaf } from "../shared/messages.ts";
 import { pendingLeaves, type RunState, type WaitState } from "../shared/run-state.ts";
 import { HEADERS } from "../shared/subjects.ts";
+import { earlier, limitOf, type RunLimits } from "./run-limits.ts";
 import type { Services } from "./services.ts";
 
 /** Where a run's messages go. */
@@ -29,37 +31,52 @@ export function earliestDue(waits: Iterable<WaitState>): number | undefined {
   return earliest;
 }
 
-/** The earlier of two times, either of which may be missing. */
-export function earlier(a: number | undefined, b: number | undefined): number | undefined {
-  if (a === undefined || b === undefined) return a ?? b;
-  return Math.min(a, b);
-}
-
 /**
- * When the run has to be woken by time: for a sleep, for the next attempt of a step, or because its
+ * When the run has to be woken by time: for a sleep, for the next attempt of a step, or because a
  * time limit is over.
  */
-export function nextDue(state: RunState, endsAt: number | undefined): number | undefined {
-  const limit = state.interruption ? undefined : endsAt;
-  let next = earlier(earliestDue(state.sleeping.values()), limit);
-  for (const { retryAt } of state.retries.values())
-    if (next === undefined || retryAt < next) next = retryAt;
+export function nextDue(state: RunState, limits: RunLimits): number | undefined {
+  let next = earlier(earliestDue(state.sleeping.values()), limitOf(state, limits));
+  for (const { retryAt } of state.retries.values()) next = earlier(next, retryAt);
   return next;
 }
 
-/** What the engine has to watch for this run. */
-export function watchedLeaves(state: RunState): WatchedLeaf[] {
+/** What the engine has to watch for a run with these waits. */
+export function watchedLeaves(waits: Iterable<WaitState>): WatchedLeaf[] {
   const watched: WatchedLeaf[] = [];
-  for (const wait of state.pending.values())
+  for (const wait of waits)
     for (const { leaf, condition } of pendingLeaves(wait))
       if (condition.kind !== "sleep")
-        watched.push({
-          key: wait.key,
-          leaf,
-          condition,
-          recorded: recordedRanges(state, wait.key, leaf),
-        });
+        watched.push({ key: wait.key, leaf, condition, recorded: recordedRanges(wait, leaf) });
   return watched;
+}
+
+/** A leaf without a filter takes less than this in a registration. */
+const LEAF_BYTES = 2_048;
+/** Room for the headers of a registration. */
+const FRAME_BYTES = 2_048;
+
+/**
+ * Why the run cannot wait for all of this: the registration would not fit into one message, and a run
+ * that waits without one would never be woken (hole 15). Nothing when it fits.
+ * @param waits Those that are pending, also those that no commit has taken along yet.
+ */
+export function whyNotRegistered(
+  { link }: Pick<Services, "link">,
+  place: RunPlace,
+  state: RunState,
+  waits: Iterable<WaitState>,
+): Extract<Entry, { kind: "paused" }> | undefined {
+  const limit = link.maxPayload - FRAME_BYTES;
+  const leaves = watchedLeaves(waits);
+  const hasFilter = leaves.some(({ condition }) => "where" in condition);
+  if (!hasFilter && leaves.length * LEAF_BYTES + state.consumedEvents.size * 9 < limit)
+    return undefined;
+  const actual = waitMessage(place, state, leaves, 0).length;
+  if (actual <= limit) return undefined;
+  const what = leaves.length === 1 ? "one thing" : `${leaves.length} things at once`;
+  const reason = `The run waits for ${what}, which takes ${actual} bytes to register; the server accepts ${limit}. Wait for less at a time, or with smaller filters, or raise max_payload on the server.`;
+  return { kind: "paused", reason, details: { code: "waits-too-large", limit, actual } };
 }
 
 /** Headers that cancel the run's schedule along with the message that carries them. */
@@ -81,8 +98,7 @@ export async function registerWaits(
   options: {
     readonly passMs: number;
     readonly signal: AbortSignal;
-    /** When the time limit of the run is over, if it has one. */
-    readonly endsAt: number | undefined;
+    readonly limits: RunLimits;
   },
 ): Promise<boolean> {
   const { publisher } = services.link;
@@ -91,7 +107,6 @@ export async function registerWaits(
     expectSubject: place.history,
     signal: options.signal,
   };
-  const writes: Promise<boolean>[] = [];
   const write = async (kind: "timer" | "wait", body: Uint8Array, headers?: HeaderList) => {
     const point = services.failpoint(`before-${kind}`);
     if (point) await point;
@@ -101,12 +116,14 @@ export async function registerWaits(
     });
     return outcome.ok || outcome.kind === "guard"; // refused by the guard: the run went on
   };
-  const dueAt = nextDue(state, options.endsAt);
-  if (dueAt !== undefined) writes.push(write("timer", ...timerMessage(place, state, dueAt)));
-  const leaves = watchedLeaves(state);
-  if (leaves.length > 0 || state.status === "paused")
-    writes.push(write("wait", waitMessage(place, state, leaves, options.passMs)));
-  return (await Promise.all(writes)).every((isStored) => isStored);
+  // One after the other: of two writes with one guard under way at once, a cluster refuses the second
+  // with 10164 (200 of 200 times, measured), and it would only be sent again.
+  const dueAt = nextDue(state, options.limits);
+  if (dueAt !== undefined && !(await write("timer", ...timerMessage(place, state, dueAt))))
+    return false;
+  const leaves = watchedLeaves(state.pending.values());
+  if (leaves.length === 0) return true;
+  return write("wait", waitMessage(place, state, leaves, options.passMs));
 }
 
 function timerMessage(
@@ -152,8 +169,8 @@ function waitMessage(
 }
 
 /** Which positions of a group of children are recorded, as ranges. */
-function recordedRanges(state: RunState, key: string, leaf: number): [number, number][] {
-  const recorded = state.waits.get(key)?.recorded.get(leaf)?.outcome;
+function recordedRanges(wait: WaitState, leaf: number): [number, number][] {
+  const recorded = wait.recorded.get(leaf)?.outcome;
   if (recorded?.kind !== "children") return [];
   return toRanges(recorded.ended.map(([position]) => position));
 }

@@ -32,11 +32,15 @@ export async function readState(
   return state;
 }
 
-/** Reads start, history and cancel request of a run at once. */
+/**
+ * Reads start, history and cancel request of a run at once.
+ * @param mustBeFresh A start that a replica does not show is asked of the leader.
+ */
 export async function readRun(
   link: WorkerLink,
   at: RunLocation,
   startSequence: number,
+  mustBeFresh: boolean,
 ): Promise<ReadRun> {
   const [lasts, commits] = await Promise.all([
     link.reader.multiLast(at.stream, [`${at.prefix}.start`, `${at.prefix}.cancel`]),
@@ -44,12 +48,17 @@ export async function readRun(
   ]);
   const find = (kind: string): StoredMessage | undefined =>
     lasts.messages.find(({ subject }) => subject === `${at.prefix}.${kind}`);
-  const start = find("start");
-  const isSame = start?.sequence === startSequence;
-  const state = initialState(startSequence, isSame ? start.timeMs : 0);
+  const last = find("start");
+  // Another message on its subject does not end a run: only a purge does, which removes the start.
+  const start =
+    last?.sequence === startSequence
+      ? last
+      : await link.reader.get(at.stream, startSequence, { leader: mustBeFresh });
+  const isThere = start?.subject === `${at.prefix}.start`;
+  const state = initialState(startSequence, isThere ? start.timeMs : 0);
   fold(state, commits);
   return {
-    start: isSame ? decodeStart(start.data, start.subject) : undefined,
+    start: isThere ? decodeStart(start.data, start.subject) : undefined,
     state,
     cancel: cancelFor(find("cancel"), startSequence),
   };

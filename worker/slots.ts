@@ -62,9 +62,10 @@ export class SlotPool {
    * Waits for a slot, in order of asking, before any token gets one.
    * @param now Read when the slot is granted.
    */
-  async acquire(holder: { taskName: string; runId: string }, now: () => number): Promise<Slot> {
+  acquire(holder: { taskName: string; runId: string }, now: () => number): Promise<Slot> {
     const slot = this.tryAcquire(holder, now());
-    return slot ?? new Promise((give) => this.#queue.push({ holder, now, give }));
+    if (slot) return Promise.resolve(slot);
+    return new Promise((give) => this.#queue.push({ holder, now, give }));
   }
 
   #grant({ taskName, runId }: { taskName: string; runId: string }, now: number): Slot {

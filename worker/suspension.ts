@@ -2,29 +2,41 @@
  * What is stored when a run suspends, and in which order: the waiting commit, then the slot is free,
  * then its registrations, then the token may go (rule 5).
  */
+import type { WaitState } from "../shared/run-state.ts";
 import type { PassRun } from "./pass-run.ts";
-import { registerWaits } from "./registration.ts";
+import { registerWaits, whyNotRegistered } from "./registration.ts";
 
 /**
  * Suspends a run whose other entries are with the committer already.
  * @param startedAt Monotonic time when the pass began.
- * @returns False when the run is lost, or its registrations could not be stored: then the token is
- * left, and whoever gets it registers again.
+ * @param waits What it waits for besides time alone, also what no commit has taken along yet.
+ * @returns "lost" also when its registrations could not be stored: then the token is left, and
+ * whoever gets it registers again. "paused" when it waits for more than can be registered.
  */
-export async function suspend(run: PassRun, startedAt: number): Promise<boolean> {
+export async function suspend(
+  run: PassRun,
+  startedAt: number,
+  waits: Iterable<WaitState> = [],
+): Promise<"suspended" | "paused" | "lost"> {
   const { services, place, state, committer } = run;
-  committer.add({ kind: "waiting" });
+  const problem = whyNotRegistered(services, place, state, waits);
+  committer.add(problem ?? { kind: "waiting" });
   const before = services.failpoint("before-waiting");
   if (before) await before;
-  if ((await committer.commit()) === "lost") return false;
+  if ((await committer.commit()) === "lost") return "lost";
   run.release();
+  if (problem) {
+    services.log.error(problem.reason, { ...run.address });
+    run.acknowledge();
+    return "paused";
+  }
   const point = services.failpoint("before-registration");
   if (point) await point;
   const passMs = Math.round(services.clock.monotonic() - startedAt);
-  const options = { passMs, signal: run.signal, endsAt: run.endsAt };
-  if (!(await registerWaits(services, place, state, options))) return false;
+  const options = { passMs, signal: run.signal, limits: run.limits };
+  if (!(await registerWaits(services, place, state, options))) return "lost";
   const last = services.failpoint("before-ack");
   if (last) await last;
   run.acknowledge();
-  return true;
+  return "suspended";
 }

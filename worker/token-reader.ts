@@ -1,4 +1,5 @@
 /** Reads what the log says about a token's run: as much as the decision needs, as new as it needs. */
+import { UndecodableError } from "../shared/errors.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import {
   type Because,
@@ -88,7 +89,9 @@ export class TokenReader {
     const at = { stream: subjects.stream, prefix: subjects.prefix, history };
     const state = await readState(this.#services.link, at, startedAt);
     const fresh = await this.#catchUp(state, at, startedAt, mustBeFresh);
-    return { ...common, state: fresh, cancel, isSurelyFirst: false };
+    const isThere = !mustBeFresh || (await this.#isStored(token));
+    const read = { ...common, state: fresh, cancel, isSurelyFirst: false };
+    return isThere ? read : { ...read, start: undefined };
   }
 
   async #readReady(base: TokenRun, mustBeFresh: boolean): Promise<Reading> {
@@ -103,7 +106,9 @@ export class TokenReader {
       return { ...common, start: undefined, state, cancel, warm };
     }
     const at = { stream: subjects.stream, prefix: subjects.prefix, history };
-    const read = await readRun(this.#services.link, at, startSequence);
+    const read = await readRun(this.#services.link, at, startSequence, mustBeFresh);
+    if (read.start && (read.start.parent !== undefined) !== isChild)
+      throw new UndecodableError(`The token at ${whereIs(token)} names another history.`);
     const startedAt = { sequence: startSequence, timeMs: read.state.startedAt };
     const state = await this.#catchUp(read.state, at, startedAt, mustBeFresh);
     return { ...common, ...read, state, warm: undefined };
@@ -132,13 +137,22 @@ export class TokenReader {
   ): Promise<RunState> {
     if (!mustBeFresh) return state;
     const { link } = this.#services;
-    const tail = await link.reader.lastFor(at.stream, at.history, { leader: true });
     let fresh = state;
-    while (fresh.tail < (tail?.sequence ?? 0)) {
+    for (;;) {
+      // Asked each time: the run may be purged meanwhile.
+      const tail = await link.reader.lastFor(at.stream, at.history, { leader: true });
+      if (fresh.tail >= (tail?.sequence ?? 0)) break;
       await pause(this.#services, READ_AGAIN_MS);
       fresh = await readState(link, at, start);
     }
     return fresh;
+  }
+
+  /** Whether a start is there still: its run may have ended and been purged since it was delivered. */
+  async #isStored({ stream, subject, streamSequence }: DeliveredMessage): Promise<boolean> {
+    const { reader } = this.#services.link;
+    const last = await reader.lastFor(stream, subject, { leader: true });
+    return last?.sequence === streamSequence;
   }
 
   /** Whether nobody else can have been handed this start (rule 7). */

@@ -5,7 +5,7 @@
 import { existsSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { extname, relative, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { ContrailError, InvalidInputError } from "../../shared/index.ts";
 import { type AnyTask, isTask } from "../../shared/task.ts";
 
@@ -46,7 +46,7 @@ export async function loadTasks(files: readonly string[]): Promise<LoadedTasks> 
   for (const path of paths) {
     const before = tasks.size;
     for (const task of tasksIn(await importFile(path))) tasks.add(task);
-    const shown = relative(process.cwd(), path) || path;
+    const shown = shownPath(path);
     if (tasks.size === before)
       throw new InvalidInputError(
         `The file ${shown} exports no task that is not in the files before it. Write "export const hello = task({ name: ..., run: ... })" with task or durableTask of "contrail/task".`,
@@ -139,20 +139,30 @@ function isCommonJs(path: string): boolean {
 }
 
 function wrap(path: string, cause: unknown): ContrailError {
-  const shown = relative(process.cwd(), path) || path;
   const text = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
-  const where = cause instanceof Error ? placeIn(cause.stack ?? "") : undefined;
+  const place = cause instanceof Error ? placeIn(cause.stack ?? "") : undefined;
+  const where = place === undefined || text.includes(place.trim()) ? "" : ` (${place})`;
   return new TaskFileError(
-    `The file ${shown} cannot be loaded: ${text.replace(/\s+/g, " ")}${where ? ` (${where})` : ""}. --debug shows where.`,
+    `The file ${shownPath(path)} cannot be loaded: ${text.replace(/\s+/g, " ")}${where}. --debug shows more.`,
     { cause, file: path },
   );
 }
 
-/** The first place in a stack that is neither Node's nor a package's. */
-function placeIn(stack: string): string | undefined {
-  for (const [, file, line] of stack.matchAll(/(?:file:\/\/)?(\/[^\s():]+):(\d+)/g))
-    if (file && !file.includes("/node_modules/")) return `${relative(process.cwd(), file)}:${line}`;
+/** A file with its line, at the beginning of a line or after a space or a parenthesis. */
+const PLACE = /(?<=^|[\s(])((?:file:\/\/)?\/[^()\n]+?):(\d+)(?=[:)\s]|$)/gm;
+
+/** The first place in a stack that is neither Node's nor a package's: file and line. */
+export function placeIn(stack: string): string | undefined {
+  for (const [, file, line] of stack.matchAll(PLACE)) {
+    if (file === undefined || file.includes("/node_modules/")) continue;
+    return `${shownPath(file.startsWith("file:") ? fileURLToPath(file) : file)}:${line}`;
+  }
   return undefined;
+}
+
+function shownPath(path: string): string {
+  const shown = relative(process.cwd(), path);
+  return shown === "" || shown.startsWith("..") ? path : shown;
 }
 
 function codeOf(error: unknown): string {

@@ -39,17 +39,32 @@ export async function examine(options: ExamineOptions): Promise<Finding[]> {
     const replicas = isSetUp ? await replicasOf(link, setup) : 1;
     findings.push(await findSync(link, { systemLink, monitors, replicas }));
     if (!isSetUp) return [...findings, setup];
-    const rest = await Promise.all([
-      findClock(link, setup.names),
-      findStreams(link, setup),
-      findConsumers(link, setup),
-      findEngines(link, setup.names),
-      findWorkers(link, setup.names),
-    ]);
-    return [...findings, namespaceFinding(setup), ...rest.flat()];
+    findings.push(namespaceFinding(setup), ...(await findClock(link, setup.names)));
+    const streams = await findStreams(link, setup);
+    return [...findings, ...streams, ...(await findUses(link, setup, streams))];
   } finally {
     await Promise.all([link.close(), systemLink?.close()]);
   }
+}
+
+/** Looks at who uses the streams, as far as they are there: what is missing is told of already. */
+async function findUses(
+  link: NatsLink,
+  setup: NamespaceSetup,
+  streams: readonly Finding[],
+): Promise<Finding[]> {
+  const { names } = setup;
+  const missing = new Set(
+    streams.flatMap(({ details }) => (details["isMissing"] ? details["stream"] : [])),
+  );
+  const isThere = (bucket: string): boolean => !missing.has(`KV_${bucket}`);
+  const hasSlots = isThere(names.slotsBucket("regular")) && isThere(names.slotsBucket("durable"));
+  const uses = await Promise.all([
+    findConsumers(link, setup),
+    isThere(names.engineBucket) ? findEngines(link, names) : [],
+    hasSlots ? findWorkers(link, names) : [],
+  ]);
+  return uses.flat();
 }
 
 async function connectSystem(link: NatsLink, options: NatsOptions): Promise<NatsLink> {

@@ -25,7 +25,9 @@ async function findStream(link: NatsLink, { config, mayDiffer }: ExpectedStream)
     details: { stream: name, ...details },
   });
   if (isMissing(answer))
-    return problem('is missing. "contrail setup" makes it again, without what was in it.');
+    return problem('is missing. "contrail setup" makes it again, without what was in it.', {
+      isMissing: true,
+    });
   const error = errorOf(answer);
   if (error) return problem(`cannot be seen: ${error.description} (${error.err_code}).`);
   const found = (answer.config ?? {}) as Readonly<Record<string, unknown>>;

@@ -38,7 +38,11 @@ export interface TlsFiles {
 
 /** Where to connect to, and as whom. */
 export interface NatsOptions {
-  /** `host:port` or `nats://host:port`, one or several. User and password may stand in the URL. */
+  /**
+   * `host:port` or `nats://host:port`, one or several. User and password may stand in the address,
+   * `nats://user:password@host:port`, or a token, `nats://token@host:port`; those of the first one
+   * that has any are for all.
+   */
   readonly servers: string | readonly string[];
   /** What the servers show for this connection. */
   readonly name?: string;
@@ -95,6 +99,7 @@ export async function connectNats(options: NatsOptions): Promise<NatsLink> {
   } catch (cause) {
     throw firstConnectError(servers, cause);
   }
+  learnServers(nc);
   return new Link(nc, options);
 }
 
@@ -226,6 +231,16 @@ class Link implements NatsLink {
 }
 
 /**
+ * From now on the client learns of the cluster's other servers. Not earlier: each server that refuses
+ * a first connection names the others, which the client would then try again for ever.
+ */
+function learnServers(nc: NatsConnection): void {
+  if (!(nc instanceof NatsConnectionImpl)) return;
+  nc.protocol.options.ignoreClusterUpdates = false;
+  if (nc.info) nc.protocol.servers.update(nc.info, nc.protocol.transport.isEncrypted());
+}
+
+/**
  * Leaves a server that is silent. The client wants to send what is buffered before it does, which
  * never ends when the server reads nothing: it was seen to wait for as long as the server was paused.
  */
@@ -242,8 +257,7 @@ function clientOptions(
   return {
     servers,
     name: options.name ?? "contrail",
-    ...(options.user === undefined ? {} : { user: options.user, pass: options.pass ?? "" }),
-    ...(options.token === undefined ? {} : { token: options.token }),
+    ...credentialsOf(options, servers),
     ...(authenticator === undefined ? {} : { authenticator }),
     ...(options.tls === undefined ? {} : { tls: { ...options.tls } }),
     inboxPrefix: options.inboxPrefix ?? "_INBOX",
@@ -254,8 +268,25 @@ function clientOptions(
     reconnectTimeWait: RECONNECT_PAUSE_MS,
     // A server that forgot its users for a moment must not end a worker for good.
     ignoreAuthErrorAbort: true,
+    ignoreClusterUpdates: true, // until it is connected
     noAsyncTraces: true,
   };
+}
+
+/** User and password, or a token, from the options or else from the first address that has them. */
+function credentialsOf(
+  { user, pass, token }: NatsOptions,
+  servers: readonly string[],
+): { user?: string; pass?: string; token?: string } {
+  if (user !== undefined) return { user, pass: pass ?? "" };
+  if (token !== undefined) return { token };
+  for (const server of servers) {
+    const [, found, secret] = /^(?:[a-z]+:\/\/)?([^@/:]+)(?::([^@/]*))?@/i.exec(server) ?? [];
+    if (found === undefined) continue;
+    if (secret === undefined) return { token: decodeURIComponent(found) };
+    return { user: decodeURIComponent(found), pass: decodeURIComponent(secret) };
+  }
+  return {};
 }
 
 function serverList(servers: string | readonly string[]): string[] {
@@ -284,7 +315,7 @@ function readSecret(file: string): Buffer {
 }
 
 function firstConnectError(servers: string[], cause: unknown): UnavailableError {
-  const names = servers.map((server) => server.replace(/\/\/[^@/]*@/, "//"));
+  const names = servers.map((server) => server.replace(/^([a-z]+:\/\/)?[^@/]*@/i, "$1"));
   const reason = cause instanceof Error ? cause.message || cause.name : String(cause);
   const denied = cause instanceof errors.AuthorizationError;
   const advice = denied

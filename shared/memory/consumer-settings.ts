@@ -13,6 +13,8 @@ export interface ConsumerSettings {
   readonly maxWaiting: number;
   readonly maxBatch: number;
   readonly isHeadersOnly: boolean;
+  /** 0 for as many as the stream has. */
+  readonly replicas: number;
   /** It is removed when nobody asks for so long. */
   readonly inactiveMs: number;
   /** As the server tells it. */
@@ -49,9 +51,10 @@ export function readConsumer(name: string, given: ConfigShape): ConsumerSettings
     maxWaiting,
     maxBatch: numberOf(given.max_batch),
     isHeadersOnly: given.headers_only === true,
+    replicas: numberOf(given.num_replicas),
     inactiveMs: numberOf(given.inactive_threshold) / NANOSECONDS,
     config: {
-      ...given,
+      ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== false)),
       name,
       deliver_policy: deliver,
       ack_policy: ackPolicy,

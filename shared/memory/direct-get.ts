@@ -71,7 +71,8 @@ function batched(stream: string, store: MessageStore, request: DirectRequest): D
 function multiLast(stream: string, store: MessageStore, request: DirectRequest): DirectReply[] {
   const { multi_last: patterns = [], seq = 0, batch = 0, max_bytes: mostBytes } = request;
   const upTo = request.up_to_seq || store.lastSequence;
-  const sequences = store.lasts(patterns, upTo);
+  // A server with files does not look for what is not there yet.
+  const sequences = upTo > store.lastSequence ? [] : store.lasts(patterns, upTo);
   if (sequences.length > MOST_RESULTS) return [status("413 Too Many Results")];
   if (sequences.length === 0) return [status("404 No Results")];
   const replies: DirectReply[] = [];

@@ -56,7 +56,7 @@ function streamRequest(
     case "DELETE":
       return host.removeStream(name) ? succeeded("stream_delete") : missing("stream_delete");
     case "PURGE":
-      return stream ? purge(stream, request) : missing("stream_purge");
+      return stream ? purge(stream, request) : { ...missing("stream_purge"), purged: 0 };
     case "NAMES":
       return {
         ...typed("stream_names"),
@@ -146,8 +146,8 @@ function streamInfo(host: ApiHost, kind: string, stream: MemoryStream): Answer {
 function purge(stream: MemoryStream, request: ConfigShape): Answer {
   const { filter, seq = 0, keep = 0 } = request as { filter?: string; seq?: number; keep?: number };
   const kind = "stream_purge";
-  if (seq > 0 && keep > 0) return failed(kind, refusalOf(10003));
-  if (stream.settings.deniesPurge) return failed(kind, refusalOf(10110));
+  if (seq > 0 && keep > 0) return { ...failed(kind, refusalOf(10003)), purged: 0 };
+  if (stream.settings.deniesPurge) return { ...failed(kind, refusalOf(10110)), purged: 0 };
   const purged = stream.purge({
     ...(filter === undefined ? {} : { pattern: filter }),
     before: seq,
@@ -263,15 +263,16 @@ function consumerInfo(
   host: ApiHost,
   kind: string,
   stream: MemoryStream,
-  { settings, createdAt, state }: PullConsumer,
+  consumer: PullConsumer,
 ): Answer {
+  const { settings, createdAt } = consumer;
   return {
     ...typed(kind),
     stream_name: stream.name,
     name: settings.name,
     created: formatTime(createdAt),
     config: settings.config,
-    ...state,
+    ...consumer.info(),
     cluster: { leader: "memory" },
     ts: formatTime(host.now()),
   };

@@ -111,12 +111,12 @@ export class MemoryStream {
   purge(request: { pattern?: string; before?: number; keep?: number }): number {
     const { pattern = ">", before = 0, keep = 0 } = request;
     const sequences = before === 1 ? [] : this.store.purgeable(pattern, { before, keep });
-    this.#removeAll(sequences);
+    this.#removeAll(sequences, pattern);
     const { firstSequence } = this.store;
     const start = pattern === ">" ? firstSequence : this.#firstOf(pattern);
     for (const consumer of this.consumers.values()) {
       const { patterns } = consumer.settings.filter;
-      const isCovered = patterns.some((filter) => covers(pattern, filter));
+      const isCovered = patterns.length > 0 && patterns.every((each) => covers(pattern, each));
       if (pattern === ">" || isCovered) consumer.notePurged(start, false);
       else if (consumer.settings.filter.matches(pattern)) consumer.notePurged(firstSequence, true);
     }
@@ -145,6 +145,7 @@ export class MemoryStream {
     const consumer = new PullConsumer(settings, {
       clock,
       stream: this.name,
+      replicas: this.settings.replicas,
       store: this.store,
       send: (inbox, message) => this.#host.send(inbox, message),
       hasInterest: (inbox) => this.#host.hasInterest(inbox),
@@ -232,16 +233,17 @@ export class MemoryStream {
     return record;
   }
 
-  /** Consumers look at one message that is gone, and count anew when it is several. */
-  #removeAll(sequences: readonly number[]): void {
-    const [first] = sequences;
-    if (first === undefined) return;
-    if (sequences.length === 1) {
-      this.delete(first);
-      return;
-    }
-    for (const sequence of sequences) this.#remove(sequence);
-    for (const consumer of this.consumers.values()) consumer.noteRemovedMany();
+  /**
+   * Consumers count anew when several messages are gone. A single one they are told of by what was
+   * purged: by a wildcard, those that do not follow it in these very words learn nothing.
+   */
+  #removeAll(sequences: readonly number[], pattern: string): void {
+    const records = sequences.flatMap((sequence) => this.#remove(sequence) ?? []);
+    const [only] = records;
+    for (const consumer of this.consumers.values())
+      if (records.length > 1) consumer.noteRemovedMany();
+      else if (only && consumer.settings.filter.matches(pattern))
+        consumer.noteRemoved({ ...only, subject: pattern });
   }
 
   #firstOf(pattern: string): number {

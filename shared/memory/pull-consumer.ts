@@ -14,6 +14,7 @@ import { Unacknowledged } from "./unacknowledged.ts";
 export interface ConsumerHost {
   readonly clock: Clock;
   readonly stream: string;
+  readonly replicas: number;
   readonly store: MessageStore;
   /** Sends to whoever listens to `inbox`. */
   send(inbox: string, message: OutgoingMessage): void;
@@ -46,7 +47,9 @@ export class PullConsumer {
   #nextStream: number;
   #nextConsumer = 1;
   /** Messages that match and were never delivered. */
-  #unseen: number;
+  #unseen = 0;
+  /** They are counted up to here; what was stored later is added when it is noticed. */
+  #countedTo = 0;
   #activeAt: number;
   #isRunning = false;
   #isClosed = false;
@@ -60,11 +63,12 @@ export class PullConsumer {
     const { clock, store } = host;
     this.createdAt = clock.now();
     this.#activeAt = this.createdAt;
-    this.requests = new PullRequests({
-      hasInterest: (inbox) => host.hasInterest(inbox),
-      send: (inbox, headers) => this.#sendStatus(inbox, headers),
-      heartbeat: (inbox) => this.#heartbeat(inbox),
-    });
+    const events = {
+      hasInterest: (inbox: string) => host.hasInterest(inbox),
+      send: (inbox: string, headers: string) => this.#sendStatus(inbox, headers),
+      heartbeat: (inbox: string) => this.#heartbeat(inbox),
+    };
+    this.requests = new PullRequests(events, host.replicas > 1 && settings.replicas !== 1);
     this.#nextStream = this.#start();
     this.unacknowledged = new Unacknowledged({
       clock,
@@ -74,12 +78,15 @@ export class PullConsumer {
       firstSequence: () => store.firstSequence,
       onExpired: () => this.#run(),
     });
-    this.#unseen = store.countFrom(settings.filter, this.#nextStream);
+    this.#count();
     if (settings.inactiveMs > 0) this.#armIdle(settings.inactiveMs);
   }
 
-  /** What it says about itself, in the server's words. */
-  get state(): Readonly<Record<string, unknown>> {
+  /** What it says about itself, in the server's words. Saying it, it corrects its count. */
+  info(): Readonly<Record<string, unknown>> {
+    const { count: stored, lastSequence } = this.#host.store;
+    const most = Math.max(Math.min(stored, lastSequence - this.#nextStream + 1), 0);
+    this.#unseen = Math.min(this.#unseen, most);
     const { floors, count, repeatedCount } = this.unacknowledged;
     return {
       delivered: { consumer_seq: this.#nextConsumer - 1, stream_seq: this.#nextStream - 1 },
@@ -110,9 +117,13 @@ export class PullConsumer {
     }
   }
 
-  /** Takes an answer to a delivery, which is named by its sequences. */
-  answer(delivery: { stream: number; consumer: number }, body: string): void {
+  /**
+   * Takes an answer to a delivery, which is named by its sequences.
+   * @returns Whether who asked for a reply gets one.
+   */
+  answer(delivery: { stream: number; consumer: number }, body: string): boolean {
     const { stream, consumer } = delivery;
+    const isDelivered = stream < this.#nextStream;
     if (body === "+WPI") this.unacknowledged.progress(stream);
     else if (body.startsWith("-NAK")) {
       const delayMs = readDelay(body.slice("-NAK".length).trim());
@@ -121,13 +132,15 @@ export class PullConsumer {
       // +ACK, nothing, +OK, +TERM and +NXT, which is not used with a request here.
       this.unacknowledged.acknowledge(stream);
       this.#run();
+      return isDelivered;
     }
+    return true;
   }
 
   /** A message was stored. */
-  noteStored({ subject }: StoredRecord): void {
+  noteStored({ sequence, subject }: StoredRecord): void {
     if (!this.settings.filter.matches(subject)) return;
-    this.#unseen++;
+    if (sequence > this.#countedTo) this.#unseen++;
     this.#run();
   }
 
@@ -140,9 +153,8 @@ export class PullConsumer {
 
   /** Several messages were removed at once. */
   noteRemovedMany(): void {
-    const { store } = this.#host;
-    this.#unseen = store.countFrom(this.settings.filter, this.#nextStream);
-    this.unacknowledged.forgetRepeatsBelow(store.firstSequence);
+    this.#count();
+    this.unacknowledged.forgetRepeatsBelow(this.#host.store.firstSequence);
   }
 
   /**
@@ -225,7 +237,19 @@ export class PullConsumer {
     this.#nextStream = Math.max(this.#nextStream, passed + 1);
     if (record) return { record, count: 1 };
     this.#unseen = 0;
+    this.#countedTo = store.lastSequence;
     return "end";
+  }
+
+  #count(): void {
+    const { store } = this.#host;
+    const { deliver, filter } = this.settings;
+    const lasts = (): number =>
+      store.lasts(filter.patterns, store.lastSequence).filter((last) => last >= this.#nextStream)
+        .length;
+    this.#unseen =
+      deliver === "last_per_subject" ? lasts() : store.countFrom(filter, this.#nextStream);
+    this.#countedTo = store.lastSequence;
   }
 
   /** @returns Whether there was somebody to deliver it to. */

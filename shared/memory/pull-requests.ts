@@ -29,10 +29,13 @@ export interface RequestEvents {
 /** Requests in the order in which they are served. */
 export class PullRequests {
   readonly #events: RequestEvents;
+  readonly #isReplicated: boolean;
   #queue: WaitingRequest[] = [];
 
-  constructor(events: RequestEvents) {
+  /** @param isReplicated Whether deliveries are replicated before they are sent. */
+  constructor(events: RequestEvents, isReplicated: boolean) {
     this.#events = events;
+    this.#isReplicated = isReplicated;
   }
 
   get count(): number {
@@ -76,8 +79,11 @@ export class PullRequests {
     for (const request of [...this.#queue]) {
       const isExpired = request.expiresAt !== undefined && now > request.expiresAt;
       const isServed = request.expiresAt === undefined || request.delivered > 0;
-      if (isExpired) this.#end(request, "408 Request Timeout");
-      else if (isAtEnd && request.isNoWait && isServed) {
+      const isOver = isAtEnd && request.isNoWait && isServed;
+      // Its messages are being replicated, so it is told how many they are.
+      if (isExpired || (isOver && this.#isReplicated && request.delivered > 0))
+        this.#end(request, "408 Request Timeout");
+      else if (isOver) {
         this.#drop(request);
         this.#events.send(request.inbox, statusHeaders("404 No Messages"));
       } else if (!this.#events.hasInterest(request.inbox)) this.#drop(request);

@@ -5,6 +5,7 @@ import type { ConfigShape } from "./consumer-settings.ts";
 export interface StreamSettings {
   readonly name: string;
   readonly subjects: readonly string[];
+  readonly replicas: number;
   readonly maxAgeMs: number;
   readonly maxPerSubject: number;
   readonly allowsSchedules: boolean;
@@ -42,6 +43,7 @@ export function readStream(name: string, given: ConfigShape): StreamSettings | u
   return {
     name,
     subjects,
+    replicas: number("num_replicas") || 1,
     maxAgeMs: number("max_age") / NANOSECONDS,
     maxPerSubject: number("max_msgs_per_subject"),
     allowsSchedules,

@@ -36,25 +36,33 @@ const SCHEDULE_TTL = "Nats-Schedule-TTL";
 const SCHEDULE_ROLLUP = "Nats-Schedule-Rollup";
 const INSTANT = /^@at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
 
+interface Checking extends Write {
+  readonly settings: StreamSettings;
+  readonly store: MessageStore;
+}
+
+type Check = (checking: Checking) => ApiRefusal | undefined;
+
+/** A single server looks at the time to live last, replicated ones before they propose the write. */
+const ORDER_OF_ONE: readonly Check[] = [
+  ...[checkStream, checkSubjectGuard, checkLastGuard, checkSchedule, checkCancel, checkRollup],
+  checkTimeToLive,
+];
+const ORDER_OF_MANY: readonly Check[] = [
+  ...[checkStream, checkTimeToLive, checkLastGuard, checkSubjectGuard, checkSchedule, checkCancel],
+  checkRollup,
+];
+
 /** Checks a message before it is stored. */
 export function checkWrite(settings: StreamSettings, store: MessageStore, write: Write): Checked {
-  const { subject, data } = write;
-  const { headers } = write;
-  const problem =
-    checkStream(settings, headers) ??
-    checkGuard(store, subject, headers) ??
-    checkSchedule(settings, subject, headers) ??
-    checkCancel(settings, store, subject, headers);
-  if (problem) return { ok: false, refusal: problem };
+  const { subject, headers, data } = write;
+  for (const check of settings.replicas > 1 ? ORDER_OF_MANY : ORDER_OF_ONE) {
+    const refusal = check({ settings, store, subject, headers, data });
+    if (refusal) return { ok: false, refusal };
+  }
   const isSchedule = headerValue(headers, HEADERS.schedule) !== undefined;
-  const asked = headerValue(headers, HEADERS.rollup)?.toLowerCase();
-  const rollup = asked ?? (isSchedule ? "sub" : undefined);
-  if (rollup !== undefined && !settings.allowsRollup)
-    return { ok: false, refusal: refusalOf(10111) };
-  if (rollup !== undefined && rollup !== "sub" && rollup !== "all")
-    return { ok: false, refusal: refusalOf(10111, `rollup value invalid: "${rollup}"`) };
-  const timeToLiveMs = readTimeToLive(headerValue(headers, HEADERS.timeToLive));
-  if (timeToLiveMs === undefined) return { ok: false, refusal: refusalOf(10165) };
+  const asked = headerValue(headers, HEADERS.rollup)?.toLowerCase() as "sub" | "all" | undefined;
+  const isReplacing = isSchedule && asked === undefined;
   const isCancel = headerValue(headers, HEADERS.scheduleNext) === "purge";
   return {
     ok: true,
@@ -62,12 +70,11 @@ export function checkWrite(settings: StreamSettings, store: MessageStore, write:
       subject,
       data,
       // The server writes into a schedule that it replaces the one before it.
-      headers:
-        asked === undefined && isSchedule ? withHeader(headers, HEADERS.rollup, "sub") : headers,
-      rollup,
+      headers: isReplacing ? withHeader(headers, HEADERS.rollup, "sub") : headers,
+      rollup: isReplacing ? "sub" : asked,
       cancels: isCancel ? headerValue(headers, HEADERS.scheduler) : undefined,
       dueAt: isSchedule ? readInstant(headerValue(headers, HEADERS.schedule)) : undefined,
-      timeToLiveMs,
+      timeToLiveMs: readTimeToLive(headerValue(headers, HEADERS.timeToLive)) ?? 0,
     },
   };
 }
@@ -95,33 +102,47 @@ function readTimeToLive(text: string | undefined): number | undefined {
   return ms < 1e3 ? undefined : Math.floor(ms / 1e3) * 1e3;
 }
 
-function checkStream(settings: StreamSettings, headers: string): ApiRefusal | undefined {
+function checkStream({ settings, headers }: Checking): ApiRefusal | undefined {
   const stream = headerValue(headers, EXPECT_STREAM);
   if (stream !== undefined && stream !== settings.name) return refusalOf(10060);
   const timeToLive = headerValue(headers, HEADERS.timeToLive);
-  const hasTimeToLive = timeToLive !== undefined && readTimeToLive(timeToLive) !== 0;
-  if (hasTimeToLive && !settings.allowsTimeToLive) return refusalOf(10166);
-  return undefined;
+  const isNone = timeToLive === undefined || readTimeToLive(timeToLive) === 0;
+  return isNone || settings.allowsTimeToLive ? undefined : refusalOf(10166);
 }
 
-function checkGuard(store: MessageStore, subject: string, headers: string): ApiRefusal | undefined {
+function checkTimeToLive({ headers }: Checking): ApiRefusal | undefined {
+  const isReadable = readTimeToLive(headerValue(headers, HEADERS.timeToLive)) !== undefined;
+  return isReadable ? undefined : refusalOf(10165);
+}
+
+function checkSubjectGuard({ store, subject, headers }: Checking): ApiRefusal | undefined {
   const expected = headerValue(headers, HEADERS.expectSequence);
   const guarded = headerValue(headers, HEADERS.expectSubject);
-  if (expected !== undefined) {
-    const last = store.last(guarded ?? subject)?.sequence ?? 0;
-    if (last !== Number(expected)) return refusalOf(10071, `wrong last sequence: ${last}`);
-  } else if (guarded !== undefined) return refusalOf(10193);
-  const expectedLast = headerValue(headers, EXPECT_LAST);
-  if (expectedLast !== undefined && Number(expectedLast) !== store.lastSequence)
-    return refusalOf(10071, `wrong last sequence: ${store.lastSequence}`);
-  return undefined;
+  if (expected === undefined) return guarded === undefined ? undefined : refusalOf(10193);
+  const last = store.last(guarded ?? subject)?.sequence ?? 0;
+  return last === Number(expected) ? undefined : wrongLast(last);
 }
 
-function checkSchedule(
-  settings: StreamSettings,
-  subject: string,
-  headers: string,
-): ApiRefusal | undefined {
+function checkLastGuard({ store, headers }: Checking): ApiRefusal | undefined {
+  const expected = headerValue(headers, EXPECT_LAST);
+  const isMet = expected === undefined || Number(expected) === store.lastSequence;
+  return isMet ? undefined : wrongLast(store.lastSequence);
+}
+
+function wrongLast(last: number): ApiRefusal {
+  return refusalOf(10071, `wrong last sequence: ${last}`);
+}
+
+function checkRollup({ settings, headers }: Checking): ApiRefusal | undefined {
+  const isSchedule = headerValue(headers, HEADERS.schedule) !== undefined;
+  const rollup = headerValue(headers, HEADERS.rollup)?.toLowerCase();
+  if (rollup === undefined && !isSchedule) return undefined;
+  if (!settings.allowsRollup) return refusalOf(10111);
+  if (rollup === undefined || rollup === "sub" || rollup === "all") return undefined;
+  return refusalOf(10111, `rollup value invalid: "${rollup}"`);
+}
+
+function checkSchedule({ settings, subject, headers }: Checking): ApiRefusal | undefined {
   const pattern = headerValue(headers, HEADERS.schedule);
   if (pattern === undefined) return undefined;
   if (!settings.allowsSchedules) return refusalOf(10188);
@@ -138,12 +159,7 @@ function checkSchedule(
   return rollup !== undefined && rollup !== "sub" ? refusalOf(10192) : undefined;
 }
 
-function checkCancel(
-  settings: StreamSettings,
-  store: MessageStore,
-  subject: string,
-  headers: string,
-): ApiRefusal | undefined {
+function checkCancel({ settings, store, subject, headers }: Checking): ApiRefusal | undefined {
   const next = headerValue(headers, HEADERS.scheduleNext);
   const scheduler = headerValue(headers, HEADERS.scheduler);
   if (next === undefined) return scheduler === undefined ? undefined : refusalOf(10212);

@@ -1,5 +1,5 @@
 import test from "ava";
-import { checkHistory, checkpoints, forEachWorld } from "./harness/index.ts";
+import { checkHistory, checkpoints, checkQuiet, forEachWorld } from "./harness/index.ts";
 import { WINDING_RESULT, WINDING_STEPS } from "./tasks/winding.ts";
 
 const tasksFile = new URL("./tasks/winding.js", import.meta.url);
@@ -12,22 +12,35 @@ const places = {
   "after-commit": 6,
   "before-claim": 2,
   "after-claim": 2,
+  "before-waiting": 2,
   "before-registration": 2,
   "before-timer": 2,
   "before-wait": 1,
   "before-ack": 2,
 } as const;
 
+/** How a worker dies: in the very moment, or when what it has sent before has arrived. */
+const deaths = ["at once", "a moment later"] as const;
+
 forEachWorld(test, (title, open) => {
   for (const [place, times] of Object.entries(places))
-    test(`${title}: a run whose worker is killed at ${place} (time 1 to ${times}) ends right, no checkpointed step executed again`, async (t) => {
+    for (const death of deaths) declare(place, times, death);
+
+  function declare(place: string, times: number, death: (typeof deaths)[number]): void {
+    test(`${title}: a run whose worker is killed at ${place} (time 1 to ${times}), ${death}, ends right, no checkpointed step executed again`, async (t) => {
       const world = await open(t);
       const cases = Array.from({ length: times }, (_, i) => `winding ${i + 1}`);
       const runs = await Promise.all(
         cases.map(async (task, i) => {
-          const failpoints = `${place}@${i + 1}=kill`;
+          const gate = `${place} ${i}`;
+          const action = death === "at once" ? "kill" : `hold:${world.gate(gate)}`;
+          const failpoints = `${place}@${i + 1}=${action}`;
           const doomed = await world.startWorker({ tasksFile, only: [task], failpoints });
           const run = await world.client.start(task);
+          if (death !== "at once") {
+            await world.untilHeld(gate);
+            doomed.kill();
+          }
           t.is((await doomed.exited).signal, "SIGKILL", `${task} came to its end`);
           return run;
         }),
@@ -47,5 +60,7 @@ forEachWorld(test, (title, open) => {
         const repeated = Object.values(counts).filter((count) => count > 1).length;
         t.true(repeated <= 2, "only the steps under way at the kill may be executed again");
       }
+      await checkQuiet(t, world);
     });
+  }
 });

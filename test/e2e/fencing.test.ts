@@ -3,6 +3,7 @@ import type { RunHandle } from "../../shared/index.ts";
 import { until } from "../helpers/until.ts";
 import {
   checkHistory,
+  checkQuiet,
   claims,
   forEachWorld,
   type TestProcess,
@@ -71,6 +72,7 @@ forEachWorld(test, (title, open) => {
         // Between the last look at the history and the step's first line nothing can stop it.
         t.is(late.length, place.startsWith("before-step") ? 1 : 0, `${place} started steps`);
       }
+      await checkQuiet(t, world);
     });
 
   test(`${title}: a worker that is too late with its claim leaves the run to the worker that was given the same token`, async (t) => {

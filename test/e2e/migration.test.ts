@@ -1,6 +1,6 @@
 import test from "ava";
 import { until } from "../helpers/until.ts";
-import { checkHistory, claims, forEachWorld } from "./harness/index.ts";
+import { checkHistory, checkQuiet, claims, forEachWorld } from "./harness/index.ts";
 import { sleeper } from "./tasks/sleepers.ts";
 
 const tasksFile = new URL("./tasks/sleepers.js", import.meta.url);
@@ -45,6 +45,7 @@ forEachWorld(test, (title, open) => {
     });
     t.true(hasMoved.length > 0, "some runs went on with the other worker");
     for (const run of runs) checkHistory(t, await world.endOf(run));
+    await checkQuiet(t, world);
   });
 
   test(`${title}: a worker resumes a run that it kept in memory without a replay, and with a replay when it kept none, to the same result`, async (t) => {

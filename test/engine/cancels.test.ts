@@ -95,7 +95,7 @@ forEachTopology((title, start) => {
     await cancel(at.link, fresh);
     t.truthy((await fresh.ready()).because.cancel);
     await fresh.end();
-    await met.commit([{ kind: "cancel-requested", by: "test", reason: "", isTermination: false }], "running");
+    await met.commit([{ kind: "cancel-requested", by: "test", reason: "" }], "running");
     await met.commit([{ kind: "paused", reason: "test", details: null }], "paused");
     await cancel(at.link, met);
     await until(() => term.status.cancels.open === 0);

@@ -3,7 +3,7 @@
  * temporary directory. They end with the test process, however that ends.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -28,7 +28,7 @@ export interface TestServer {
   start(): Promise<void>;
   /** Shuts it down and starts it again. */
   restart(): Promise<void>;
-  /** SIGSTOP: it keeps its connections and answers nothing. */
+  /** SIGSTOP, in effect when this returns: it keeps its connections and answers nothing. */
   pause(): void;
   /** SIGCONT. */
   resume(): void;
@@ -215,7 +215,11 @@ class Server implements TestServer {
   }
 
   pause(): void {
-    this.#process?.kill("SIGSTOP");
+    const child = this.#process;
+    if (child === undefined) return;
+    child.kill("SIGSTOP");
+    // The signal is on its way when `kill` returns: the server may still answer for a moment.
+    while (child.exitCode === null && stateOf(child.pid as number) !== "T") {}
   }
 
   resume(): void {
@@ -237,6 +241,13 @@ class Server implements TestServer {
     await gone;
     this.#process = undefined;
   }
+}
+
+/** The state of a process by Linux; elsewhere "T", stopped, whatever it is. */
+function stateOf(pid: number): string {
+  const file = `/proc/${pid}/stat`;
+  if (!existsSync("/proc/self/stat")) return "T";
+  return readFileSync(file, "utf8").split(") ").at(-1)?.[0] ?? "T";
 }
 
 /** Kills a server when its standard input closes: when this process is gone, however it went. */

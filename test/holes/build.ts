@@ -8,7 +8,8 @@ export interface Build {
   readonly heldRuns: typeof import("../../worker/held-runs.ts");
   readonly slots: typeof import("../../worker/slots.ts");
   readonly warmRuns: typeof import("../../worker/warm-runs.ts");
-  readonly worker: typeof import("../../worker/index.ts");
+  readonly workerParts: typeof import("../../worker/worker.ts");
+  readonly term: typeof import("../../engine/term.ts");
   readonly connection: typeof import("../../shared/jetstream/connection.ts");
   readonly admin: typeof import("../../shared/jetstream/admin.ts");
   readonly publisher: typeof import("../../shared/jetstream/publisher.ts");
@@ -26,7 +27,8 @@ const FILES: { readonly [Name in keyof Build]: string } = {
   heldRuns: "worker/held-runs.js",
   slots: "worker/slots.js",
   warmRuns: "worker/warm-runs.js",
-  worker: "worker/index.js",
+  workerParts: "worker/worker.js",
+  term: "engine/term.js",
   connection: "shared/jetstream/connection.js",
   admin: "shared/jetstream/admin.js",
   publisher: "shared/jetstream/publisher.js",

@@ -7,6 +7,8 @@ export class HandClock implements Clock {
   wallOffsetMs = 0;
   /** Timers take this share of their time. */
   pace = 1;
+  /** How many timers were set so far. */
+  timerCount = 0;
   #skippedMs = 0;
   #isStopped = false;
   readonly #timers = new Set<CancelTimer>();
@@ -21,6 +23,7 @@ export class HandClock implements Clock {
 
   after(delayMs: number, fire: () => void): CancelTimer {
     if (this.#isStopped) return () => {};
+    this.timerCount++;
     const cancel = systemClock.after(delayMs * this.pace, () => {
       this.#timers.delete(cancel);
       fire();

@@ -29,6 +29,8 @@ export interface HandWorkerOptions {
   readonly tasks: readonly AnyTask[];
   readonly slots?: number;
   readonly warmRuns?: number;
+  /** What the server is said to accept, if less than it does. */
+  readonly maxPayload?: number;
 }
 
 interface Parts extends HandWorkerOptions {
@@ -56,14 +58,14 @@ export class HandWorker {
   readonly #barriers: Barriers;
   readonly #parts: Parts;
   readonly #claims: Claims;
-  readonly #pullers = new Map<string, Puller>();
+  readonly #pullers = new Set<Puller>();
 
   constructor(parts: Parts) {
     const { name, build, link, setup, slots = 10, warmRuns = 0 } = parts;
     this.#parts = parts;
     this.name = name;
     this.clock = new HandClock();
-    this.tap = new Wiretap(link, this.clock);
+    this.tap = new Wiretap(link, this.clock, parts.maxPayload);
     this.#barriers = new Barriers(name);
     const { wire } = this.tap;
     const requests = new build.requests.Requests(wire);
@@ -74,7 +76,7 @@ export class HandWorker {
     const pool = (): SlotPool => new build.slots.SlotPool(slots, () => {});
     this.pools = { regular: pool(), durable: pool() };
     const services = {
-      link: { publisher, reader, maxPayload: link.maxPayload },
+      link: { publisher, reader, maxPayload: wire.maxPayload },
       names: setup.names,
       workerId: `worker-${name}`,
       clock: this.clock,
@@ -131,7 +133,8 @@ export class HandWorker {
   ): Promise<DeliveredMessage | undefined> {
     let token: DeliveredMessage | undefined;
     let isOver = false;
-    this.#puller(taskName).request({
+    const puller = this.#openPuller(taskName);
+    puller.request({
       batch: 1,
       expiresMs: DELIVERY_MS,
       onMessage: (message) => {
@@ -145,6 +148,8 @@ export class HandWorker {
       withinMs: DELIVERY_MS + 5_000,
       what: `a token for worker ${this.name}`,
     });
+    await puller.close(); // what is on its way still comes
+    this.#pullers.delete(puller);
     return token;
   }
 
@@ -187,7 +192,7 @@ export class HandWorker {
     this.tap.cut();
     this.clock.stop();
     this.held.close();
-    for (const puller of this.#pullers.values()) puller.discard();
+    for (const puller of this.#pullers) puller.discard();
   }
 
   /** Ends it with the test: its code is told to stop and its connection is closed. */
@@ -198,15 +203,13 @@ export class HandWorker {
     await this.#parts.link.close();
   }
 
-  #puller(taskName: string): Puller {
+  #openPuller(taskName: string): Puller {
     const { build, setup } = this.#parts;
     const { names } = setup;
-    let puller = this.#pullers.get(taskName);
-    if (!puller) {
-      const consumer = names.taskConsumer(taskName);
-      puller = new build.puller.Puller(this.tap.wire, { stream: names.logStream(0), consumer });
-      this.#pullers.set(taskName, puller);
-    }
+    const consumer = names.taskConsumer(taskName);
+    const stream = names.logStream(0);
+    const puller = new build.puller.Puller(this.tap.wire, { stream, consumer });
+    this.#pullers.add(puller);
     return puller;
   }
 

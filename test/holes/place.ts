@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setupNamespace } from "../../engine/setup.ts";
 import { type Client, connect } from "../../shared/client.ts";
-import { decodeCommit, type StoredCommit } from "../../shared/entries.ts";
+import { decodeCommit, encodeCommit, type StoredCommit } from "../../shared/entries.ts";
 import { purgeSubject } from "../../shared/jetstream/admin.ts";
 import { callApi } from "../../shared/jetstream/api.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "../../shared/jetstream/connection.ts";
@@ -17,10 +17,13 @@ import type { StoredMessage } from "../../shared/jetstream/reader.ts";
 import { type Because, decodeReady, decodeWait, encodeReady } from "../../shared/messages.ts";
 import { evolve, initialState, pendingLeaves, type RunState } from "../../shared/run-state.ts";
 import type { NamespaceSetup } from "../../shared/setup.ts";
-import type { LogKind, RunAddress } from "../../shared/subjects.ts";
+import { type LogKind, type RunAddress, STATUS_HEADER } from "../../shared/subjects.ts";
+import type { WorkerOptions } from "../../worker/index.ts";
 import { startTestCluster, startTestServer, type TestTopology } from "../helpers/nats.ts";
 import type { Build } from "./build.ts";
+import { HandEngine, type HandEngineOptions } from "./hand-engine.ts";
 import { HandWorker, type HandWorkerOptions } from "./hand-worker.ts";
+import { LiveWorker } from "./live-worker.ts";
 
 /** What can still bring a run on: a token not yet acknowledged, a schedule, a registration. */
 export type Lifeline = "token" | "timer" | "wait";
@@ -45,6 +48,8 @@ export interface ConsumerFacts {
   /** Not delivered yet. */
   readonly pending: number;
   readonly deliveries: number;
+  /** Requests that wait for tokens. */
+  readonly waiting: number;
 }
 
 const ACCOUNTS = 250;
@@ -120,6 +125,28 @@ export class Place {
     return worker;
   }
 
+  /** A whole worker of the build under test, which asks for tokens itself. */
+  async live(
+    name: string,
+    options: Omit<WorkerOptions, "servers" | "clock" | "name">,
+  ): Promise<LiveWorker> {
+    const { build, access } = this;
+    const link = await build.connection.connectNats({ ...access, name: `worker ${name}` });
+    const live = await LiveWorker.start(build, link, { ...options, name });
+    this.atEnd(() => live.end());
+    return live;
+  }
+
+  /** An engine of the build under test, which leads. */
+  async engine(options: HandEngineOptions = {}): Promise<HandEngine> {
+    const { build, access, setup } = this;
+    const link = await build.connection.connectNats({ ...access, name: "engine" });
+    const engine = new HandEngine(build, link, setup, options);
+    this.atEnd(() => engine.end());
+    await engine.lead();
+    return engine;
+  }
+
   /** Calls back when the scenario is over. */
   atEnd(end: () => Promise<void>): void {
     this.#ends.push(end);
@@ -175,6 +202,15 @@ export class Place {
     throw new Error(`Run "${run.runId}" waits for no event.`);
   }
 
+  /** The same for a child that it waits for. */
+  async childEnded(run: RunAddress): Promise<Because> {
+    const { pending } = await this.state(run);
+    for (const wait of pending.values())
+      for (const { leaf, condition } of pendingLeaves(wait))
+        if (condition.kind === "child") return { children: [[wait.key, leaf, [0]]] };
+    throw new Error(`Run "${run.runId}" waits for no child.`);
+  }
+
   /** Publishes an event and returns its sequence. */
   async event(name: string, payload: unknown): Promise<number> {
     return (await this.client.publish(name, payload)).sequence;
@@ -184,6 +220,23 @@ export class Place {
   async purge(run: RunAddress, before: number = Number.MAX_SAFE_INTEGER): Promise<void> {
     const { stream, prefix } = this.setup.names.run(run);
     await purgeSubject(this.link.requests, { stream, subject: `${prefix}.>`, before });
+  }
+
+  /** A child ends, without anybody having run it. */
+  async endChild(child: RunAddress, output: unknown): Promise<number> {
+    const start = await this.last(child, "start");
+    const startSequence = start?.sequence ?? 0;
+    const commit = encodeCommit(
+      {
+        startSequence,
+        pass: "test/r1",
+        token: startSequence,
+        time: start?.timeMs ?? 0,
+        entries: [{ kind: "ended", outcome: { status: "completed", output } }],
+      },
+      "the end of a child",
+    );
+    return this.write(child, "c", commit, [[STATUS_HEADER, "completed"]]);
   }
 
   // --- what the log says
@@ -224,6 +277,7 @@ export class Place {
       ackPending: Number(answer["num_ack_pending"]),
       pending: Number(answer["num_pending"]),
       deliveries: delivered?.consumer_seq ?? 0,
+      waiting: Number(answer["num_waiting"]),
     };
   }
 

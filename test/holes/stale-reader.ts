@@ -58,6 +58,7 @@ export class StaleReader implements Reads {
   async multiLast(stream: string, subjects: readonly string[]): Promise<LastMessages> {
     const limit = this.#limit();
     if (limit === Number.POSITIVE_INFINITY) return this.#reader.multiLast(stream, subjects);
+    if (limit === 0) return { messages: [], upToSequence: 0 };
     return this.#reader.multiLast(stream, subjects, { upToSequence: limit });
   }
 

@@ -46,6 +46,15 @@ export const both: Durable = durableTask({
   },
 });
 
+/** Sleeps for its input, or until an event that does not come: so the server times it. */
+export const napper: Task<string, unknown, "durable"> = durableTask({
+  name: "napper",
+  run: async (duration: string, ctx) => {
+    await ctx.waitFor(anyOf(sleep(duration), event("never")));
+    return "awake";
+  },
+});
+
 /** Waits for either, twice. */
 export const twice: Durable = durableTask({
   name: "twice",
@@ -57,7 +66,7 @@ export const twice: Durable = durableTask({
 });
 
 /** A regular task that notes the worker. */
-export function worker(place: Place, name: string): Task<unknown, unknown, "regular"> {
+export function regular(place: Place, name: string): Task<unknown, unknown, "regular"> {
   return task({ name: "regular", run: () => noted(place, name) });
 }
 

@@ -167,26 +167,32 @@ hole(5, {
   opened: { "token-claims-any-wait": { status: "running", lifelines: [] } },
 });
 
-hole(5, {
-  title: "a token whose wait a replica does not know yet is read again and goes on",
-  on: ["R1", "R3"],
-  scenario: async (place) => {
-    const run = { taskName: "approver", runId: "r" };
-    const a = await place.worker("A", { tasks: [approver(place, "A")] });
-    const b = await place.worker("B", { tasks: [approver(place, "B")] });
-    await place.client.start("approver", null, { id: "r" });
-    await a.work();
-    const { tail } = await place.state(run);
-    await place.ready(run, tail, await place.matched(run, await place.event("approved", 1)));
-    b.reader.stopAt(tail - 1, 6);
-    await b.work();
-    return async () => ({ ...(await place.facts(run)), wasStale: b.reader.staleCount > 0 });
-  },
-  closed: { status: "completed", lifelines: [], wasStale: true },
-  opened: {
-    "short-history-is-believed": { status: "waiting", lifelines: ["wait"], wasStale: true },
-  },
-});
+for (const lacks of ["wait", "start"] as const)
+  hole(5, {
+    title: `a token whose ${lacks} a replica does not know yet is read again and goes on`,
+    on: ["R1", "R3"],
+    scenario: async (place) => {
+      const run = { taskName: "approver", runId: "r" };
+      const a = await place.worker("A", { tasks: [approver(place, "A")] });
+      const b = await place.worker("B", { tasks: [approver(place, "B")] });
+      await place.client.start("approver", null, { id: "r" });
+      await a.work();
+      const { tail } = await place.state(run);
+      await place.ready(run, tail, await place.matched(run, await place.event("approved", 1)));
+      b.reader.stopAt(lacks === "wait" ? tail - 1 : 0, 6);
+      await b.work();
+      return async () => ({ ...(await place.facts(run)), wasStale: b.reader.staleCount > 0 });
+    },
+    closed: { status: "completed", lifelines: [], wasStale: true },
+    opened: {
+      // The engine is done with this wait: it has published its token.
+      [lacks === "wait" ? "short-history-is-believed" : "purge-is-believed-of-any-replica"]: {
+        status: "waiting",
+        lifelines: ["wait"],
+        wasStale: true,
+      },
+    },
+  });
 
 /**
  * A run waits for a moment and an event. The moment is over and its token has claimed the wait; then

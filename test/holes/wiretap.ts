@@ -50,7 +50,8 @@ export class Wiretap {
   #isCut = false;
   #paused: (() => void)[] | undefined;
 
-  constructor(link: Wire, clock: Clock) {
+  /** @param maxPayload What the server is said to accept, if less than it does. */
+  constructor(link: Wire, clock: Clock, maxPayload: number = Number.POSITIVE_INFINITY) {
     this.#publish = link.nc.publish.bind(link.nc);
     const publish: Publish = (subject, payload, options) => this.#send(subject, payload, options);
     const nc = new Proxy(link.nc, {
@@ -67,7 +68,7 @@ export class Wiretap {
         return link.isConnected;
       },
       get maxPayload() {
-        return link.maxPayload;
+        return Math.min(link.maxPayload, maxPayload);
       },
       inboxPrefix: `${link.inboxPrefix}t.`,
       onDisconnect: (listener) => link.onDisconnect(listener),

@@ -110,6 +110,7 @@ const refused: readonly [name: string, make: () => unknown, message: RegExp][] =
   ],
   ["anyOf a class", () => anyOf(new Date(0) as never), /Part 0 of anyOf\(\) is 1970/],
   ["anyOf null", () => anyOf(null as never), /Part 0 of anyOf\(\) is null/],
+  ["half a pair", () => anyOf({ "a\ud800": sleep("1s") }), /half of a surrogate pair/],
   ["allOf an unknown", () => allOf({ a: 1 as never }), /Part "a" of allOf\(\) is 1/],
 ];
 

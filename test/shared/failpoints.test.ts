@@ -47,6 +47,16 @@ test("a rule with a number acts when the place is reached for that time", (t) =>
   t.truthy(failpoint("there"));
 });
 
+test("two rules for one place each count how often it is reached", (t) => {
+  const file = join(temporaryFolder(t), "go");
+  writeFileSync(file, "");
+  const failpoint = failpointsFrom(`here@1=hold:${file},here@2=hold:${file},here@4=hold:${file}`);
+  t.deepEqual(
+    [1, 2, 3, 4, 5].map(() => failpoint("here") !== undefined),
+    [true, true, false, true, false],
+  );
+});
+
 test("a rule that cannot be read does nothing", (t) => {
   for (const text of ["here", "here=", "here=dance", "here@x=kill", "here@0=kill", ",,", "=kill"])
     t.is(failpointsFrom(text)("here"), undefined, text);

@@ -100,11 +100,11 @@ const entries: fc.Arbitrary<Entry> = fc.oneof(
       ),
     )
     .map(([key, leaf, outcome]) => settled(key, leaf, outcome)),
-  fc.constantFrom<Entry[]>(
+  fc.constantFrom<Entry>(
     { kind: "waiting" },
     { kind: "paused", reason: "why", details: null },
     { kind: "ended", outcome: done },
-    { kind: "child-started", key: "c0 t", at: 0, taskName: "t", runIds: ["a"], first: 0 },
+    { kind: "child-started", key: "c0 t", at: 0, taskName: "t", runIds: ["a"], first: 0, isLeft: false },
     { kind: "step-failed", key: "s2 c", at: 0, attempts: 2, durationMs: 0, error },
     claimed("takeover"),
     claimed("timer"),
@@ -189,7 +189,7 @@ test("nothing follows the end", (t) => {
   t.is(state.status, "failed");
   t.deepEqual(state.outcome, { status: "failed", error });
   t.deepEqual([...state.steps], ["s0 a"]);
-  t.deepEqual([state.claims, state.cancel, state.pass], [0, undefined, end.pass]);
+  t.deepEqual([state.claims, state.interruption, state.pass], [0, undefined, end.pass]);
   t.is(state.tail, sequence, "though the guard of the next commit would be the tail");
 });
 
@@ -214,7 +214,7 @@ test("results come in the order in which they were recorded, with when and where
   const first = commit(opened("w0 a", sleepUntil(1)), step("s0 a", 7));
   const second = commit(
     { kind: "step-failed", key: "s1 b", at: 1, attempts: 3, durationMs: 5, error },
-    { kind: "child-started", key: "c0 t", at: 2, taskName: "t", runIds: ["x", "y"], first: 0 },
+    { kind: "child-started", key: "c0 t", at: 2, taskName: "t", runIds: ["x", "y"], first: 0, isLeft: false },
     settled("w0 a", 0, { kind: "sleep" }),
   );
   t.deepEqual(fold(first, second).deliveries, [
@@ -323,7 +323,7 @@ test("a cancellation settles what is pending and all that is opened later, and i
       ["w2 c", result],
     ] as never,
   );
-  t.deepEqual(state.cancel, { by: "me", reason: "stop" });
+  t.like(state.interruption, { kind: "cancel", by: "me", reason: "stop" });
   t.is(state.pending.size, 0);
   const silent = fold(
     commit(opened("w0 a", anEvent)),

@@ -55,8 +55,26 @@ export interface ProcessOptions {
 /** Environment variable with the options of a process. */
 export const OPTIONS_VARIABLE = "CONTRAIL_E2E_OPTIONS";
 
-/** Starts a process and resolves when it says that it is ready. */
+/** How many processes start at the same time: each is busy with loading its modules. */
+const STARTING_AT_ONCE = 2;
+let starting = 0;
+const waitingToStart: (() => void)[] = [];
+
+/** Starts a process, a few at a time, and resolves when it says that it is ready. */
 export async function startProcess(options: ProcessOptions): Promise<TestProcess> {
+  if (starting >= STARTING_AT_ONCE)
+    await new Promise<void>((resolve) => waitingToStart.push(resolve));
+  else starting++;
+  try {
+    return await start(options);
+  } finally {
+    const next = waitingToStart.shift();
+    if (next) next();
+    else starting--;
+  }
+}
+
+async function start(options: ProcessOptions): Promise<TestProcess> {
   const child = fork(options.script, {
     execArgv: ["--enable-source-maps"],
     env: {
@@ -68,7 +86,7 @@ export async function startProcess(options: ProcessOptions): Promise<TestProcess
   });
   const running = new RunningProcess(child);
   const what = `process ${child.pid} is ready`;
-  await until(() => !running.isRunning || running.id !== "", { withinMs: 30_000, what });
+  await until(() => !running.isRunning || running.id !== "", { withinMs: 60_000, what });
   if (running.id === "") throw new Error(`A process ended at once.\n${running.stderr()}`);
   return running;
 }

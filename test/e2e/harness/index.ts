@@ -2,7 +2,7 @@
 export type { Exit, LogLine, TestProcess } from "./child-process.ts";
 export { type Effect, EffectFile } from "./effects.ts";
 export { hasEngine } from "./entries.ts";
-export { checkHistory, checkpoints, claims } from "./histories.ts";
+export { checkHistory, checkpoints, checkQuiet, claims } from "./histories.ts";
 export { type Lease, LeaseObserver } from "./leases.ts";
 export {
   type Access,

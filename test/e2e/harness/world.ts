@@ -77,10 +77,12 @@ export interface World {
   gate(name: string): string;
   /** Opens a gate. */
   open(name: string): void;
+  /** Whether a process waits, or waited, at a failpoint `hold:<gate>`. */
+  isHeld(name: string): boolean;
   /** Resolves when a process waits at a failpoint `hold:<gate>`. */
   untilHeld(name: string): Promise<void>;
   /**
-   * The output of a run. Its history is shown when it does not end within `withinMs`, 30,000 unless
+   * The output of a run. Its history is shown when it does not end within `withinMs`, 120,000 unless
    * given.
    */
   result<Output>(run: RunHandle<Output>, withinMs?: number): Promise<Output>;
@@ -182,7 +184,7 @@ async function openWorld(
   const setup = await setupNamespace(link, {
     replicas: topology.replicas,
     shards: options.shards ?? 2,
-    claimTimeoutMs: options.claimTimeoutMs ?? 1_000,
+    claimTimeoutMs: options.claimTimeoutMs ?? 2_000,
   });
   const client = await connect(access);
   t.teardown(() => client.close());
@@ -248,11 +250,15 @@ class OpenedWorld implements World {
     writeFileSync(this.gate(name), "");
   }
 
-  async untilHeld(name: string): Promise<void> {
-    await until(() => existsSync(`${this.gate(name)}.held`), { what: `somebody waits at ${name}` });
+  isHeld(name: string): boolean {
+    return existsSync(`${this.gate(name)}.held`);
   }
 
-  async result<Output>(run: RunHandle<Output>, withinMs = 30_000): Promise<Output> {
+  async untilHeld(name: string): Promise<void> {
+    await until(() => this.isHeld(name), { withinMs: 30_000, what: `somebody waits at ${name}` });
+  }
+
+  async result<Output>(run: RunHandle<Output>, withinMs = 120_000): Promise<Output> {
     const signal = AbortSignal.timeout(withinMs);
     try {
       return await run.result({ signal });
@@ -287,9 +293,9 @@ class OpenedWorld implements World {
 
   /** Tells what the processes logged, when the test has failed. */
   tell(t: ExecutionContext): void {
-    for (const { pid, id, lines, stderr } of this.#processes) {
-      const shown = lines.slice(-40).map((line) => `  ${JSON.stringify(line)}`);
-      t.log([`process ${pid} ${id}`, ...shown, stderr()].join("\n"));
+    for (const child of this.#processes) {
+      const shown = child.lines.slice(-40).map((line) => `  ${JSON.stringify(line)}`);
+      t.log([`process ${child.pid} ${child.id}`, ...shown, child.stderr()].join("\n"));
     }
   }
 

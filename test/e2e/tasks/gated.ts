@@ -1,8 +1,7 @@
 /** Durable runs whose steps wait for files, so that a test decides when they go on. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { durableTask, type Task } from "../../../shared/task.ts";
 import { effect } from "../harness/effects.ts";
+import { passGate } from "../harness/gates.ts";
 
 /** Three steps; the second waits for the gate "two" of its process, the third for "three". */
 export const gated: Task<undefined, string> = durableTask({
@@ -11,11 +10,11 @@ export const gated: Task<undefined, string> = durableTask({
     const one = await ctx.step("one", ({ attempt }) => effect(ctx.runId, "one", attempt));
     await ctx.step("two", async ({ attempt }) => {
       effect(ctx.runId, "two", attempt);
-      await gate("two");
+      await passGate("two");
     });
     await ctx.step("three", async ({ attempt }) => {
       effect(ctx.runId, "three", attempt);
-      await gate("three");
+      await passGate("three");
     });
     return `done ${one ?? ""}`.trim();
   },
@@ -28,7 +27,7 @@ export const gatedSleeper: Task<undefined, string> = durableTask({
     await ctx.sleepFor("1100ms");
     await ctx.step("woken", async ({ attempt }) => {
       effect(ctx.runId, "woken", attempt);
-      await gate("woken");
+      await passGate("woken");
     });
     return "done";
   },
@@ -42,7 +41,7 @@ export const flaky: Task<undefined, string> = durableTask({
       "flaky",
       async ({ attempt }) => {
         effect(ctx.runId, "flaky", attempt);
-        await gate("flaky");
+        await passGate("flaky");
         if (process.env["CONTRAIL_E2E_FAILS"] && attempt === 1) throw new Error("not this time");
       },
       { retries: { limit: 3, backoff: { initial: "10ms", factor: 1, max: "10ms" } } },
@@ -51,10 +50,3 @@ export const flaky: Task<undefined, string> = durableTask({
     return "done";
   },
 });
-
-/** Waits until a file exists in this process's folder of gates. */
-async function gate(name: string): Promise<void> {
-  const folder = process.env["CONTRAIL_E2E_GATES"];
-  if (folder === undefined) return; // this process has no gates: all are open
-  while (!existsSync(join(folder, name))) await new Promise((resolve) => setTimeout(resolve, 10));
-}

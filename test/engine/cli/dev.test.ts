@@ -47,9 +47,10 @@ test("dev runs everything in one folder, follows changes, and ends with Ctrl-C",
   await until(() => readyCount(dev.stdout) === 3, { withinMs: 60_000, what: "the third worker" });
   t.is((await say())?.["output"], "good evening Ada");
 
-  const waiting = contrail(["start", "wait", "--input", "null", "--id", "w", "--wait"], { cwd });
-  await until(async () => (await contrail(["publish", "go", '"now"'], { cwd })).code === 0);
-  t.is((await waiting).stdout, '"now"\n');
+  const start = ["start", "wait", "--input", "null", "--id", "w"];
+  t.is((await contrail(start, { cwd })).stdout, "wait/w\n");
+  t.is((await contrail(["publish", "go", '"now"'], { cwd })).code, 0);
+  t.is((await contrail([...start, "--wait"], { cwd })).stdout, '"now"\n');
 
   const second = await contrail(["dev", "tasks.ts"], { cwd });
   t.is(second.code, 2);

@@ -153,7 +153,7 @@ const WRONG_FILES: readonly (readonly [string, string, string, RegExp])[] = [
     "has a syntax error",
     "broken.ts",
     "export const a: = 1;",
-    /task-file: The file broken\.ts cannot be loaded: .*\(broken\.ts:1\)/,
+    /task-file: The file broken\.ts cannot be loaded: .*broken\.ts:1/,
   ],
   [
     "imports what is not there",
@@ -202,7 +202,9 @@ test("a worker without a namespace says who makes one", async (t) => {
 });
 
 test("an engine sets its namespace up, and Ctrl-C ends it with exit code 0", async (t) => {
-  const { url: server } = t.context.server;
+  const own = await startTestServer();
+  t.teardown(() => own.stop());
+  const server = own.url;
   const args = ["engine", "--namespace", "second", "--json"];
   const engine = startContrail(t, args, { cwd: process.cwd(), server });
   await engine.printed(/engine-ready/);

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import test from "ava";
 import { InvalidInputError, UnavailableError } from "../../../shared/errors.ts";
 import { connectNats } from "../../../shared/jetstream/connection.ts";
-import { startTestServer } from "../../helpers/nats.ts";
+import { temporaryFolder } from "../../helpers/folders.ts";
+import { startTestCluster, startTestServer } from "../../helpers/nats.ts";
 import { until } from "../../helpers/until.ts";
 import { bytes, openLink, openStream } from "./fixtures.ts";
 
@@ -47,6 +48,57 @@ test("credentials are passed on, and wrong ones are told apart from an absent se
   t.is((await link.publisher.publish("x", bytes("x"))).ok, false);
   t.true(link.inboxPrefix.startsWith("mine."));
   await link.close();
+});
+
+test("user and password, or a token, may stand in the address", async (t) => {
+  const folder = temporaryFolder(t);
+  const users = join(folder, "users.conf");
+  writeFileSync(users, `authorization { users [ { user: "a b", password: "p@:/%" } ] }`);
+  const token = join(folder, "token.conf");
+  writeFileSync(token, `authorization { token: "t0/ken" }`);
+  for (const [config, credentials, wrong] of [
+    [users, ["a b", "p@:/%"], "nobody:nothing"],
+    [token, ["t0/ken"], "another"],
+  ] as const) {
+    const server = await startTestServer(config);
+    t.teardown(() => server.stop());
+    const address = `127.0.0.1:${server.port}`;
+    const given = credentials.map(encodeURIComponent).join(":");
+    for (const servers of [`nats://${given}@${address}`, `${given}@${address}`]) {
+      const link = await connectNats({ servers });
+      await link.close();
+    }
+    for (const servers of [`nats://${wrong}@${address}`, `${wrong}@${address}`]) {
+      const error = await t.throwsAsync(connectNats({ servers }), { instanceOf: UnavailableError });
+      t.notRegex(error?.message ?? "", /nobody|nothing|another/);
+    }
+  }
+});
+
+test("a cluster that accepts no user says so at once, and one that does is known as a whole", async (t) => {
+  const config = join(temporaryFolder(t), "users.conf");
+  const user = { user: "a", pass: "b" };
+  writeFileSync(
+    config,
+    `accounts { A: { jetstream: enabled, users: [ { user: "a", password: "b" } ] } }`,
+  );
+  const cluster = await startTestCluster(config, user);
+  t.teardown(() => cluster.stop());
+  const wrong = { user: "a", pass: "wrong" };
+  const first = cluster.urls[0] as string;
+  for (const servers of [cluster.urls, [first]]) {
+    const refused = await t.throwsAsync(connectNats({ servers, ...wrong }));
+    t.regex(refused.message, /password/);
+  }
+  const link = await connectNats({ servers: first, ...user });
+  t.teardown(() => link.close());
+  let isBack = false;
+  link.onReconnect(() => {
+    isBack = true;
+  });
+  await cluster.servers[0]?.kill();
+  await until(() => isBack, { what: "it found another server by itself" });
+  t.true(link.isConnected);
 });
 
 test("a connection tells of its server, of its loss and of its return", async (t) => {

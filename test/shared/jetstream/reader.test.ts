@@ -213,7 +213,7 @@ test("what replicas that answer for parts know together is what the last of them
 });
 
 test("a request under way when its connection is lost is repeated as soon as it is back", async (t) => {
-  t.timeout(30_000);
+  t.timeout(120_000);
   const server = await startTestServer();
   t.teardown(() => server.stop());
   const link = await openLink(t, server, { pingIntervalMs: 60_000 });

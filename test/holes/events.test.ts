@@ -1,0 +1,154 @@
+/** Holes 23 to 27: events that are passed over, taken twice, or come too late for a timeout. */
+import test from "ava";
+import { EventMessage } from "../../engine/recent-events.ts";
+import { decodeStart, encodeStart } from "../../shared/messages.ts";
+import { type DurableContext, durableTask } from "../../shared/task.ts";
+import type { HandEngine } from "./hand-engine.ts";
+import type { HandWorker } from "./hand-worker.ts";
+import { hole } from "./hole.ts";
+import type { Place } from "./place.ts";
+import type { Durable } from "./tasks.ts";
+
+const RUN = { taskName: "events", runId: "r" };
+
+hole(23, {
+  title: "an event that came before one the run has taken is still there for a later wait",
+  scenario: async (place) => {
+    const { a, engine } = await begin(place, async (ctx) => {
+      const first = await ctx.waitForEvent("x", { where: { id: 1 } });
+      const second = await ctx.waitForEvent("x", { where: { id: 2 } });
+      return [first.sequence, second.sequence];
+    });
+    await place.event("x", { id: 2 });
+    await engine.hasSeen({ event: await place.event("x", { id: 1 }) });
+    return goOn(place, a, engine);
+  },
+  closed: { status: "completed", output: [2, 1] },
+  opened: {
+    "events-behind-the-last-one-are-passed-over": { status: "waiting", output: undefined },
+  },
+});
+
+hole(23, {
+  title: "an event that the run has taken by a pattern is not taken by its name again",
+  scenario: async (place) => {
+    const { a, engine } = await begin(place, async (ctx) => {
+      const first = await ctx.waitForEvent("order.*");
+      const second = await ctx.waitForEvent("order.paid");
+      return [first.sequence, second.sequence];
+    });
+    await engine.hasSeen({ event: await place.event("order.paid", 1) });
+    await goOn(place, a, engine);
+    await engine.hasSeen({ event: await place.event("order.paid", 2) });
+    return goOn(place, a, engine);
+  },
+  closed: { status: "completed", output: [1, 2] },
+  opened: { "consumed-events-are-not-noted": { status: "completed", output: [1, 1] } },
+});
+
+hole(24, {
+  title: "an event that comes while the engine looks back does not win against an earlier one",
+  scenario: async (place) => {
+    const { a, engine, registered } = await begin(
+      place,
+      async (ctx) => {
+        const first = await ctx.waitForEvent("x");
+        const second = await ctx.waitForEvent("x");
+        return [first.sequence, second.sequence];
+      },
+      { isRegistered: false },
+    );
+    await engine.hasSeen({ event: await place.event("x", 1) });
+    const lookingBack = engine.at("engine-before-look-back");
+    registered.open();
+    await lookingBack.reached();
+    await place.event("x", 2);
+    await engine.hasFollowed(2);
+    lookingBack.open();
+    return goOn(place, a, engine);
+  },
+  closed: { status: "completed", output: [1, 2] },
+  opened: {
+    "live-event-wins-against-the-look-back": { status: "completed", output: [2, 1] },
+  },
+});
+
+test("hole 25, closed by construction: a run's events begin at a sequence, and nobody who matches them knows a time", (t) => {
+  const start = { input: 1, events: { after: 7, created: "" }, nonce: "n", by: "test" };
+  t.deepEqual(decodeStart(encodeStart(start), "a start"), start);
+  const event = new EventMessage({
+    sequence: 8,
+    name: "x",
+    data: Buffer.from("1"),
+    contentType: "",
+  });
+  t.deepEqual(Object.keys(event).sort(), ["bytes", "name", "sequence"]);
+});
+
+hole(26, {
+  title: "an approval that came in time wins against the timeout, also when no engine was there",
+  scenario: async (place) => {
+    const a = await place.worker("A", {
+      tasks: [
+        events(async (ctx) => {
+          const approval = await ctx.waitForEvent("approved", { timeout: "1 second" });
+          return approval ? "approved" : "expired";
+        }),
+      ],
+    });
+    await place.client.start("events", null, { id: "r" });
+    await a.work();
+    await place.event("approved", 1);
+    await a.work(); // the server's timer
+    return async () => outcome(place);
+  },
+  closed: { status: "completed", output: "approved" },
+  opened: { "timer-token-does-not-look-around": { status: "completed", output: "expired" } },
+});
+
+type Code = (ctx: DurableContext) => Promise<unknown>;
+
+/** A durable task that waits for events. */
+function events(run: Code): Durable {
+  return durableTask({ name: "events", run: (_: unknown, ctx) => run(ctx) });
+}
+
+/** A worker, an engine, and a run whose first wait is, or is about to be, registered. */
+async function begin(place: Place, code: Code, { isRegistered = true } = {}) {
+  const a = await place.worker("A", { tasks: [events(code)] });
+  const engine = await place.engine();
+  await place.client.start("events", null, { id: "r" });
+  const registering = a.at("before-wait");
+  const handled = a.work();
+  await registering.reached();
+  if (isRegistered) {
+    registering.open();
+    await handled;
+  }
+  return { a, engine, registered: registering };
+}
+
+/** The worker takes what the engine publishes, until there is nothing more to take. */
+async function goOn(place: Place, a: HandWorker, engine: HandEngine): Promise<Outcome> {
+  const isOver = async (): Promise<boolean> => {
+    if ((await place.state(RUN)).status !== "waiting") return true;
+    // It knows what the run waits for, has looked at all there is, and has nothing to say.
+    const { waits } = engine.status;
+    return waits.pending === 1 && waits.lookingBack + waits.publishing === 0;
+  };
+  for (;;) {
+    const token = await a.takeUnless(isOver);
+    if (!token) return outcome(place);
+    await a.handle(token);
+  }
+}
+
+interface Outcome {
+  readonly status: string;
+  readonly output: unknown;
+}
+
+async function outcome(place: Place): Promise<Outcome> {
+  const { status, outcome: end } = await place.state(RUN);
+  return { status, output: end && "output" in end ? end.output : undefined };
+}
