@@ -164,7 +164,8 @@ export class Cancels {
     const status = tail.headers.last(STATUS_HEADER);
     if (status !== "waiting" && status !== "paused") return false;
     if (cancel.toldAt === tail.sequence) return false;
-    if (status === "paused" && !cancel.isTermination && (await this.#isRecorded(cancel, tail))) return true;
+    if (status === "paused" && !cancel.isTermination && (await this.#isRecorded(cancel, tail)))
+      return true;
     await this.#tell(cancel, tail);
     return false;
   }

@@ -13,11 +13,7 @@ import { UndecodableError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import { TAKEOVERS_BEFORE_PAUSE } from "../shared/limits.ts";
-import {
-  type Because,
-  decodeReady,
-  type EventPosition,
-} from "../shared/messages.ts";
+import { type Because, decodeReady, type EventPosition } from "../shared/messages.ts";
 import { initialState } from "../shared/run-state.ts";
 import { cancelChildren } from "./child-cancels.ts";
 import { makeContext } from "./context.ts";
@@ -397,10 +393,14 @@ function interruptionAt(
 ): { readonly entry: Entry; readonly outcome?: Outcome } | undefined {
   const isRegular = task.definition.kind === "regular"; // whatever it was about is over
   const isAtRest = isRegular || state.status === "queued" || state.status === "paused";
-  if (cancel?.isTermination) return { entry: cancelEntry(cancel), outcome: canceledOutcome(cancel) };
+  if (cancel?.isTermination)
+    return { entry: cancelEntry(cancel), outcome: canceledOutcome(cancel) };
   if (state.interruption) return undefined;
   if (cancel)
-    return { entry: cancelEntry(cancel), ...(isAtRest ? { outcome: canceledOutcome(cancel) } : {}) };
+    return {
+      entry: cancelEntry(cancel),
+      ...(isAtRest ? { outcome: canceledOutcome(cancel) } : {}),
+    };
   const entry = overdueEntry(state, limits, now);
   if (entry?.kind !== "timed-out") return undefined;
   return { entry, ...(isAtRest ? { outcome: timedOutOutcome(entry.limitMs) } : {}) };

@@ -145,7 +145,11 @@ export class DurablePass {
     const { state, cursor, end, isUndoing, hasUndos } = this.#execution;
     if (isUndoing) return;
     const isGivenUp = state.givenUpAt !== undefined && cursor.received >= state.givenUpAt;
-    if (isGivenUp) this.#execution.beginUndos({ ok: false, thrown: cleanupOver(state.interruption as Interruption, this.#run.limits) });
+    if (isGivenUp)
+      this.#execution.beginUndos({
+        ok: false,
+        thrown: cleanupOver(state.interruption as Interruption, this.#run.limits),
+      });
     else if (end && !end.ok && hasUndos && !this.#operations.hasActiveOpening)
       this.#execution.beginUndos(end);
     else return;
@@ -212,8 +216,7 @@ export class DurablePass {
       if (this.#isOver) return "lost";
     }
     const { codeEnd = end } = this.#execution;
-    if (codeEnd.ok)
-      return this.#endWith({ status: "completed", output: codeEnd.output });
+    if (codeEnd.ok) return this.#endWith({ status: "completed", output: codeEnd.output });
     const { thrown } = end.ok ? codeEnd : end; // undos that failed are told with what they were for
     const status = state.interruption?.kind === "cancel" ? "canceled" : "failed";
     return this.#endWith({ status, error: toFailure(thrown) });

@@ -33,7 +33,10 @@ export function timedOutOutcome(limitMs: number, cause?: unknown): Outcome {
 }
 
 /** What code is given up with that used up its time for cleanup. */
-export function cleanupOver({ kind, reason }: Interruption, { cleanupTimeoutMs }: RunLimits): Error {
+export function cleanupOver(
+  { kind, reason }: Interruption,
+  { cleanupTimeoutMs }: RunLimits,
+): Error {
   const message = `It did not come to its end within ${cleanupTimeoutMs} ms after it was interrupted: ${reason || "it was canceled"}.`;
   return kind === "cancel" ? new RunCanceledError(message) : new TimeoutError(message);
 }

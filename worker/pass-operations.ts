@@ -131,11 +131,13 @@ export class PassOperations {
 
   /**
    * An interrupted run gets nothing that it had asked for before, and waits for nothing any more; the
-   * steps of its cleanup are executed.
+   * steps of its cleanup are executed, and its undos.
    */
   #isInterrupted({ at, work }: Operation<Work>): boolean {
-    const { interruption } = this.#execution.state;
-    return interruption !== undefined && (at <= interruption.position || work.kind !== "step");
+    const { state, isUndoing } = this.#execution;
+    const { interruption } = state;
+    if (interruption === undefined || isUndoing) return false;
+    return at <= interruption.position || work.kind !== "step";
   }
 
   /**
@@ -272,7 +274,15 @@ export class PassOperations {
     const refusal = refusals.find((failure) => failure !== undefined);
     if (refusal) this.#events.record(failed(key, at, refusal));
     else
-      this.#events.record({ kind: "child-started", key, at, taskName: task.name, runIds, first, isLeft: work.isLeft });
+      this.#events.record({
+        kind: "child-started",
+        key,
+        at,
+        taskName: task.name,
+        runIds,
+        first,
+        isLeft: work.isLeft,
+      });
   }
 }
 

@@ -2,8 +2,9 @@
  * The pass of a regular run: its code from beginning to end in one slot. Between two attempts it
  * holds none: a short pause is kept in memory, a long one is a wait like any other.
  */
-import type { DurableContext, Logger, TaskContext } from "../shared/contexts.ts";
+
 import type { CancelTimer } from "../shared/clock.ts";
+import type { DurableContext, Logger, TaskContext } from "../shared/contexts.ts";
 import type { Entry, Outcome } from "../shared/entries.ts";
 import { TimeoutError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";

@@ -104,7 +104,15 @@ const entries: fc.Arbitrary<Entry> = fc.oneof(
     { kind: "waiting" },
     { kind: "paused", reason: "why", details: null },
     { kind: "ended", outcome: done },
-    { kind: "child-started", key: "c0 t", at: 0, taskName: "t", runIds: ["a"], first: 0, isLeft: false },
+    {
+      kind: "child-started",
+      key: "c0 t",
+      at: 0,
+      taskName: "t",
+      runIds: ["a"],
+      first: 0,
+      isLeft: false,
+    },
     { kind: "step-failed", key: "s2 c", at: 0, attempts: 2, durationMs: 0, error },
     claimed("takeover"),
     claimed("timer"),
@@ -214,7 +222,15 @@ test("results come in the order in which they were recorded, with when and where
   const first = commit(opened("w0 a", sleepUntil(1)), step("s0 a", 7));
   const second = commit(
     { kind: "step-failed", key: "s1 b", at: 1, attempts: 3, durationMs: 5, error },
-    { kind: "child-started", key: "c0 t", at: 2, taskName: "t", runIds: ["x", "y"], first: 0, isLeft: false },
+    {
+      kind: "child-started",
+      key: "c0 t",
+      at: 2,
+      taskName: "t",
+      runIds: ["x", "y"],
+      first: 0,
+      isLeft: false,
+    },
     settled("w0 a", 0, { kind: "sleep" }),
   );
   t.deepEqual(fold(first, second).deliveries, [

@@ -106,7 +106,15 @@ test("failures, children, pauses and cancels have their rows", (t) => {
       '1 w1 durable step: "pack" failed: Error: no',
     ],
     [
-      { kind: "child-started", key: "c0 pack", at: 0, taskName: "pack", runIds: ["x"], first: 0, isLeft: false },
+      {
+        kind: "child-started",
+        key: "c0 pack",
+        at: 0,
+        taskName: "pack",
+        runIds: ["x"],
+        first: 0,
+        isLeft: false,
+      },
       "1 w1 durable children: starts child pack/x",
     ],
     [
