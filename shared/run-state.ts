@@ -68,8 +68,11 @@ export interface Interruption {
   readonly reason: string;
   /** When it was recorded, in milliseconds since the epoch. */
   readonly at: number;
-  /** How many results were recorded before: what was asked for by then is interrupted. */
-  readonly position: number;
+  /**
+   * Place among the results of the first that is the interruption. What was asked for before the code
+   * received it is interrupted: everything, as long as there is none.
+   */
+  position?: number;
 }
 
 /** Children that were started, whether awaited or not. */
@@ -289,7 +292,7 @@ export function hasSleep(wait: WaitState): boolean {
  */
 function interrupt(state: RunState, why: Pick<Interruption, "kind" | "by" | "reason">): void {
   if (state.interruption) return;
-  state.interruption = { ...why, at: state.changedAt, position: state.deliveries.length };
+  state.interruption = { ...why, at: state.changedAt };
   for (const wait of [...state.pending.values()]) settleWait(state, wait, interruptedResult(state));
 }
 
@@ -338,5 +341,7 @@ function deliver(
   asked: { readonly key: string; readonly at: number },
   result: WaitResult,
 ): void {
+  if (!result.ok && result.isInterruption && state.interruption)
+    state.interruption.position ??= state.deliveries.length;
   state.deliveries.push({ key: asked.key, at: asked.at, result, recordedAt: state.changedAt });
 }

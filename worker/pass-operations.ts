@@ -137,7 +137,8 @@ export class PassOperations {
     const { state, isUndoing } = this.#execution;
     const { interruption } = state;
     if (interruption === undefined || isUndoing) return false;
-    return at <= interruption.position || work.kind !== "step";
+    const { position = Number.POSITIVE_INFINITY } = interruption;
+    return at <= position || work.kind !== "step";
   }
 
   /**

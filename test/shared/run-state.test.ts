@@ -329,7 +329,8 @@ test("a cancellation settles what is pending and all that is opened later, and i
   const result = {
     ok: false,
     status: "canceled",
-    error: { name: "RunCanceledError", message: "stop" },
+    error: { name: "RunCanceledError", message: "stop", code: "run-canceled" },
+    isInterruption: true,
   };
   t.deepEqual(
     state.deliveries.map((delivery) => [delivery.key, delivery.result]),
@@ -339,7 +340,7 @@ test("a cancellation settles what is pending and all that is opened later, and i
       ["w2 c", result],
     ] as never,
   );
-  t.like(state.interruption, { kind: "cancel", by: "me", reason: "stop" });
+  t.like(state.interruption, { kind: "cancel", by: "me", reason: "stop", position: 1 });
   t.is(state.pending.size, 0);
   const silent = fold(
     commit(opened("w0 a", anEvent)),

@@ -141,7 +141,7 @@ test("failures, children, pauses and cancels have their rows", (t) => {
     [{ kind: "cleanup-over" }, "1 w1 durable cancel: has used up its time for cleanup"],
     [
       { kind: "operation-interrupted", key: "s0 pay", at: 0 },
-      "1 w1 durable cancel: gives up step pay",
+      '1 w1 durable cancel: gives up "pay"',
     ],
     [
       { kind: "ended", outcome: { status: "failed", error } },
