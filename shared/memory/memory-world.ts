@@ -18,6 +18,7 @@ export interface MemoryWorldOptions {
 
 /** Nothing is written for so long before time leaps; longer than any program's own pauses. */
 const QUIET_MS = 30_000;
+const LOOK_EVERY_MS = 100;
 /** Time goes its usual pace again so long before a schedule is due. */
 const BEFORE_DUE_MS = 2_000;
 
@@ -25,6 +26,7 @@ const BEFORE_DUE_MS = 2_000;
 export class MemoryWorld {
   readonly time: VirtualTime;
   readonly server: MemoryServer;
+  #lookAt = 0;
 
   constructor({ startMs, ...options }: MemoryWorldOptions = {}) {
     this.time = new VirtualTime({
@@ -47,9 +49,12 @@ export class MemoryWorld {
   /** When all wait for a schedule, time leaps to where it is due: days take as long as minutes. */
   #idleUntil(): number | undefined {
     const { server, time } = this;
-    if (time.monotonic() - server.activeAt < QUIET_MS || !server.isQuiet) return undefined;
+    const now = time.monotonic();
+    if (now < this.#lookAt) return undefined;
+    this.#lookAt = now + LOOK_EVERY_MS;
+    if (now - server.activeAt < QUIET_MS || !server.isQuiet) return undefined;
     const dueAt = server.nextDueAt;
     if (dueAt === undefined) return undefined;
-    return dueAt - time.now() + time.monotonic() - BEFORE_DUE_MS;
+    return dueAt - time.now() + now - BEFORE_DUE_MS;
   }
 }

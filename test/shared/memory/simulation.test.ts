@@ -177,7 +177,7 @@ async function playJobs(t: ExecutionContext, plan: Plan, jobs: readonly Job[]): 
         jobs.map(({ output }) => output),
         plan.seed,
       );
-      await time.advance(120_000);
+      await time.advance(20_000);
       checkEnds(t, simulation, jobs);
     } catch (error) {
       t.log(simulation.lastLines.join("\n"));
