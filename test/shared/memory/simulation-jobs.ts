@@ -3,6 +3,7 @@ import type { ExecutionContext } from "ava";
 import type { RunHandle } from "../../../shared/client.ts";
 import type { Outcome } from "../../../shared/entries.ts";
 import { ContrailError, RunCanceledError, RunFailedError } from "../../../shared/errors.ts";
+import { TAKEOVERS_BEFORE_PAUSE } from "../../../shared/limits.ts";
 import { type Plan, Simulation } from "./simulation.ts";
 import { type Begun, Effects, tasksOf } from "./simulation-tasks.ts";
 
@@ -95,6 +96,9 @@ const ENDLESS_MS = 60_000;
 /** What is left over when all runs have ended is gone after so long. */
 const CLEAN_WITHIN_MS = 120_000;
 const LOOK_EVERY_MS = 500;
+/** All has healed long before: then a paused run stays so. */
+const PAUSED_AFTER_MS = 90_000;
+const PAUSED_EVERY_STEPS = 200;
 
 /** Plays the jobs and checks what became of them. */
 export async function playJobs(t: ExecutionContext, play: Play): Promise<Played> {
@@ -129,23 +133,40 @@ function commandFor(name: string): string {
   return `CONTRAIL_SIMULATION_SEED='${name}' npm test -- dist/test/shared/memory/simulation.test.js`;
 }
 
-async function playToTheEnd(simulation: Simulation, { jobs, pauseMs }: Play): Promise<void> {
+/** Plays until all runs have ended and nothing is left over. */
+async function playToTheEnd(simulation: Simulation, play: Play): Promise<void> {
   const { time } = simulation.world;
-  await simulation.world.run(
-    Promise.all(jobs.map((job, i) => playJob(simulation, job, i, pauseMs))),
-    {
-      withinMs: WITHIN_MS,
-      steps: MOST_STEPS,
-    },
-  );
-  for (const [i, job] of jobs.entries()) checkHistory(simulation, job, i, true);
+  const progress = begin(simulation, play);
+  /** A run that has lost its worker again and again is paused, and whoever waits for it waits. */
+  const isPaused = (): boolean =>
+    time.monotonic() > PAUSED_AFTER_MS &&
+    time.steps % PAUSED_EVERY_STEPS === 0 &&
+    simulation.pausedRuns > 0;
+  const isOver = (): boolean => progress.isOver() || isPaused();
+  await time.until(isOver, { withinMs: WITHIN_MS, steps: MOST_STEPS });
+  progress.check(progress.isOver());
+  if (!progress.isOver()) return;
   for (let waitedMs = 0; remains(simulation) !== undefined; waitedMs += LOOK_EVERY_MS) {
     if (waitedMs > CLEAN_WITHIN_MS) throw new Error(`Left over: ${remains(simulation)}`);
     await time.advance(LOOK_EVERY_MS);
   }
 }
 
-async function playEndlessly(simulation: Simulation, { jobs, pauseMs }: Play): Promise<void> {
+/** Plays for a while, whatever has ended then. */
+async function playEndlessly(simulation: Simulation, play: Play): Promise<void> {
+  const { time } = simulation.world;
+  const progress = begin(simulation, play);
+  const until = time.monotonic() + ENDLESS_MS;
+  const isOver = (): boolean => progress.isOver() || time.monotonic() > until;
+  await time.until(isOver, { steps: MOST_STEPS });
+  progress.check(false);
+}
+
+/** Begins all jobs. */
+function begin(
+  simulation: Simulation,
+  { jobs, pauseMs }: Play,
+): { isOver(): boolean; check(mustEnd: boolean): void } {
   let failure: unknown;
   let left = jobs.length;
   for (const [i, job] of jobs.entries())
@@ -155,12 +176,13 @@ async function playEndlessly(simulation: Simulation, { jobs, pauseMs }: Play): P
         failure ??= error;
       },
     );
-  const { time } = simulation.world;
-  const until = time.monotonic() + ENDLESS_MS;
-  const isOver = (): boolean => left === 0 || failure !== undefined || time.monotonic() > until;
-  await time.until(isOver, { steps: MOST_STEPS });
-  if (failure !== undefined) throw failure;
-  for (const [i, job] of jobs.entries()) checkHistory(simulation, job, i, false);
+  return {
+    isOver: () => left === 0 || failure !== undefined,
+    check: (mustEnd) => {
+      if (failure !== undefined) throw failure;
+      for (const [i, job] of jobs.entries()) checkHistory(simulation, job, i, mustEnd);
+    },
+  };
 }
 
 /** Asks for one run and waits for its end. */
@@ -236,10 +258,14 @@ function checkHistory(
   };
   const ends: Outcome[] = [];
   const stored = new Set<string>();
+  let takeovers = 0;
   for (const entry of entries) {
     if (ends.length > 0) fail("goes on after its end");
     if (entry.kind === "ended") ends.push(entry.outcome);
-    if (entry.kind === "paused") fail("is paused");
+    // Its worker died each time that it was taken over (rule 9), and for no other reason.
+    const isLost = takeovers >= TAKEOVERS_BEFORE_PAUSE;
+    if (entry.kind === "paused" && !isLost) fail(`is paused: ${entry.reason}`);
+    takeovers = entry.kind === "claimed" && entry.because === "takeover" ? takeovers + 1 : 0;
     if (entry.kind !== "step-completed") continue;
     if (stored.has(entry.key)) fail(`has two results of ${entry.key}`);
     stored.add(entry.key);

@@ -126,8 +126,14 @@ test.serial("when everything goes wrong all the time, no run ends wrongly", (t) 
 
 /** Processes die, and whatever else can go wrong does. */
 function storm(seed: string): Play {
-  const plan = { seed, workers: 2, engines: 2, dies: 0.005, deaths: 6, faults: stormy };
-  return { plan: { ...plan, incidents: 0.3 }, jobs: someOf(ALL_JOBS, seed) };
+  const random = seededRandom(`${seed} storm`);
+  const upTo = (most: number): number => 1 + Math.floor(random() * most);
+  const plan = {
+    ...{ seed, workers: upTo(3), engines: upTo(2), shards: upTo(2) },
+    ...{ dies: random() < 0.5 ? 0.005 : 0.03, deaths: 8, incidents: random() * 0.6 },
+    faults: { ...stormy, writeRepeated: random() < 0.5 ? 0.05 : 0 },
+  };
+  return { plan, jobs: someOf(ALL_JOBS, seed) };
 }
 
 function storedOf({ begun }: { readonly begun: readonly Begun[] }): readonly Begun[] {

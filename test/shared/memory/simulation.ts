@@ -257,6 +257,21 @@ export class Simulation {
     );
   }
 
+  /** How many runs, children included, are paused. */
+  get pausedRuns(): number {
+    let paused = 0;
+    for (const { store } of this.world.server.streams.values())
+      for (const subject of [
+        ...store.subjects("*.log.*.*.*.h"),
+        ...store.subjects("*.log.*.*.*.c"),
+      ]) {
+        const sequence = store.sequencesOf(subject).at(-1) ?? 0;
+        const { entries } = decodeCommit(store.get(sequence)?.data ?? NOTHING, sequence, subject);
+        if (entries.at(-1)?.kind === "paused") paused++;
+      }
+    return paused;
+  }
+
   /** Sequences of the first events of one name. */
   firstEvents(name: string, count: number): readonly number[] {
     const store = this.world.server.streams.get(this.names.eventsStream)?.store;
