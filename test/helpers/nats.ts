@@ -3,12 +3,13 @@
  * temporary directory. They end with the test process, however that ends.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { deleteStream, ensureStream } from "../../shared/jetstream/admin.ts";
 import { connectNats, type NatsOptions } from "../../shared/jetstream/connection.ts";
+import { isStopped } from "./process-state.ts";
 import { until } from "./until.ts";
 
 /** One server process. It keeps its port and its store over restarts. */
@@ -219,7 +220,7 @@ class Server implements TestServer {
     if (child === undefined) return;
     child.kill("SIGSTOP");
     // The signal is on its way when `kill` returns: the server may still answer for a moment.
-    while (child.exitCode === null && stateOf(child.pid as number) !== "T") {}
+    while (child.exitCode === null && !isStopped(child.pid as number)) {}
   }
 
   resume(): void {
@@ -241,13 +242,6 @@ class Server implements TestServer {
     await gone;
     this.#process = undefined;
   }
-}
-
-/** The state of a process by Linux; elsewhere "T", stopped, whatever it is. */
-function stateOf(pid: number): string {
-  const file = `/proc/${pid}/stat`;
-  if (!existsSync("/proc/self/stat")) return "T";
-  return readFileSync(file, "utf8").split(") ").at(-1)?.[0] ?? "T";
 }
 
 /** Kills a server when its standard input closes: when this process is gone, however it went. */

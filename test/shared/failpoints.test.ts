@@ -5,6 +5,7 @@ import { setImmediate } from "node:timers/promises";
 import test from "ava";
 import { failpointsFrom } from "../../shared/failpoints.ts";
 import { temporaryFolder } from "../helpers/folders.ts";
+import { isStopped } from "../helpers/process-state.ts";
 import { until } from "../helpers/until.ts";
 
 test("without rules no place does anything", (t) => {
@@ -89,9 +90,7 @@ test("a place stops its process until somebody lets it go on", async (t) => {
   child.stdout.on("data", (chunk: Buffer) => {
     output += chunk.toString();
   });
-  const status = (): string =>
-    spawnSync("ps", ["-o", "stat=", "-p", `${child.pid}`]).stdout.toString();
-  await until(() => status().startsWith("T"), { what: "the process is stopped" });
+  await until(() => isStopped(child.pid as number), { what: "the process is stopped" });
   t.is(output, "");
   child.kill("SIGCONT");
   await until(() => output === "on");
