@@ -3,8 +3,9 @@
  * temporary directory. They end with the test process, however that ends.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { deleteStream, ensureStream } from "../../shared/jetstream/admin.ts";
@@ -254,18 +255,25 @@ function guardOf(pid: number): ChildProcess {
   return guard;
 }
 
-/** Ports that nobody listens on now. */
+/**
+ * Ports that nobody listens on now. Below those that systems give to outgoing connections, one of
+ * which would otherwise now and then take the port of a server that is being restarted.
+ */
 async function freePorts(count: number): Promise<number[]> {
-  const listeners = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const listener = createServer();
-      await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
-      return listener;
-    }),
-  );
-  const ports = listeners.map((listener) => (listener.address() as AddressInfo).port);
-  await Promise.all(listeners.map((listener) => new Promise((resolve) => listener.close(resolve))));
-  return ports;
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = randomInt(15_000, 32_000);
+    if (await isFree(port)) ports.add(port);
+  }
+  return [...ports];
+}
+
+function isFree(port: number): Promise<boolean> {
+  const listener = createServer();
+  return new Promise((resolve) => {
+    listener.once("error", () => resolve(false));
+    listener.listen(port, "127.0.0.1", () => listener.close(() => resolve(true)));
+  });
 }
 
 const removeAtExit = new Set<string>();
