@@ -2,6 +2,7 @@
  * Creates streams, consumers and buckets, or checks that what exists fits. Safe to repeat and to do
  * from several processes at once: whoever comes second finds what the first one made.
  */
+import type { JetStreamAccountStats, PurgeOpts, PurgeResponse } from "@nats-io/jetstream";
 import { IncompatibleSetupError, UnavailableError } from "../errors.ts";
 import {
   type ApiAnswer,
@@ -162,11 +163,12 @@ export async function purgeSubject(
   { stream, subject, before }: Purge,
   options: ApiOptions = {},
 ): Promise<number> {
-  const request = { filter: subject, seq: before };
-  const answer = await callApi(requests, `STREAM.PURGE.${stream}`, request, options);
+  const request: PurgeOpts = { filter: subject, seq: before };
+  const path = `STREAM.PURGE.${stream}`;
+  const answer = await callApi<PurgeResponse>(requests, path, request, options);
   const error = errorOf(answer);
   if (error !== undefined) throw refused(`Purging ${subject} from ${stream}`, error);
-  return Number(answer.purged ?? 0);
+  return answer.purged ?? 0;
 }
 
 /**
@@ -177,7 +179,7 @@ export async function accountInfo(
   requests: Requests,
   options: ApiOptions = {},
 ): Promise<AccountInfo> {
-  const answer = await callApi(requests, "INFO", undefined, options);
+  const answer = await callApi<JetStreamAccountStats>(requests, "INFO", undefined, options);
   const error = errorOf(answer);
   if (error !== undefined && NOT_ENABLED.includes(error.err_code))
     throw new IncompatibleSetupError(
@@ -185,22 +187,21 @@ export async function accountInfo(
       { ...error },
     );
   if (error !== undefined) throw refused("Asking for the account's limits", error);
-  const limits = (answer.limits ?? {}) as Readonly<Record<string, unknown>>;
-  const api = (answer.api ?? {}) as Readonly<Record<string, unknown>>;
+  const { limits, api, domain } = answer;
   return {
-    apiLevel: Number(api.level ?? 0),
-    streamCount: Number(answer.streams ?? 0),
-    consumerCount: Number(answer.consumers ?? 0),
-    memoryBytes: Number(answer.memory ?? 0),
-    storageBytes: Number(answer.storage ?? 0),
+    apiLevel: api?.level ?? 0,
+    streamCount: answer.streams ?? 0,
+    consumerCount: answer.consumers ?? 0,
+    memoryBytes: answer.memory ?? 0,
+    storageBytes: answer.storage ?? 0,
     limits: {
-      memoryBytes: Number(limits.max_memory ?? -1),
-      storageBytes: Number(limits.max_storage ?? -1),
-      streams: Number(limits.max_streams ?? -1),
-      consumers: Number(limits.max_consumers ?? -1),
-      maxAckPending: Number(limits.max_ack_pending ?? -1),
+      memoryBytes: limits?.max_memory ?? -1,
+      storageBytes: limits?.max_storage ?? -1,
+      streams: limits?.max_streams ?? -1,
+      consumers: limits?.max_consumers ?? -1,
+      maxAckPending: limits?.max_ack_pending ?? -1,
     },
-    domain: answer.domain === undefined ? undefined : String(answer.domain),
+    domain,
   };
 }
 
