@@ -1,5 +1,5 @@
 /** The consumer groups of the tasks: as they have to be, on every shard, and with workers. */
-import { differencesOf } from "../../shared/jetstream/admin.ts";
+import { differencesOf, differenceText } from "../../shared/jetstream/admin.ts";
 import { type ConsumerInfo, callApi, errorOf } from "../../shared/jetstream/api.ts";
 import type { NatsLink } from "../../shared/jetstream/connection.ts";
 import { toServerConsumer } from "../../shared/jetstream/server-config.ts";
@@ -99,9 +99,8 @@ function findTask(
       .map((difference) => ({ shard, ...difference }));
   });
   if (differences.length > 0) {
-    const list = differences.map(
-      ({ shard, field, found, expected }) =>
-        `${field} on shard ${shard} is ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`,
+    const list = differences.map((difference) =>
+      differenceText(difference, ` on shard ${difference.shard}`),
     );
     return finding("problem", `has a consumer that is not as expected: ${list.join("; ")}.`, {
       differences,

@@ -1,5 +1,5 @@
 /** Whether the streams of a namespace are as they have to be, field by field, and have a leader. */
-import { differencesOf } from "../../shared/jetstream/admin.ts";
+import { differencesOf, differenceText } from "../../shared/jetstream/admin.ts";
 import {
   type ApiAnswer,
   type ClusterInfo,
@@ -42,10 +42,7 @@ async function findStream(link: NatsLink, { config, mayDiffer }: ExpectedStream)
     ({ field }) => !mayDiffer.includes(field),
   );
   if (differences.length > 0) {
-    const list = differences.map(
-      ({ field, found: value, expected }) =>
-        `${field} is ${JSON.stringify(value)}, expected ${JSON.stringify(expected)}`,
-    );
+    const list = differences.map((difference) => differenceText(difference));
     return problem(`is not as expected: ${list.join("; ")}.`, { differences });
   }
   const replicas = replicaProblems(answer.cluster);

@@ -14,7 +14,12 @@ import {
   NOT_ENABLED,
 } from "./api.ts";
 import { Backoff, pause } from "./backoff.ts";
-import { type Config, type Difference, differencesOf } from "./config-differences.ts";
+import {
+  type Config,
+  type Difference,
+  differencesOf,
+  differenceText,
+} from "./config-differences.ts";
 import type { Requests } from "./requests.ts";
 import {
   type BucketConfig,
@@ -25,7 +30,7 @@ import {
   toServerStream,
 } from "./server-config.ts";
 
-export { type Difference, differencesOf } from "./config-differences.ts";
+export { type Difference, differencesOf, differenceText } from "./config-differences.ts";
 
 /** What ensuring came to. */
 export interface Ensured {
@@ -276,10 +281,7 @@ function compare(what: string, wanted: Config, found: Config, options: EnsureOpt
   const { mayDiffer = [] } = options;
   const wrong = differences.filter(({ field }) => !mayDiffer.includes(field));
   if (wrong.length > 0) {
-    const list = wrong.map(
-      ({ field, found: value, expected }) =>
-        `${field} is ${JSON.stringify(value)}, expected ${JSON.stringify(expected)}`,
-    );
+    const list = wrong.map((difference) => differenceText(difference));
     throw new IncompatibleSetupError(
       `${what} exists but does not fit: ${list.join("; ")}. Change it, or remove it if nothing in it is needed.`,
       { differences: wrong, field: wrong[0]?.field },
