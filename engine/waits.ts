@@ -13,7 +13,7 @@ import type { CancelTimer } from "../shared/clock.ts";
 import { ContrailError, UnavailableError } from "../shared/errors.ts";
 import { Backoff, pause } from "../shared/jetstream/backoff.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
-import { decodeWait } from "../shared/messages.ts";
+import { decodeWait, EVENTS_REPLACED } from "../shared/messages.ts";
 import { holdMs, PendingWait } from "./conditions.ts";
 import { isEnd, Past, type PastOptions, type Positions } from "./past.ts";
 import type { EventMessage } from "./recent-events.ts";
@@ -24,6 +24,8 @@ import { WaitIndex } from "./wait-index.ts";
 /** What the registry works with. */
 export interface WaitsOptions extends Omit<PastOptions, "names"> {
   readonly services: EngineServices;
+  /** The events stream when the term began: which one, and its last sequence. */
+  readonly eventsStream: { readonly created: string; readonly endedAt: number };
 }
 
 /** Counts since the term began, for people. */
@@ -85,6 +87,11 @@ export class Waits {
     this.#answered.delete(wait.prefix);
     if (current) this.#forget(current);
     if (wait.isEmpty) return;
+    if (this.#countsOtherEvents(wait)) {
+      wait.poke = EVENTS_REPLACED; // its worker sees what is wrong and pauses the run
+      this.#tokens.add(wait);
+      return;
+    }
     if (earlier) wait.learnFrom(earlier);
     for (const group of wait.events) group.beginLookBack();
     this.#index.add(wait);
@@ -109,6 +116,14 @@ export class Waits {
   close(): void {
     for (const cancel of this.#holds.values()) cancel();
     this.#holds.clear();
+  }
+
+  /** Whether the run began with another events stream, or one that went on further (rule 23). */
+  #countsOtherEvents(wait: PendingWait): boolean {
+    const { created, endedAt } = this.#options.eventsStream;
+    if (wait.events.length === 0) return false;
+    if (wait.eventsCreated !== undefined && wait.eventsCreated !== created) return true;
+    return this.#past.isOld(wait) && wait.events.some(({ after }) => after > endedAt);
   }
 
   #read(message: StoredMessage): PendingWait | undefined {
