@@ -227,10 +227,10 @@ export const MUTANTS: readonly Mutant[] = [
     name: "early-token-holds-its-slot",
     rule: "14",
     file: "worker/claims.ts",
-    find: `slot.release();
-        for (; restMs > 0; restMs = this.#restMs(run, dueAt)) await pause(this.#services, restMs);`,
-    replace: `for (; restMs > 0; restMs = this.#restMs(run, dueAt)) await pause(this.#services, restMs);
+    find: `if (restMs <= 0) return slot;
         slot.release();`,
+    replace: `for (; restMs > 0; restMs = this.#restMs(run, dueAt)) await pause(this.#services, restMs);
+        return slot;`,
   },
   {
     name: "early-token-trusts-its-timer",
@@ -301,8 +301,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: "registration-is-not-compact",
     rule: "13",
     file: "shared/messages.ts",
-    find: `return encodeCompact([waitSequence, startSequence, isChild, rows, consumed, passMs], "wait");`,
-    replace: `return encode([waitSequence, startSequence, isChild, rows, consumed, passMs], "wait");`,
+    find: `return encodeCompact(body, "wait");`,
+    replace: `return encode(body, "wait");`,
   },
   {
     name: "registration-is-not-measured",
@@ -450,6 +450,27 @@ export const MUTANTS: readonly Mutant[] = [
     file: "worker/outcomes.ts",
     find: "await (because.timer === undefined",
     replace: "await (true",
+  },
+  {
+    name: "another-events-stream-is-believed",
+    rule: "23",
+    file: "worker/lost-events.ts",
+    find: "if (!isAnother && present.after >= after) return undefined;",
+    replace: "return undefined;",
+  },
+  {
+    name: "engine-believes-another-events-stream",
+    rule: "23",
+    file: "engine/waits.ts",
+    find: "if (this.#countsOtherEvents(wait)) {",
+    replace: "if (false) {",
+  },
+  {
+    name: "lost-events-are-not-told",
+    rule: "23",
+    file: "shared/explain.ts",
+    find: "return isCut ?",
+    replace: "return false ?",
   },
   {
     name: "every-end-of-a-child-is-a-wake-up",
