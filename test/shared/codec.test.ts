@@ -1,9 +1,11 @@
+import { deflateRawSync } from "node:zlib";
 import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
 import {
   decode,
   decodeEventPayload,
   encode,
+  encodeCompact,
   encodedBytes,
   encodeEventPayload,
 } from "../../shared/codec.ts";
@@ -211,8 +213,27 @@ test("bytes that are no message are undecodable, never anything worse", (t) => {
   const withFormat = fc.uint8Array({ maxLength: 200 }).map((rest) => bytes(1, ...rest));
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), check), { numRuns: 2_000 });
   fc.assert(fc.property(withFormat, check), { numRuns: 20_000 });
+  const deflated = fc
+    .uint8Array({ maxLength: 200 })
+    .map((rest) => bytes(2, ...deflateRawSync(rest)));
+  fc.assert(fc.property(deflated, check), { numRuns: 2_000 });
   t.throws(() => decode(new Uint8Array(), "here"), { instanceOf: UndecodableError });
-  t.throws(() => decode(bytes(2, 0x01), "run 7"), { message: /at run 7 does not begin with/ });
+  t.throws(() => decode(bytes(3, 0x01), "run 7"), { message: /at run 7 does not begin with/ });
+  t.throws(() => decode(bytes(2, 0x01), "run 7"), { message: /at run 7 cannot be decoded/ });
+});
+
+test("a large message that repeats itself is written deflated, and reads as it was", (t) => {
+  const rows = Array.from({ length: 5_000 }, (_, i) => [`w${i} run pack-item`, i]);
+  const small = encodeCompact(rows, "rows");
+  t.true(small.length * 4 < encode(rows, "rows").length);
+  t.deepEqual(decode(small, "here"), rows);
+  t.deepEqual(encodeCompact([1], "row"), encode([1], "row"));
+});
+
+test("a message that would grow without bounds when it is read is undecodable", (t) => {
+  const bomb = bytes(2, ...deflateRawSync(Buffer.alloc(80 * 1024 * 1024)));
+  t.true(bomb.length < 100_000);
+  t.throws(() => decode(bomb, "here"), { instanceOf: UndecodableError });
 });
 
 test("a message with some of its bytes changed or cut off decodes, or is undecodable", (t) => {
