@@ -53,6 +53,7 @@ export interface RunHandle<out Output = unknown> {
    * @throws {RunFailedError} When the run failed; `cause` holds what its task threw.
    * @throws {RunCanceledError} When it was canceled.
    * @throws {RunNotFoundError} When there is no such run.
+   * @throws {UnavailableError} When the client is closed meanwhile. The run goes on.
    */
   result(options?: { readonly signal?: AbortSignal }): Promise<Output>;
   /**

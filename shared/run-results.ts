@@ -7,6 +7,7 @@ import {
   RunCanceledError,
   RunFailedError,
   RunNotFoundError,
+  UnavailableError,
   UndecodableError,
 } from "./errors.ts";
 import { fromFailure } from "./failures.ts";
@@ -33,6 +34,7 @@ export interface EndOptions {
 /**
  * Resolves with the outcome of a run when it has ended.
  * @throws {RunNotFoundError} When there is no such run, or it is purged while this waits.
+ * @throws {UnavailableError} When the client is closed while this waits.
  */
 export function waitForEnd(
   link: NatsLink,
@@ -72,16 +74,18 @@ class EndWait {
     this.#names = names;
     this.#run = run;
     this.#done = done;
+    this.#stop = [link.onClose(() => this.#noteClosed())];
   }
 
   /** Waits for the hint alone first. */
   beginWith(hint: Promise<Outcome>): void {
-    this.#stop = [this.#link.clock.after(HINT_MS, () => this.begin())];
+    this.#stop.push(this.#link.clock.after(HINT_MS, () => this.begin()));
     void hint.then((outcome) => this.finish(outcome));
   }
 
   begin(): void {
     const { nc } = this.#link;
+    if (nc.isClosed() || nc.isDraining()) return this.#noteClosed();
     const subscriptions = (["h", "c"] as const).map((kind) =>
       nc.subscribe(this.#names.liveSubject(this.#run, kind), {
         callback: (error, message) => {
@@ -106,6 +110,16 @@ class EndWait {
     this.#isOver = true;
     for (const stop of this.#stop) stop();
     this.#done(end);
+  }
+
+  #noteClosed(): void {
+    const { taskName, runId } = this.#run;
+    this.finish(
+      new UnavailableError(
+        `The client was closed while it waited for run "${runId}" of task "${taskName}". The run goes on.`,
+        { taskName, runId },
+      ),
+    );
   }
 
   /** Looks now and again, ever more rarely. */

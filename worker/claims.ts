@@ -156,7 +156,7 @@ export class Claims {
     let restMs = this.#restMs(run, dueAt);
     if (restMs <= 0) return slot;
     slot.release();
-    // Node's timers fire up to some milliseconds early.
+    // Timers cut fractions off and fire early: a claim before the time would only wait again.
     for (; restMs > 0; restMs = this.#restMs(run, dueAt)) await pause(this.#services, restMs);
     return run.task.pool.tryAcquire(run.address, this.#services.clock.now());
   }

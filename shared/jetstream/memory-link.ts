@@ -8,6 +8,7 @@ import {
   type NatsConnection,
   type Publisher,
   type PublishOptions,
+  type ServerInfo,
   type Status,
   type Subscription,
   type SubscriptionOptions,
@@ -49,7 +50,7 @@ const NOTHING = new Uint8Array(0);
 
 /** The part of the client's connection that our adapters use. */
 class MemoryClient {
-  readonly info: { readonly max_payload: number; readonly version: string };
+  readonly info: Pick<ServerInfo, "max_payload" | "server_name" | "version">;
   readonly connection: MemoryConnection;
   readonly #subscriptions: Map<number, MemorySubscription> = new Map();
   readonly #statuses: StatusQueue = new StatusQueue();
@@ -57,13 +58,15 @@ class MemoryClient {
   #state: "open" | "draining" | "closed" = "open";
 
   constructor(server: MemoryServer, name: string) {
-    this.info = { max_payload: server.maxPayload, version: server.version };
+    const { maxPayload, version } = server;
+    this.info = { max_payload: maxPayload, server_name: "memory", version };
     this.connection = server.connect(name, {
       receive: (id, message) =>
         this.#subscriptions.get(id)?.receive(toClientMessage(message, this)),
       lose: () => this.#statuses.push({ type: "disconnect", server: "memory" }),
       find: () => {
-        for (const [id, { subject }] of this.#subscriptions) this.connection.subscribe(id, subject);
+        for (const [id, { subject, queue }] of this.#subscriptions)
+          this.connection.subscribe(id, subject, queue);
         this.#statuses.push({ type: "reconnect", server: "memory" });
       },
     });
@@ -92,11 +95,9 @@ class MemoryClient {
       if (isDrained) await this.flush();
       this.#subscriptions.delete(id);
     };
-    const { callback } = options;
-    const receive = (error: null, message: Msg): void => void callback?.(error, message);
-    const subscription = new MemorySubscription(subject, receive, end);
+    const subscription = new MemorySubscription(subject, options, end);
     this.#subscriptions.set(id, subscription);
-    this.connection.subscribe(id, subject);
+    this.connection.subscribe(id, subject, options.queue);
     return subscription as unknown as Subscription;
   }
 
@@ -123,6 +124,10 @@ class MemoryClient {
     this.#statuses.end();
   }
 
+  getServer(): string {
+    return "memory";
+  }
+
   isClosed(): boolean {
     return this.#state === "closed";
   }
@@ -143,17 +148,19 @@ class MemoryClient {
 
 class MemorySubscription {
   readonly subject: string;
+  readonly queue: string | undefined;
   readonly #callback: (error: null, message: Msg) => void;
   readonly #end: (isDrained: boolean) => Promise<void>;
   #isOver = false;
 
   constructor(
     subject: string,
-    callback: (error: null, message: Msg) => void,
+    { queue, callback = () => {} }: SubscriptionOptions,
     end: (isDrained: boolean) => Promise<void>,
   ) {
     this.subject = subject;
-    this.#callback = callback;
+    this.queue = queue;
+    this.#callback = (error, message) => void callback(error, message);
     this.#end = end;
   }
 

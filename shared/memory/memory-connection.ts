@@ -32,7 +32,11 @@ export interface ServerEnd {
   readonly clock: Clock;
   readonly faults: FaultPolicy;
   publish(client: string, message: SentMessage): void;
-  subscribe(subject: string, receive: (message: OutgoingMessage) => void): () => void;
+  subscribe(
+    subject: string,
+    receive: (message: OutgoingMessage) => void,
+    queue?: string,
+  ): () => void;
 }
 
 /** When a connection breaks. */
@@ -79,12 +83,13 @@ export class MemoryConnection {
     });
   }
 
-  subscribe(id: number, subject: string): void {
+  /** @param queue Of all subscriptions with this name, one gets each message. */
+  subscribe(id: number, subject: string, queue?: string): void {
     this.#up((isCurrent) => {
       if (!isCurrent) return;
       const receive = (message: OutgoingMessage): void =>
         this.#down(() => this.#client.receive(id, message));
-      this.#unsubscribe.set(id, this.#server.subscribe(subject, receive));
+      this.#unsubscribe.set(id, this.#server.subscribe(subject, receive, queue));
     });
   }
 

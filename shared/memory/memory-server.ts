@@ -68,6 +68,7 @@ export class MemoryServer {
   readonly #onEvent: ((event: ServerEvent) => void) | undefined;
   #awayUntil = 0;
   #underWay = 0;
+  #activeAt = 0;
 
   constructor({ clock, faults = noFaults, onEvent }: MemoryServerOptions) {
     this.clock = clock;
@@ -88,6 +89,11 @@ export class MemoryServer {
       for (const consumer of stream.consumers.values())
         if (consumer.unacknowledged.count > 0) return false;
     return true;
+  }
+
+  /** Monotonic time of the last write or answer, other than to a key-value bucket. */
+  get activeAt(): number {
+    return this.#activeAt;
   }
 
   /** When the next schedule is due that will fire; nothing when there is none. */
@@ -157,6 +163,7 @@ export class MemoryServer {
       if (listeners.length === 0) this.#noResponders(message);
       return;
     }
+    if (!stream.name.startsWith("KV_")) this.#activeAt = this.clock.monotonic();
     const fault = this.faults.write({ stream: stream.name, subject, client });
     if (fault) this.#note(`write ${fault.kind}`, subject, 0, client);
     switch (fault?.kind) {
@@ -210,6 +217,7 @@ export class MemoryServer {
     const answer = (): void => {
       const consumer = this.#streams.get(streamName)?.consumers.get(name);
       if (!consumer || this.#isAway) return;
+      this.#activeAt = this.clock.monotonic();
       const body = Buffer.from(data).toString();
       this.#note(`answer ${body || "+ACK"}`, `${streamName} ${name}`, Number(streamSequence));
       const delivery = { stream: Number(streamSequence), consumer: Number(consumerSequence) };

@@ -24,6 +24,19 @@ export interface RunLimits {
   readonly steps?: number;
 }
 
+/** How virtual time begins and passes. */
+export interface VirtualTimeOptions {
+  /** What the wall clock shows at first. Default the beginning of 2026. */
+  readonly startMs?: number;
+  /**
+   * When nothing that matters happens before some time, this time on the monotonic clock: what is due
+   * until then fires late, at once. Without it every timer is waited for.
+   */
+  readonly idleUntil?: () => number | undefined;
+}
+
+/** Shorter times are waited for timer by timer. */
+const SHORTEST_LEAP_MS = 10_000;
 const START_MS = Date.UTC(2026, 0, 1);
 const WITHIN_MS = 30 * 86_400_000;
 const STEPS = 10_000_000;
@@ -31,6 +44,7 @@ const STEPS = 10_000_000;
 /** A clock, and what drives it. */
 export class VirtualTime implements Clock {
   readonly #startMs: number;
+  readonly #idleUntil: (() => number | undefined) | undefined;
   /** Milliseconds since the start. */
   #elapsedMs = 0;
   /** A heap: the first is the next. */
@@ -38,9 +52,9 @@ export class VirtualTime implements Clock {
   #order = 0;
   #steps = 0;
 
-  /** @param startMs What the wall clock shows at first. Default the beginning of 2026. */
-  constructor(startMs: number = START_MS) {
+  constructor({ startMs = START_MS, idleUntil }: VirtualTimeOptions = {}) {
     this.#startMs = startMs;
+    this.#idleUntil = idleUntil;
   }
 
   /** Timers fired so far. */
@@ -92,6 +106,7 @@ export class VirtualTime implements Clock {
     const lastStep = this.#steps + steps;
     await this.settle();
     while (!isDone()) {
+      this.#leapIfIdle(lastMs);
       if (this.#elapsedMs > lastMs || this.#steps >= lastStep || !(await this.step()))
         throw new InvariantError(
           `What was waited for did not happen within ${this.#elapsedMs - lastMs + withinMs} ms of virtual time and ${this.#steps - lastStep + steps} timers.`,
@@ -114,16 +129,17 @@ export class VirtualTime implements Clock {
   async advance(ms: number): Promise<void> {
     const target = this.#elapsedMs + ms;
     await this.settle();
-    while ((this.#next?.dueAt ?? Number.POSITIVE_INFINITY) <= target) await this.step();
+    while ((this.#next?.dueAt ?? Number.POSITIVE_INFINITY) <= target) {
+      this.#leapIfIdle(target);
+      await this.step();
+    }
     this.#elapsedMs = Math.max(this.#elapsedMs, target);
   }
 
-  /**
-   * Lets time pass without anybody noticing, as when the whole machine sleeps: what was due meanwhile
-   * fires afterwards, late.
-   */
-  leap(ms: number): void {
-    this.#elapsedMs += ms;
+  /** Nobody notices, as when the whole machine sleeps: what was due meanwhile fires late. */
+  #leapIfIdle(atMostMs: number): void {
+    const target = Math.min(this.#idleUntil?.() ?? 0, atMostMs);
+    if (target - this.#elapsedMs > SHORTEST_LEAP_MS) this.#elapsedMs = target;
   }
 
   get #next(): Timer | undefined {

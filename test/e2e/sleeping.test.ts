@@ -2,6 +2,7 @@ import test from "ava";
 import type { RunHandle, RunView } from "../../shared/index.ts";
 import { until } from "../helpers/until.ts";
 import { checkHistory, checkQuiet, claims, forEachWorld, type World } from "./harness/index.ts";
+import { listener } from "./tasks/listeners.ts";
 import { quick, sleeper } from "./tasks/sleepers.ts";
 
 const tasksFile = new URL("./tasks/sleepers.js", import.meta.url);
@@ -31,10 +32,30 @@ forEachWorld(test, (title, open) => {
     await checkQuiet(t, world);
   });
 
+  test(`${title}: 200 waits whose time is over end with one commit each, the claim, none a moment too early`, async (t) => {
+    const world = await open(t, { claimTimeoutMs: 3_000 });
+    await world.startWorker({ tasksFile: new URL("./tasks/listeners.js", import.meta.url) });
+    const listening = { name: "never", timeoutMs: 2_000 };
+    const runs = await Promise.all(
+      Array.from({ length: RUNS }, () => world.client.start(listener, listening)),
+    );
+    for (const run of runs) t.deepEqual(await world.result(run, 60_000), [null]);
+    for (const run of runs) {
+      const { commits } = await world.endOf(run);
+      const kinds = commits
+        .flatMap(({ entries }) => entries.map(({ kind }) => kind))
+        .slice(-4)
+        .join(" ");
+      // A claim before the time would have found nothing to settle, and waited once more.
+      if (kinds !== "claimed wait-settled step-completed ended") t.fail(kinds);
+    }
+    await checkQuiet(t, world);
+  });
+
   test(`${title}: 200 runs sleep at once on a worker with one durable slot, none holds it, and a new run ends meanwhile`, async (t) => {
     const world = await open(t);
     await world.startWorker({ tasksFile, slots: { durable: 1 } });
-    const sleepMs = Math.max(SHORTEST_SLEEP_MS, 4 * (await passageMs(world)));
+    const sleepMs = Math.max(SHORTEST_SLEEP_MS, 2.5 * (await passageMs(world)));
     const runs = await Promise.all(
       Array.from({ length: RUNS }, () => world.client.start(sleeper, sleepMs)),
     );

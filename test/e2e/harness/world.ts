@@ -182,7 +182,7 @@ async function openWorld(
   const setup = await setupNamespace(link, {
     replicas: topology.replicas,
     shards: options.shards ?? 2,
-    claimTimeoutMs: options.claimTimeoutMs ?? 1_000,
+    claimTimeoutMs: options.claimTimeoutMs ?? 2_000,
   });
   const client = await connect(access);
   t.teardown(() => client.close());

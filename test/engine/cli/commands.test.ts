@@ -9,6 +9,7 @@ import {
   contrail,
   type JsonObject,
   jsonLines,
+  startContrail,
 } from "../../helpers/contrail.ts";
 import { startTestServer, type TestServer } from "../../helpers/nats.ts";
 import { until } from "../../helpers/until.ts";
@@ -139,6 +140,21 @@ test("start --wait fails when the run fails", async (t) => {
   t.is(jsonLines(asJson.stderr)[0]?.["error"], "run-failed");
 });
 
+test("start --wait tells why it takes long, and Ctrl-C leaves the run alone", async (t) => {
+  const { url: server } = t.context.server;
+  const args = ["start", "wait/for", "--input", '"long"', "--id", "long", "--wait"];
+  const command = startContrail(t, args, { cwd: process.cwd(), server });
+  await command.printed(/^Run "long" of task "wait\/for" waits since .*\.$/m);
+  command.signal("SIGINT");
+  const { code, stdout, stderr } = await command.ended;
+  t.deepEqual([code, stdout], [130, ""]);
+  t.regex(
+    stderr,
+    /^The run goes on\. "contrail show wait\/for\/long" tells what becomes of it\.$/m,
+  );
+  t.is((await t.context.client.get(wait, "long").view()).state.status, "waiting");
+});
+
 test("runs lists runs by task and status, the newest first, and says that there are more", async (t) => {
   for (const id of ["l1", "l2", "l3"]) await waiting(t, id);
   const all = await run(t, "runs", "--task", "wait/for", "--status", "waiting", "--json");
@@ -242,8 +258,11 @@ test("cancel asks a run to end, once, with its reason", async (t) => {
   const first = await run(t, "cancel", "c1", "--reason", "enough");
   t.deepEqual([first.code, first.stdout, first.stderr], [0, "", "wait/for/c1 is asked to end.\n"]);
   await t.throwsAsync(t.context.client.get(wait, "c1").result(), { message: /canceled.*enough/ });
+  const asked = (await t.context.client.get(wait, "c1").view()).cancelRequest;
   const again = await json(t, "cancel", "c1");
   t.deepEqual(again, { taskName: "wait/for", runId: "c1", requested: false, status: "canceled" });
+  const { cancelRequest } = await t.context.client.get(wait, "c1").view();
+  t.deepEqual(cancelRequest, asked, "nothing is asked of a run that has ended");
 });
 
 test("publish wakes who waits, and prints the number of the event", async (t) => {

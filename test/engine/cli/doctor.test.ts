@@ -1,6 +1,9 @@
 /** `contrail doctor` and `contrail setup`. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import test from "ava";
 import { contrail, jsonLines } from "../../helpers/contrail.ts";
+import { temporaryFolder } from "../../helpers/folders.ts";
 import { startTestServer } from "../../helpers/nats.ts";
 
 test("setup creates a namespace as asked, and doctor examines it", async (t) => {
@@ -43,4 +46,36 @@ test("setup creates a namespace as asked, and doctor examines it", async (t) => 
   t.is(text.stderr, "One problem was found.\n");
   const { stderr } = await contrail(["doctor", "--namespace", "shop", "--quiet"], at);
   t.is(stderr, "");
+});
+
+test("credentials come from options or the environment, also those of the system account", async (t) => {
+  const cwd = temporaryFolder(t);
+  const file = join(cwd, "nats.conf");
+  writeFileSync(
+    file,
+    `jetstream { sync_interval: always }
+accounts {
+  SYS: { users: [{ user: "root", password: "secret" }] }
+  APP: { jetstream: enabled, users: [{ user: "app", password: "word" }] }
+}
+system_account: SYS
+`,
+  );
+  const server = await startTestServer(file);
+  t.teardown(() => server.stop());
+  const at = { cwd, server: server.url };
+  const options = ["--user", "app", "--password", "word"];
+  t.is((await contrail(["setup", "--shards", "1", ...options], at)).code, 0);
+  const env = { NATS_USER: "app", NATS_PASSWORD: "word" };
+  t.is((await contrail(["runs"], { ...at, env })).code, 0);
+  const wrong = await contrail(["runs", ...options.slice(0, 3), "guess"], at);
+  t.is(wrong.code, 1);
+  t.regex(wrong.stderr, /^error unavailable: .*[Aa]uthorization.*Check the user, password/);
+  t.false(wrong.stderr.includes("guess"));
+  const system = ["--system-user", "root", "--system-password", "secret"];
+  const doctor = await contrail(["doctor", "--json", ...system], { ...at, env });
+  t.like(
+    jsonLines(doctor.stdout).find(({ check }) => check === "sync"),
+    { verdict: "ok" },
+  );
 });

@@ -104,12 +104,14 @@ test("a stream that differs is a problem that names the field, and one that is g
   await setupNamespace(link, { shards: 2 });
   const state = await link.reader.streamState("contrail_LOG_1");
   await call(link, "STREAM.UPDATE.contrail_LOG_1", { ...state?.config, max_age: 60_000_000_000 });
-  await call(link, "STREAM.DELETE.KV_contrail_slots_durable");
+  for (const bucket of ["slots_durable", "engine"])
+    await call(link, `STREAM.DELETE.KV_contrail_${bucket}`);
   const bad = (await findingsOf(server, "stream")).filter(({ verdict }) => verdict === "problem");
   t.deepEqual(
     bad.map(({ message }) => message),
     [
       'Stream KV_contrail_slots_durable is missing. "contrail setup" makes it again, without what was in it.',
+      'Stream KV_contrail_engine is missing. "contrail setup" makes it again, without what was in it.',
       "Stream contrail_LOG_1 is not as expected: max_age is 60000000000, expected 0.",
     ],
   );

@@ -337,6 +337,8 @@ class Player {
     const isOld = held.life < this.#life;
     const options = isOld ? { withinMs: 200 } : {};
     const replies = await this.#ask(held.reply, Buffer.from(verb), options);
+    // A delay makes the consumer look at all that is held a moment later.
+    if (verb.includes("delay")) await this.#stage.pause(30);
     return [held.shown, isOld ? "" : String(replies.length), ...(await this.#info())];
   }
 

@@ -1,0 +1,55 @@
+/** A server in memory and the time it lives in: all that programs need to run without anything else. */
+
+import type { Clock } from "../clock.ts";
+import { type MemoryLink, memoryLink } from "../jetstream/memory-link.ts";
+import type { FaultPolicy } from "./faults.ts";
+import { MemoryServer, type ServerEvent } from "./memory-server.ts";
+import { type RunLimits, VirtualTime } from "./virtual-time.ts";
+
+/** What a world is made with. */
+export interface MemoryWorldOptions {
+  /** What goes wrong. Default nothing. */
+  readonly faults?: FaultPolicy;
+  /** Told of everything that happens at the server. */
+  readonly onEvent?: (event: ServerEvent) => void;
+  /** What the clocks show at first. Default the beginning of 2026. */
+  readonly startMs?: number;
+}
+
+/** Nothing is written for so long before time leaps; longer than any program's own pauses. */
+const QUIET_MS = 30_000;
+/** Time goes its usual pace again so long before a schedule is due. */
+const BEFORE_DUE_MS = 2_000;
+
+/** One server, its clients, and their time. */
+export class MemoryWorld {
+  readonly time: VirtualTime;
+  readonly server: MemoryServer;
+
+  constructor({ startMs, ...options }: MemoryWorldOptions = {}) {
+    this.time = new VirtualTime({
+      ...(startMs === undefined ? {} : { startMs }),
+      idleUntil: () => this.#idleUntil(),
+    });
+    this.server = new MemoryServer({ clock: this.time, ...options });
+  }
+
+  /** Connects a program, over its own clock if it has one. */
+  link(name: string, clock: Clock = this.time): MemoryLink {
+    return memoryLink(this.server, { name, clock });
+  }
+
+  /** Lets time pass until the promise is settled, and returns what it came to. */
+  run<T>(promise: Promise<T>, limits?: RunLimits): Promise<T> {
+    return this.time.run(promise, limits);
+  }
+
+  /** When all wait for a schedule, time leaps to where it is due: days take as long as minutes. */
+  #idleUntil(): number | undefined {
+    const { server, time } = this;
+    if (time.monotonic() - server.activeAt < QUIET_MS || !server.isQuiet) return undefined;
+    const dueAt = server.nextDueAt;
+    if (dueAt === undefined) return undefined;
+    return dueAt - time.now() + time.monotonic() - BEFORE_DUE_MS;
+  }
+}
