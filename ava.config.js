@@ -4,5 +4,5 @@ export default {
   workerThreads: false,
   // One file at a time where nobody watches: each of them starts clusters and kills processes.
   concurrency: process.env.CI ? 1 : 2,
-  timeout: "3m",
+  timeout: "10m",
 };

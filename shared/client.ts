@@ -194,8 +194,10 @@ class LinkedClient implements Client {
 
   async publish(name: string, payload?: unknown): Promise<{ readonly sequence: number }> {
     checkEventName(name);
-    const body = encodeEventPayload(payload, `payload of event "${name}"`);
-    const outcome = await this.#link.publisher.publish(EVENTS_PREFIX + name, body);
+    const { body, contentType } = encodeEventPayload(payload, `payload of event "${name}"`);
+    const headers =
+      contentType === undefined ? undefined : [["Content-Type", contentType] as const];
+    const outcome = await this.#link.publisher.publish(EVENTS_PREFIX + name, body, headers);
     if (!outcome.ok) {
       if (outcome.kind === "unknown" && outcome.reason === "no-responders")
         throw new IncompatibleSetupError(

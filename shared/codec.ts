@@ -165,12 +165,46 @@ export function decodeEventPayload(payload: Uint8Array, contentType: string): un
   }
 }
 
-/** Writes the payload of an event as JSON where JSON can hold it, so that any client can read it. */
-export function encodeEventPayload(value: unknown, what: string): Uint8Array {
-  encode(value, what); // refuses what cannot be stored, by the same rules and with the same words
-  return new TextEncoder().encode(
-    JSON.stringify(value ?? null, (_key, inner) =>
-      typeof inner === "bigint" ? inner.toString() : inner,
-    ),
-  );
+/** The payload of an event as it is published. */
+export interface EventPayload {
+  readonly body: Uint8Array;
+  /** Absent for JSON, which is what a payload is unless it says otherwise. */
+  readonly contentType?: string;
+}
+
+/**
+ * Writes the payload of an event as JSON where JSON can hold it, so that any client can read it, else
+ * as CBOR. Dates become texts.
+ * @throws {InvalidInputError} When it cannot be stored.
+ */
+export function encodeEventPayload(value: unknown, what: string): EventPayload {
+  // refuses what cannot be stored, by the same rules and with the same words
+  const cbor = encode(value, what).subarray(1);
+  let isJson = true;
+  // The holder has the value as it is; bytes of Node have a form of their own in JSON.
+  function replace(
+    this: { readonly [key: string]: unknown },
+    key: string,
+    inner: unknown,
+  ): unknown {
+    isJson &&= isInJson(this[key]);
+    return isJson ? inner : null;
+  }
+  const json = JSON.stringify(value ?? null, replace);
+  if (!isJson) return { body: cbor, contentType: "application/cbor" };
+  return { body: new TextEncoder().encode(json) };
+}
+
+/** Whether JSON has a form for a value, apart from what is inside it. */
+function isInJson(value: unknown): boolean {
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value !== "object" || value === null) return typeof value !== "bigint";
+  const isOther =
+    value instanceof Map ||
+    value instanceof Set ||
+    value instanceof Error ||
+    value instanceof RegExp ||
+    value instanceof ArrayBuffer ||
+    ArrayBuffer.isView(value);
+  return !isOther;
 }

@@ -155,8 +155,8 @@ export class Claims {
   ): Promise<Slot | undefined> {
     let restMs = this.#restMs(run, dueAt);
     if (restMs <= 0) return slot;
-    slot.release();
     // Timers cut fractions off and fire early: a claim before the time would only wait again.
+    slot.release();
     for (; restMs > 0; restMs = this.#restMs(run, dueAt)) await pause(this.#services, restMs);
     return run.task.pool.tryAcquire(run.address, this.#services.clock.now());
   }

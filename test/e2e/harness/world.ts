@@ -77,6 +77,8 @@ export interface World {
   gate(name: string): string;
   /** Opens a gate. */
   open(name: string): void;
+  /** Whether a process waits, or waited, at a failpoint `hold:<gate>`. */
+  isHeld(name: string): boolean;
   /** Resolves when a process waits at a failpoint `hold:<gate>`. */
   untilHeld(name: string): Promise<void>;
   /**
@@ -248,8 +250,12 @@ class OpenedWorld implements World {
     writeFileSync(this.gate(name), "");
   }
 
+  isHeld(name: string): boolean {
+    return existsSync(`${this.gate(name)}.held`);
+  }
+
   async untilHeld(name: string): Promise<void> {
-    await until(() => existsSync(`${this.gate(name)}.held`), { what: `somebody waits at ${name}` });
+    await until(() => this.isHeld(name), { withinMs: 30_000, what: `somebody waits at ${name}` });
   }
 
   async result<Output>(run: RunHandle<Output>, withinMs = 120_000): Promise<Output> {

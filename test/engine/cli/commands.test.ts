@@ -160,7 +160,8 @@ test("runs lists runs by task and status, the newest first, and says that there 
   const all = await run(t, "runs", "--task", "wait/for", "--status", "waiting", "--json");
   t.is(all.code, 0);
   const lines = jsonLines(all.stdout);
-  t.deepEqual(lines.map((line) => line["runId"]).slice(0, 3), ["l3", "l2", "l1"]);
+  const ids = lines.map(({ runId }) => String(runId)).filter((id) => /^l\d$/.test(id));
+  t.deepEqual(ids, ["l3", "l2", "l1"], "those of other tests may lie between");
   t.deepEqual(Object.keys(lines[0] ?? {}), [
     ...["taskName", "runId", "status", "startedAt", "changedAt", "isChild"],
   ]);
@@ -168,7 +169,7 @@ test("runs lists runs by task and status, the newest first, and says that there 
   const few = await run(t, "runs", "--task", "wait/for", "--limit", "2");
   t.regex(
     few.stdout,
-    /^TASK +RUN +STATUS +STARTED +CHANGED\nwait\/for +\S+ +waiting .*\nwait\/for .*\n$/,
+    /^TASK +RUN +STATUS +STARTED +CHANGED\nwait\/for +\S+ +\w+ .*\nwait\/for .*\n$/,
   );
   t.is(few.stderr, "There are more: these are the newest 2.\n");
   const none = await run(t, "runs", "--task", "nothing");
@@ -220,7 +221,9 @@ test("why says one sentence for a run that waits, one that is held, one that end
     /^Run "y1" of task "wait\/for" waits since .* for event "thing\.done" where .* or the time .*: the server wakes it when its time has come; an engine wakes it when a matching event is published\.\n$/,
   );
   await t.context.client.start(busy, undefined, { id: "b1" });
-  await until(async () => (await t.context.client.leases()).some(({ held }) => held.length > 0));
+  await until(async () =>
+    (await t.context.client.leases()).some(({ held }) => held.some((slot) => slot.run === "b1")),
+  );
   const held = await json(t, "why", "busy/b1");
   t.deepEqual(Object.keys(held), ["taskName", "runId", "status", "since", "why"]);
   t.is(held["status"], "running");
@@ -271,10 +274,9 @@ test("publish wakes who waits, and prints the number of the event", async (t) =>
   t.deepEqual([code, stderr], [0, ""]);
   t.regex(stdout, /^\d+\n$/);
   t.deepEqual(await t.context.client.get(wait, "p1").result(), { id: "p1", n: 1 });
-  t.deepEqual(await json(t, "publish", "thing.else"), {
-    event: "thing.else",
-    sequence: Number(stdout) + 1,
-  });
+  const next = await json(t, "publish", "thing.else");
+  t.deepEqual(Object.keys(next), ["event", "sequence"]);
+  t.true(Number(next["sequence"]) > Number(stdout));
 });
 
 test("a run id that two tasks have is refused with both, and found with its task", async (t) => {
