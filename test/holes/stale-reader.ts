@@ -6,7 +6,10 @@ import type {
   StoredMessage,
 } from "../../shared/jetstream/reader.ts";
 
-type Reads = Pick<Reader, "lastFor" | "get" | "readSubject" | "multiLast" | "streamState">;
+type Reads = Pick<
+  Reader,
+  "lastFor" | "get" | "readPage" | "readSubject" | "multiLast" | "streamState"
+>;
 
 /** Reads from a replica that has stopped at some sequence. */
 export class StaleReader implements Reads {
@@ -53,6 +56,12 @@ export class StaleReader implements Reads {
     const limit = this.#limit();
     const found = await this.#reader.readSubject(...args);
     return found.filter(({ sequence }) => sequence <= limit);
+  }
+
+  async readPage(...args: Parameters<Reader["readPage"]>): ReturnType<Reader["readPage"]> {
+    const limit = this.#limit();
+    const { messages, pending } = await this.#reader.readPage(...args);
+    return { messages: messages.filter(({ sequence }) => sequence <= limit), pending };
   }
 
   async multiLast(stream: string, subjects: readonly string[]): Promise<LastMessages> {

@@ -20,6 +20,13 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
             from: this.#ends.shards[shard] + 1,`,
   },
   {
+    name: "unreadable-registration-hides-the-one-before",
+    rule: "15",
+    file: "engine/waits.ts",
+    find: "void this.#lookBehind(message);",
+    replace: "",
+  },
+  {
     name: "cancel-waits-for-a-registration",
     rule: "17",
     file: "engine/cancels.ts",
