@@ -1,10 +1,7 @@
 /** Holes 23 to 27: events that are passed over, taken twice, or come too late for a timeout. */
-import test from "ava";
-import { EventMessage } from "../../engine/recent-events.ts";
 import { setupNamespace } from "../../engine/setup.ts";
 import { deleteStream } from "../../shared/jetstream/admin.ts";
 import { callApi } from "../../shared/jetstream/api.ts";
-import { decodeStart, encodeStart } from "../../shared/messages.ts";
 import { type DurableContext, durableTask } from "../../shared/task.ts";
 import type { HandEngine } from "./hand-engine.ts";
 import type { HandWorker } from "./hand-worker.ts";
@@ -76,16 +73,19 @@ hole(24, {
   },
 });
 
-test("hole 25, closed by construction: a run's events begin at a sequence, and nobody who matches them knows a time", (t) => {
-  const start = { input: 1, events: { after: 7, created: "" }, nonce: "n", by: "test" };
-  t.deepEqual(decodeStart(encodeStart(start), "a start"), start);
-  const event = new EventMessage({
-    sequence: 8,
-    name: "x",
-    data: Buffer.from("1"),
-    contentType: "",
-  });
-  t.deepEqual(Object.keys(event).sort(), ["bytes", "name", "sequence"]);
+hole(25, {
+  title: "an event after the start is not missed, wherever the clocks of the two leaders stand",
+  scenario: async (place) => {
+    const a = await place.worker("A", { tasks: [events((ctx) => ctx.waitForEvent("x"))] });
+    const engine = await place.engine();
+    a.reader.setClockBehind(place.setup.names.eventsStream, 60_000);
+    await place.client.start("events", null, { id: "r" });
+    await engine.hasSeen({ event: await place.event("x", 1) });
+    await a.work();
+    return { status: (await goOn(place, a, engine)).status };
+  },
+  closed: { status: "completed" },
+  opened: { "events-begin-at-the-time-of-the-start": { status: "waiting" } },
 });
 
 hole(26, {

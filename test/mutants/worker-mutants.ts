@@ -276,6 +276,15 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     replace: ": Math.max(this.#run.parent.events.after, ...this.#run.state.consumedEvents);",
   },
   {
+    name: "events-begin-at-the-time-of-the-start",
+    rule: "20",
+    file: "worker/open-condition.ts",
+    find: ": this.#run.parent.events.after;",
+    replace: `: (await this.#run.services.link.reader.readSubject(
+            this.#run.services.names.eventsStream, "events.>"))
+            .filter(({ timeMs }) => timeMs < this.#run.state.startedAt).at(-1)?.sequence ?? 0;`,
+  },
+  {
     name: "timer-token-does-not-look-around",
     rule: "22",
     file: "worker/outcomes.ts",
