@@ -88,7 +88,7 @@ export class RawClientCalls {
       await connection.store(`${subject}begin`, ORDER, guard(0));
       let last = 0;
       for (let i = 0; i <= STEP_COUNT; i++)
-        last = await connection.store(`${subject}h`, STEP, guard(last));
+        last = await connection.store(`${subject}steps`, STEP, guard(last)); // not republished
     });
   }
 
