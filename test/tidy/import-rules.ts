@@ -116,18 +116,23 @@ export function importRules(modelFiles: readonly string[]): readonly HouseRule[]
       },
     }),
     importRule({
-      title: "only shared/jetstream and its tests import the NATS packages",
+      title:
+        "only shared/jetstream, its tests and the benchmarks' ceilings import the NATS packages",
       bad: [
         file("worker/claims.ts", "@nats-io/jetstream"),
+        file("bench/scenarios/noop.ts", "@nats-io/transport-node"),
         file("engine/api.ts", "@nats-io/services"),
       ],
       good: [
         file("shared/jetstream/wire.ts", "@nats-io/transport-node"),
+        file("bench/ceiling/raw-connection.ts", "@nats-io/transport-node"),
         file("test/shared/jetstream/headers.test.ts", "@nats-io/transport-node"),
       ],
       judge(from, { specifier }) {
         if (!/^@nats-io\/|^nats$/.test(specifier)) return undefined;
         if (/^(?:test\/)?shared\/jetstream\//.test(from)) return undefined;
+        // A ceiling is what plain NATS can do, so it is written in plain NATS.
+        if (from.startsWith("bench/ceiling/")) return undefined;
         return "use an adapter of shared/jetstream/, or write one there";
       },
     }),
