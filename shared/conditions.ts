@@ -2,6 +2,7 @@
  * What a durable task can wait for, written as values: `sleep`, `event`, `child`, and any nesting of
  * `anyOf` and `allOf`. A condition does nothing by itself; `ctx.waitFor` waits for it.
  */
+import { type ChildOptions, isLeftWhenCanceled } from "./child-options.ts";
 import { describe } from "./describe.ts";
 import { type DurationInput, type InstantInput, toDurationMs, toInstantMs } from "./durations.ts";
 import { InvalidInputError, LimitExceededError } from "./errors.ts";
@@ -167,22 +168,6 @@ export type EventName<Pattern extends string> = Pattern extends `${string}${"*" 
   ? string
   : Pattern;
 
-/** How to start a child run. */
-export interface ChildOptions {
-  /**
-   * Id of the child run, 1 to 128 bytes. By default it is derived from the parent and the place of
-   * the call, so that a replay finds the same child. A child of that id that another run started is
-   * an error.
-   */
-  readonly id?: string;
-  /**
-   * What becomes of the child when this run is canceled or runs out of time before it has ended:
-   * it is canceled too, or left alone.
-   * @defaultValue "cancel"
-   */
-  readonly whenCanceled?: "cancel" | "leave";
-}
-
 /**
  * Holds when a time has passed, counted from the moment the wait begins.
  * @throws {InvalidInputError} When it is no duration, or longer than 100 years.
@@ -253,7 +238,7 @@ export function child(
   options: ChildOptions = {},
 ): ChildCondition {
   if (isTask(task)) {
-    checkFields(options, "argument of child()", ["id"]);
+    checkFields(options, "argument of child()", ["id", "whenCanceled"]);
     const { id } = options;
     if (id !== undefined) checkName(id, "run id");
     const isLeft = isLeftWhenCanceled(options);
@@ -268,16 +253,6 @@ export function child(
       { value: task },
     );
   return made({ kind: "child", child: { taskName: task.taskName, runId: task.runId } });
-}
-
-/** Whether the child goes on when its parent is canceled. @internal */
-export function isLeftWhenCanceled({ whenCanceled = "cancel" }: ChildOptions): boolean {
-  if (whenCanceled !== "cancel" && whenCanceled !== "leave")
-    throw new InvalidInputError(
-      `The option "whenCanceled" of a child is ${describe(whenCanceled)}. Expected "cancel" or "leave".`,
-      { value: whenCanceled },
-    );
-  return whenCanceled === "leave";
 }
 
 /**

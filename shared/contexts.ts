@@ -1,12 +1,6 @@
 /** What Contrail gives to the functions of tasks and steps. The worker implements these interfaces. */
-import type {
-  ChildOptions,
-  Condition,
-  EventName,
-  EventOptions,
-  EventResult,
-  ResultOf,
-} from "./conditions.ts";
+import type { ChildOptions } from "./child-options.ts";
+import type { Condition, EventName, EventOptions, EventResult, ResultOf } from "./conditions.ts";
 import type { DurationInput, InstantInput, Temporal } from "./durations.ts";
 import type { RetryOptions } from "./retry.ts";
 import type { ChildHandle, Task } from "./task-reference.ts";
@@ -194,6 +188,7 @@ export interface DurableContext extends TaskContext {
   run<Input, Output>(
     task: Task<Input, Output>,
     inputs: readonly NoInfer<Input>[],
+    options?: Omit<ChildOptions, "id">,
   ): Promise<Output[]>;
   run<Output>(
     task: Task<undefined, Output>,
@@ -219,6 +214,7 @@ export interface DurableContext extends TaskContext {
   start<Input, Output>(
     task: Task<Input, Output>,
     inputs: readonly NoInfer<Input>[],
+    options?: Omit<ChildOptions, "id">,
   ): Promise<ChildHandle<Output>[]>;
   start<Output>(
     task: Task<undefined, Output>,

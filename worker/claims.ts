@@ -8,19 +8,24 @@
  *     surely the first delivery of a start in time (rule 7).
  */
 import { decideToken, type TokenAction } from "../shared/claim-decision.ts";
-import type { Entry, Outcome } from "../shared/entries.ts";
+import type { Entry } from "../shared/entries.ts";
 import { UndecodableError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import { TAKEOVERS_BEFORE_PAUSE } from "../shared/limits.ts";
-import { type Because, decodeReady, type EventPosition } from "../shared/messages.ts";
+import {
+  type Because,
+  decodeReady,
+  EVENTS_REPLACED,
+  type EventPosition,
+} from "../shared/messages.ts";
 import { initialState } from "../shared/run-state.ts";
 import { cancelChildren } from "./child-cancels.ts";
 import { makeContext } from "./context.ts";
 import { DurablePass, type PassEnd } from "./durable-pass.ts";
 import { Execution } from "./execution.ts";
 import type { HeldRuns } from "./held-runs.ts";
-import { cancelEntry, canceledOutcome, overdueEntry, timedOutOutcome } from "./interruptions.ts";
+import { interruptionAt, overdueEntry } from "./interruptions.ts";
 import { settledBy } from "./outcomes.ts";
 import { PassRun } from "./pass-run.ts";
 import { cancelTimer, nextDue, registerWaits } from "./registration.ts";
@@ -223,7 +228,8 @@ export class Claims {
 
   async #registerAgain(read: Reading): Promise<void> {
     const { subjects, history, isChild, state, token, task } = read;
-    const place = { prefix: subjects.prefix, history, isChild };
+    const eventsCreated = (read.start?.events ?? NO_EVENTS).created;
+    const place = { prefix: subjects.prefix, history, isChild, eventsCreated };
     const { clock, claimTimeoutMs } = this.#services;
     const over = new AbortController();
     const stopTimer = clock.after(claimTimeoutMs, () => over.abort());
@@ -248,7 +254,7 @@ export class Claims {
         because: action === "take-over" ? "takeover" : nameOf(because),
       },
     ];
-    const interruption = interruptionAt(read, run, now);
+    const interruption = interruptionAt({ ...read, now, definition: read.task.definition });
     if (interruption) entries.push(interruption.entry);
     if (isWaiting)
       entries.push(...(await settledBy(this.#services, read.address, state, because, now)));
@@ -258,6 +264,7 @@ export class Claims {
       entries.push({ kind: "ended", outcome: interruption.outcome });
     }
     for (const entry of entries) run.committer.add(entry);
+    if (because.poke === EVENTS_REPLACED) await this.#services.events.read(); // what is remembered is old
     const hadTimer = because.timer === undefined && nextDue(state, run.limits) !== undefined;
     const point = this.#services.failpoint("before-claim");
     if (point) await point;
@@ -380,30 +387,6 @@ export class Claims {
       },
     };
   }
-}
-
-/**
- * Why a claimed run is to stop, as far as its history does not say so, and how it ends if there is no
- * code to tell: it has not begun, or is paused, or is not to be asked.
- */
-function interruptionAt(
-  { state, cancel, task }: Reading,
-  { limits }: PassRun,
-  now: number,
-): { readonly entry: Entry; readonly outcome?: Outcome } | undefined {
-  const isRegular = task.definition.kind === "regular"; // whatever it was about is over
-  const isAtRest = isRegular || state.status === "queued" || state.status === "paused";
-  if (cancel?.isTermination)
-    return { entry: cancelEntry(cancel), outcome: canceledOutcome(cancel) };
-  if (state.interruption) return undefined;
-  if (cancel)
-    return {
-      entry: cancelEntry(cancel),
-      ...(isAtRest ? { outcome: canceledOutcome(cancel) } : {}),
-    };
-  const entry = overdueEntry(state, limits, now);
-  if (entry?.kind !== "timed-out") return undefined;
-  return { entry, ...(isAtRest ? { outcome: timedOutOutcome(entry.limitMs) } : {}) };
 }
 
 /** One word for why a run goes on. */

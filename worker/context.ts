@@ -1,13 +1,12 @@
 /** The `ctx` of a durable task: each call becomes an operation of the run's execution. */
+import { type ChildOptions, isLeftWhenCanceled } from "../shared/child-options.ts";
 import { applySchemas } from "../shared/condition-schemas.ts";
 import {
   anyOf,
-  type ChildOptions,
   type Condition,
   child as childCondition,
   event as eventCondition,
   isCondition,
-  isLeftWhenCanceled,
   sleep as sleepCondition,
   sleepUntil as sleepUntilCondition,
 } from "../shared/conditions.ts";

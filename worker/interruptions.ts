@@ -4,6 +4,7 @@ import { RunCanceledError, TimeoutError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
 import type { CancelRequest } from "../shared/messages.ts";
 import type { Interruption, RunState } from "../shared/run-state.ts";
+import type { TaskDefinition } from "../shared/task-definition.ts";
 import { limitOf, type RunLimits } from "./run-limits.ts";
 
 /** What records a request to cancel. */
@@ -30,6 +31,35 @@ export function canceledOutcome({ by, reason, isTermination }: CancelRequest): O
 export function timedOutOutcome(limitMs: number, cause?: unknown): Outcome {
   const message = `The run took longer than its limit of ${limitMs} ms.`;
   return { status: "failed", error: toFailure(new TimeoutError(message, { cause })) };
+}
+
+/** What a claim knows of its run. */
+interface ClaimFacts {
+  readonly state: RunState;
+  readonly cancel: CancelRequest | undefined;
+  readonly definition: TaskDefinition;
+  readonly now: number;
+}
+
+/**
+ * Why a run that is being claimed is to stop, as far as its history does not say so, and how it ends
+ * if there is no code to tell: it has not begun, or is paused, or is not to be asked.
+ */
+export function interruptionAt({
+  state,
+  cancel,
+  definition,
+  now,
+}: ClaimFacts): { readonly entry: Entry; readonly outcome?: Outcome } | undefined {
+  if (cancel?.isTermination)
+    return { entry: cancelEntry(cancel), outcome: canceledOutcome(cancel) };
+  if (state.interruption) return undefined;
+  const isRegular = definition.kind === "regular"; // whatever it was about is over
+  const isAtRest = isRegular || state.status === "queued" || state.status === "paused";
+  const entry = cancel ? cancelEntry(cancel) : overdueEntry(state, definition, now);
+  if (!entry || !isAtRest) return entry && { entry };
+  if (cancel) return { entry, outcome: canceledOutcome(cancel) };
+  return { entry, outcome: timedOutOutcome(definition.runTimeoutMs as number) };
 }
 
 /** What code is given up with that used up its time for cleanup. */

@@ -93,9 +93,9 @@ forEachWorld(test, (title, open) => {
       await checkCanceled(t, world, run, /late/);
       const effects = [...new Set(did(world, run))];
       t.deepEqual(effects, [...DONE, ...CANCELED], place);
+      await checkQuiet(t, world);
       await last.end();
     }
-    await checkQuiet(t, world);
   });
 
   test(`${title}: cleanup that does not end is given up after its time, and the undos run`, async (t) => {

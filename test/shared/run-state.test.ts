@@ -274,6 +274,41 @@ test("a group of children is settled when the last of them has ended, in whichev
   t.is(state.pending.size, 0);
 });
 
+test("of several children that failed, the first of the list is what the group fails with", (t) => {
+  const failed = (message: string): Outcome => ({
+    status: "failed",
+    error: { name: "E", message },
+  });
+  const ended = [
+    [2, failed("two")],
+    [0, failed("zero")],
+    [1, failed("one")],
+  ] as const;
+  const state = fold(
+    commit(opened("w0 g", group), settled("w0 g", 0, { kind: "children", ended })),
+  );
+  t.deepEqual(state.deliveries[0]?.result, {
+    ...{ ok: false, status: "failed", error: { name: "E", message: "zero" } },
+  } as never);
+});
+
+test("a failed attempt is kept until the step has its result, and gives the code nothing", (t) => {
+  const attempt = (number: number, retryAt: number): Entry => ({
+    ...{ kind: "attempt-failed", key: "s0 a", at: 0, attempt: number },
+    error,
+    retryAt,
+  });
+  const state = fold(commit(attempt(1, 50)), commit(attempt(2, 90)));
+  t.deepEqual([...state.retries], [["s0 a", { attempts: 2, error, retryAt: 90 }]]);
+  t.is(state.deliveries.length, 0);
+  t.is(evolve(state, commit(step("s0 a"))).retries.size, 0);
+  const failed = fold(
+    commit(attempt(1, 50)),
+    commit({ ...step("s0 a"), kind: "step-failed", error } as Entry),
+  );
+  t.is(failed.retries.size, 0);
+});
+
 test("children that are recorded twice count once", (t) => {
   const part = (...ended: (readonly [number, Outcome])[]) =>
     settled("w0 g", 0, { kind: "children", ended });
@@ -347,6 +382,37 @@ test("a cancellation settles what is pending and all that is opened later, and i
     commit({ ...canceled, reason: "" } as Entry),
   );
   t.regex(JSON.stringify(silent.deliveries), /the run was canceled/);
+});
+
+test("what was asked for before the code received an interruption is interrupted by its place", (t) => {
+  const state = fold(
+    commit(canceled, step("s0 a")),
+    commit({ kind: "operation-interrupted", key: "s1 b", at: 1 }),
+    commit({ kind: "operation-interrupted", key: "s2 c", at: 1 }),
+  );
+  t.is(state.interruption?.position, 1, "the result before was none");
+  t.deepEqual(
+    state.deliveries.map(({ key, result }) => [key, result.ok]),
+    [
+      ["s0 a", true],
+      ["s1 b", false],
+      ["s2 c", false],
+    ],
+  );
+  t.deepEqual([...state.steps], ["s0 a", "s1 b", "s2 c"]);
+});
+
+test("a run whose time is over is interrupted like a canceled one, and its code may be given up", (t) => {
+  const state = fold(
+    commit(opened("w0 a", anEvent)),
+    commit({ kind: "timed-out", limitMs: 50 }, canceled),
+    commit({ kind: "cleanup-over" }),
+    commit(step("s0 undo"), { kind: "cleanup-over" }),
+  );
+  t.like(state.interruption, { kind: "timeout", by: "", position: 0 });
+  t.like(state.deliveries[0]?.result, { ok: false, status: "failed", isInterruption: true });
+  t.regex(JSON.stringify(state.deliveries[0]), /TimeoutError.*its limit of 50 ms/);
+  t.is(state.givenUpAt, 1);
 });
 
 test("a wait that is not stored yet has its leaves and nothing else", (t) => {
