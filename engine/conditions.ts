@@ -201,6 +201,10 @@ export class PendingWait {
   /** What the ids of derived children begin with; empty when it waits for no group. */
   readonly childPrefix: string;
   readonly eventLeafCount: number;
+  /** Which events stream the run began with, if it waits for events. */
+  readonly eventsCreated: string | undefined;
+  /** A reason to wake the run that is none of what it waits for. */
+  poke: string | undefined;
   /** Whether everything that came before it has been looked at. */
   isArmed = false;
   /** When the run was last woken for children, on the monotonic clock. */
@@ -221,6 +225,7 @@ export class PendingWait {
     this.startSequence = registration.startSequence;
     this.isChild = registration.isChild;
     this.passMs = registration.passMs;
+    this.eventsCreated = registration.eventsCreated;
     const { consumed, leaves } = registration;
     this.consumed = consumed.length > 0 ? new Set(consumed) : undefined;
     const built = buildLeaves(this, names, leaves);
@@ -284,6 +289,7 @@ export class PendingWait {
 
   /** The proof that the token carries: everything that has happened, as far as it fits. */
   because(): Because {
+    if (this.poke !== undefined) return { poke: this.poke };
     const room = { bytes: BECAUSE_BYTES };
     const events = this.#assignEvents(room);
     const children = this.#endedChildren(room);

@@ -137,6 +137,6 @@ export function isEnd(message: Pick<StoredMessage, "headers">): boolean {
 }
 
 /** The shard in `<ns>.log.<shard>.<task>.<run>`. */
-function shardOf(prefix: string): number {
+export function shardOf(prefix: string): number {
   return Number(prefix.split(".", 3)[2]);
 }

@@ -10,7 +10,7 @@
 import { setMaxListeners } from "node:events";
 import { UnavailableError } from "../shared/errors.ts";
 import { type Follower, type FollowerOptions, follow } from "../shared/jetstream/follower.ts";
-import type { StoredMessage } from "../shared/jetstream/reader.ts";
+import type { StoredMessage, StreamState } from "../shared/jetstream/reader.ts";
 import { RECENT_EVENT_BYTES, RECENT_EVENTS } from "../shared/limits.ts";
 import { EVENTS_PREFIX } from "../shared/subjects.ts";
 import { Cancels, type CancelsStatus } from "./cancels.ts";
@@ -73,6 +73,7 @@ export class Term {
       recent: this.#recent,
       childrenPosition: (shard) => this.#children[shard]?.position ?? 0,
       logEnd: (shard) => ends.shards[shard] ?? 0,
+      eventsStream: { created: ends.eventsCreated, endedAt: ends.events },
     });
     this.#cancels = new Cancels(services, this.#reads);
     this.#sweeper = new Sweeper(services, this.#reads);
@@ -189,18 +190,24 @@ export class Term {
 /** Where the streams end. */
 interface StreamEnds {
   readonly events: number;
+  readonly eventsCreated: string;
   readonly shards: readonly number[];
 }
 
 async function readEnds({ link, names, signal }: EngineServices): Promise<StreamEnds> {
-  const last = async (stream: string): Promise<number> => {
+  const read = async (stream: string): Promise<StreamState> => {
     const state = await link.reader.streamState(stream, { signal });
     if (state === undefined) throw new UnavailableError(`There is no stream ${stream}.`);
-    return state.lastSequence;
+    return state;
   };
-  const shards = Array.from({ length: names.shardCount }, (_, shard) => names.logStream(shard));
-  const [events = 0, ...rest] = await Promise.all([names.eventsStream, ...shards].map(last));
-  return { events, shards: rest };
+  const logs = Array.from({ length: names.shardCount }, (_, shard) => names.logStream(shard));
+  const shards = await Promise.all(logs.map(read));
+  const events = await read(names.eventsStream);
+  return {
+    events: events.lastSequence,
+    eventsCreated: events.created,
+    shards: shards.map(({ lastSequence }) => lastSequence),
+  };
 }
 
 function prefixOf({ subject }: StoredMessage): string {

@@ -6,16 +6,18 @@
  *     offered to it, and what came before is found by reads at least as new as the followers were
  *     at that moment (rule 15). Between the two there is no gap.
  * R2. A token is published only after both, so that the lowest event wins.
- * R3. A run that went on without waiting leaves its registration behind. Old ones are compared with
+ * R3. What nobody can read hides no registration before it (P9).
+ * R4. A run that went on without waiting leaves its registration behind. Old ones are compared with
  *     the history first, others from time to time, so that the registry does not grow with them.
  */
 import type { CancelTimer } from "../shared/clock.ts";
 import { ContrailError, UnavailableError } from "../shared/errors.ts";
 import { Backoff, pause } from "../shared/jetstream/backoff.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
-import { decodeWait } from "../shared/messages.ts";
+import { decodeWait, EVENTS_REPLACED } from "../shared/messages.ts";
 import { holdMs, PendingWait } from "./conditions.ts";
-import { isEnd, Past, type PastOptions, type Positions } from "./past.ts";
+import { lastReadable } from "./last-readable.ts";
+import { isEnd, Past, type PastOptions, type Positions, shardOf } from "./past.ts";
 import type { EventMessage } from "./recent-events.ts";
 import type { EngineServices } from "./services.ts";
 import { TokenQueue } from "./tokens.ts";
@@ -24,6 +26,8 @@ import { WaitIndex } from "./wait-index.ts";
 /** What the registry works with. */
 export interface WaitsOptions extends Omit<PastOptions, "names"> {
   readonly services: EngineServices;
+  /** The events stream when the term began: which one, and its last sequence. */
+  readonly eventsStream: { readonly created: string; readonly endedAt: number };
 }
 
 /** Counts since the term began, for people. */
@@ -55,6 +59,8 @@ export class Waits {
   readonly #answered = new Map<string, PendingWait>();
   readonly #holds = new Map<PendingWait, CancelTimer>();
   readonly #touched = new Set<PendingWait>();
+  /** Runs whose registration is looked for behind one that cannot be read. */
+  readonly #hidden = new Set<string>();
   #lookingBack = 0;
   #auditAbove = AUDIT_WAITS;
 
@@ -75,16 +81,30 @@ export class Waits {
     };
   }
 
-  /** Takes a `wait` message. Undecodable ones are reported and harm nobody else (P9). */
+  /** Takes a `wait` message. Undecodable ones are reported and harm nobody (P9). */
   register(message: StoredMessage): void {
-    const wait = this.#read(message);
-    if (wait === undefined) return;
+    try {
+      this.#admit(this.#read(message));
+    } catch (error) {
+      if (!(error instanceof ContrailError)) throw error;
+      const { subject } = message;
+      this.#services.log.error(`A registration cannot be read: ${error.message}`, { subject });
+      void this.#lookBehind(message); // reports its own errors
+    }
+  }
+
+  #admit(wait: PendingWait): void {
     const current = this.#index.get(wait.prefix);
     if (current && current.sequence >= wait.sequence) return;
     const earlier = current ?? this.#answered.get(wait.prefix);
     this.#answered.delete(wait.prefix);
     if (current) this.#forget(current);
     if (wait.isEmpty) return;
+    if (this.#countsOtherEvents(wait)) {
+      wait.poke = EVENTS_REPLACED; // its worker sees what is wrong and pauses the run
+      this.#tokens.add(wait);
+      return;
+    }
     if (earlier) wait.learnFrom(earlier);
     for (const group of wait.events) group.beginLookBack();
     this.#index.add(wait);
@@ -111,17 +131,41 @@ export class Waits {
     this.#holds.clear();
   }
 
-  #read(message: StoredMessage): PendingWait | undefined {
+  /** Whether the run began with another events stream, or one that went on further (rule 23). */
+  #countsOtherEvents(wait: PendingWait): boolean {
+    const { created, endedAt } = this.#options.eventsStream;
+    if (wait.events.length === 0) return false;
+    if (wait.eventsCreated !== undefined && wait.eventsCreated !== created) return true;
+    return this.#past.isOld(wait) && wait.events.some(({ after }) => after > endedAt);
+  }
+
+  /** @throws {ContrailError} When it cannot be read. */
+  #read({ subject, sequence, data }: StoredMessage): PendingWait {
+    const { names } = this.#services;
+    const registration = decodeWait(data, `${subject}, sequence ${sequence}`);
+    return new PendingWait(names, names.parse(subject), { sequence, registration });
+  }
+
+  /** The last registration may be one that nobody can read, and the one before it count still. */
+  async #lookBehind(unreadable: StoredMessage): Promise<void> {
     const { names, log } = this.#services;
+    const { subject } = unreadable;
+    const prefix = subject.slice(0, subject.lastIndexOf("."));
+    // What is registered while a term lasts is seen before what hides it.
+    if (this.#index.get(prefix) || this.#answered.has(prefix) || this.#hidden.has(prefix)) return;
+    this.#hidden.add(prefix);
+    this.#lookingBack++;
     try {
-      const where = `${message.subject}, sequence ${message.sequence}`;
-      const registration = decodeWait(message.data, where);
-      const run = names.parse(message.subject);
-      return new PendingWait(names, run, { sequence: message.sequence, registration });
+      const stream = names.logStream(shardOf(prefix));
+      const read = (message: StoredMessage): PendingWait => this.#read(message);
+      const wait = await lastReadable(this.#services, { stream, unreadable, read });
+      const isLate = this.#answered.has(prefix); // a newer one has come and was answered
+      if (wait && !isLate) this.#admit(wait);
     } catch (error) {
-      if (!(error instanceof ContrailError)) throw error;
-      log.error(`A registration cannot be read: ${error.message}`, { subject: message.subject });
-      return undefined;
+      log.error(`Looking behind a registration failed: ${String(error)}`, { subject });
+    } finally {
+      this.#hidden.delete(prefix);
+      this.#lookingBack--;
     }
   }
 

@@ -55,6 +55,9 @@ export interface Because {
   readonly poke?: string;
 }
 
+/** The engine asks to look at a run whose events stream is not the one it began with (rule 23). */
+export const EVENTS_REPLACED = "events-replaced";
+
 /** A later claim token: it answers one waiting commit and names it (rule 1). */
 export interface Ready {
   /** Sequence of the waiting commit. */
@@ -85,6 +88,8 @@ export interface WaitRegistration {
   readonly consumed: readonly number[];
   /** How long the last pass took: wake-ups for children come no more often (rule 19). */
   readonly passMs: number;
+  /** Which events stream the run began with, as in its start; present when it waits for events. */
+  readonly eventsCreated?: string;
 }
 
 /** A request to cancel. */
@@ -163,21 +168,25 @@ function areNamedChildren(value: unknown): boolean {
 
 /** Writes a registration. */
 export function encodeWait(wait: WaitRegistration): Uint8Array {
-  const { waitSequence, startSequence, isChild, leaves, consumed, passMs } = wait;
+  const { waitSequence, startSequence, isChild, leaves, consumed, passMs, eventsCreated } = wait;
   const rows = leaves.map((leaf) => [leaf.key, leaf.leaf, leaf.condition, leaf.recorded ?? []]);
-  return encodeCompact([waitSequence, startSequence, isChild, rows, consumed, passMs], "wait");
+  const body: unknown[] = [waitSequence, startSequence, isChild, rows, consumed, passMs];
+  if (eventsCreated !== undefined) body.push(eventsCreated);
+  return encodeCompact(body, "wait");
 }
 
 /** Reads a registration. @throws {UndecodableError} When it is none. */
 export function decodeWait(message: Uint8Array, where: string): WaitRegistration {
-  const [waitSequence, startSequence, isChild, rows, consumed, passMs] = fields(message, where);
+  const body = fields(message, where);
+  const [waitSequence, startSequence, isChild, rows, consumed, passMs, eventsCreated] = body;
   if (
     !isCount(waitSequence) ||
     !isCount(startSequence) ||
     typeof isChild !== "boolean" ||
     !Array.isArray(rows) ||
     !isListOf(consumed, isCount) ||
-    !isTime(passMs)
+    !isTime(passMs) ||
+    (eventsCreated !== undefined && !isText(eventsCreated))
   )
     throw unreadable("wait", where);
   const leaves = rows.map((row: unknown): WatchedLeaf => {
@@ -192,7 +201,8 @@ export function decodeWait(message: Uint8Array, where: string): WaitRegistration
       throw unreadable("wait", where);
     return { key, leaf, condition, recorded } as WatchedLeaf;
   });
-  return { waitSequence, startSequence, isChild, leaves, consumed, passMs } as WaitRegistration;
+  const wait = { waitSequence, startSequence, isChild, leaves, consumed, passMs };
+  return (eventsCreated === undefined ? wait : { ...wait, eventsCreated }) as WaitRegistration;
 }
 
 function isRange(value: unknown): boolean {

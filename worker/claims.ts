@@ -17,6 +17,7 @@ import {
   type Because,
   type CancelRequest,
   decodeReady,
+  EVENTS_REPLACED,
   type EventPosition,
 } from "../shared/messages.ts";
 import { initialState } from "../shared/run-state.ts";
@@ -221,7 +222,8 @@ export class Claims {
 
   async #registerAgain(read: Reading): Promise<void> {
     const { subjects, history, isChild, state, token } = read;
-    const place = { prefix: subjects.prefix, history, isChild };
+    const eventsCreated = (read.start?.events ?? NO_EVENTS).created;
+    const place = { prefix: subjects.prefix, history, isChild, eventsCreated };
     const { clock, claimTimeoutMs } = this.#services;
     const over = new AbortController();
     const stopTimer = clock.after(claimTimeoutMs, () => over.abort());
@@ -253,6 +255,7 @@ export class Claims {
     const isCanceledEarly = read.cancel && isAtRest; // there is no code to tell
     if (isCanceledEarly) entries.push(canceledEnd(read.cancel));
     for (const entry of entries) run.committer.add(entry);
+    if (because.poke === EVENTS_REPLACED) await this.#services.events.read(); // what is remembered is old
     const hadTimer = because.timer === undefined && nextDue(state) !== undefined;
     const point = this.#services.failpoint("before-claim");
     if (point) await point;

@@ -13,10 +13,12 @@ import { toFailure } from "../shared/failures.ts";
 import { SHORT_SLEEP_MS } from "../shared/limits.ts";
 import type { Committer } from "./committer.ts";
 import type { Execution } from "./execution.ts";
+import { whyEventsAreLost } from "./lost-events.ts";
 import { dueSleeps } from "./outcomes.ts";
 import { PassOperations } from "./pass-operations.ts";
 import type { PassRun } from "./pass-run.ts";
 import { isSleepOnly, PassWatch } from "./pass-watch.ts";
+import { whyNotRegistered } from "./registration.ts";
 import type { Divergence } from "./replay-cursor.ts";
 import { drainMicrotasks } from "./signal.ts";
 import { suspend } from "./suspension.ts";
@@ -196,12 +198,21 @@ export class DurablePass {
     const restMs = dueAt === undefined ? undefined : dueAt - this.#run.serverClock.earliest();
     const isShort = restMs !== undefined && restMs <= SHORT_SLEEP_MS;
     if (!isShort || !isSleepOnly(this.#operations.pendingWaits())) {
-      const end = await suspend(this.#run, this.#startedAt, this.#operations.pendingWaits());
+      const problem = await this.#whyNotWaiting();
+      if (this.#wantsCommit || this.#isOver) return undefined; // something has come meanwhile
+      const end = await suspend(this.#run, this.#startedAt, problem);
       if (end === "suspended") this.#operations.putBackRetries();
       return end;
     }
     if (restMs > 0) await this.#parkFor(restMs);
     return undefined;
+  }
+
+  async #whyNotWaiting(): Promise<Extract<Entry, { kind: "paused" }> | undefined> {
+    const { services, place, state, parent } = this.#run;
+    const waits = [...this.#operations.pendingWaits()];
+    const tooLarge = whyNotRegistered(services, place, state, waits);
+    return tooLarge ?? whyEventsAreLost(services, parent, waits);
   }
 
   /** A short sleep: the token stays unacknowledged, the slot is free, a local timer wakes the run. */

@@ -68,7 +68,12 @@ export class PassRun implements HeldRun {
     this.services = services;
     this.address = address;
     this.history = `${subjects.prefix}.${isChild ? "c" : "h"}`;
-    this.place = { prefix: subjects.prefix, history: this.history, isChild };
+    this.place = {
+      prefix: subjects.prefix,
+      history: this.history,
+      isChild,
+      eventsCreated: options.events.created,
+    };
     this.cancelSubject = `${subjects.prefix}.cancel`;
     this.stream = subjects.stream;
     this.state = state;

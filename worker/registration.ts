@@ -18,6 +18,8 @@ export interface RunPlace {
   /** The literal subject of its history. */
   readonly history: string;
   readonly isChild: boolean;
+  /** Which events stream the run began with; "" when it never waits for events. */
+  readonly eventsCreated: string;
 }
 
 /** When the earliest sleep of these waits is due, if there is one. */
@@ -151,7 +153,9 @@ function waitMessage(
       condition.kind === "event" ? Math.min(least, condition.after) : least,
     Number.POSITIVE_INFINITY,
   );
+  const { eventsCreated } = place;
   return encodeWait({
+    ...(lowest < Number.POSITIVE_INFINITY && eventsCreated !== "" ? { eventsCreated } : {}),
     waitSequence: state.waitSequence,
     startSequence: state.startSequence,
     isChild: place.isChild,

@@ -2,24 +2,23 @@
  * What is stored when a run suspends, and in which order: the waiting commit, then the slot is free,
  * then its registrations, then the token may go (rule 5).
  */
-import type { WaitState } from "../shared/run-state.ts";
+import type { Entry } from "../shared/entries.ts";
 import type { PassRun } from "./pass-run.ts";
-import { registerWaits, whyNotRegistered } from "./registration.ts";
+import { registerWaits } from "./registration.ts";
 
 /**
  * Suspends a run whose other entries are with the committer already.
  * @param startedAt Monotonic time when the pass began.
- * @param waits What it waits for besides time alone, also what no commit has taken along yet.
+ * @param problem Why it cannot wait: then it is paused instead.
  * @returns "lost" also when its registrations could not be stored: then the token is left, and
- * whoever gets it registers again. "paused" when it waits for more than can be registered.
+ * whoever gets it registers again.
  */
 export async function suspend(
   run: PassRun,
   startedAt: number,
-  waits: Iterable<WaitState> = [],
+  problem?: Extract<Entry, { kind: "paused" }>,
 ): Promise<"suspended" | "paused" | "lost"> {
   const { services, place, state, committer } = run;
-  const problem = whyNotRegistered(services, place, state, waits);
   committer.add(problem ?? { kind: "waiting" });
   const before = services.failpoint("before-waiting");
   if (before) await before;

@@ -1,11 +1,13 @@
 import test from "ava";
 import { PendingWait } from "../../engine/conditions.ts";
+import { lastReadable } from "../../engine/last-readable.ts";
 import { LastReads, type LastReadsOptions } from "../../engine/last-reads.ts";
 import { LookBack } from "../../engine/look-back.ts";
 import { systemClock } from "../../shared/clock.ts";
-import { UnavailableError } from "../../shared/errors.ts";
+import { UnavailableError, UndecodableError } from "../../shared/errors.ts";
 import { decodeHeaders } from "../../shared/jetstream/headers.ts";
 import type { StoredMessage } from "../../shared/jetstream/reader.ts";
+import { silentLog } from "../../shared/logger.ts";
 import { Names } from "../../shared/subjects.ts";
 
 const never = new AbortController().signal;
@@ -118,6 +120,34 @@ test("a closed engine's reads end with an error", async (t) => {
   const { reader } = new Replicas([], [0]);
   const reads = new LastReads({ reader, clock: systemClock, signal: over.signal });
   await t.throwsAsync(reads.last("s", "a", 1), { instanceOf: UnavailableError });
+});
+
+test("what hides a message is looked behind by replicas that know it, unless it was purged", async (t) => {
+  const [older, hidden, garbage] = [3, 5, 8].map((sequence) =>
+    message(sequence, "r.wait", sequence),
+  );
+  const find = (log: readonly StoredMessage[], known: number[]): Promise<number | undefined> => {
+    const { reader } = new Replicas(log, known);
+    const readSubject = async (stream: string, subject: string): Promise<StoredMessage[]> => [
+      ...(await reader.readPage(stream, subject, 1)).messages,
+    ];
+    const link = { reader: { ...reader, readSubject } };
+    return lastReadable(
+      { link, clock: systemClock, log: silentLog, signal: never },
+      {
+        stream: "s",
+        unreadable: { subject: "r.wait", sequence: 8 },
+        read: ({ sequence }) => {
+          if (sequence === 8) throw new UndecodableError("garbage");
+          return sequence;
+        },
+      },
+    );
+  };
+  const log = [hidden, garbage] as StoredMessage[];
+  t.is(await find(log, [4, 5, 8]), 5);
+  t.is(await find([garbage] as StoredMessage[], [8]), undefined);
+  t.is(await find([older] as StoredMessage[], [8]), undefined, "purged");
 });
 
 test("a look back reads on until it has reached the last event that matters", async (t) => {

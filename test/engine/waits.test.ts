@@ -30,6 +30,7 @@ class Registry {
       recent: this.recent,
       childrenPosition: () => 1,
       logEnd: () => logEnd,
+      eventsStream: { created: "2026-01-01", endedAt: Number.MAX_SAFE_INTEGER },
     });
   }
 

@@ -60,6 +60,29 @@ hole(8, {
   opened: { "engine-follows-registrations-from-now": { isWoken: false } },
 });
 
+hole(8, {
+  title: "an engine that has just begun knows a wait behind which nobody can read the last message",
+  on: ["R1", "R3"],
+  scenario: async (place) => {
+    const a = await place.worker("A", { tasks: [approver(place, "A")] });
+    const first = await place.engine();
+    await place.client.start("approver", null, { id: "r" });
+    await a.work();
+    await until(() => first.status.waits.pending === 1);
+    await place.write(APPROVER, "wait", Buffer.from("no registration"));
+    const garbage = await place.write(APPROVER, "wait", Buffer.from("nor this"));
+    await first.hasSeen({ log: garbage });
+    const known = first.status.waits.pending;
+    first.die();
+    const second = await place.engine();
+    const event = await place.event("approved", 1);
+    await second.hasSeen({ event });
+    return { known, isWoken: (await place.last(APPROVER, "ready")) !== undefined };
+  },
+  closed: { known: 1, isWoken: true },
+  opened: { "unreadable-registration-hides-the-one-before": { known: 1, isWoken: false } },
+});
+
 hole(9, {
   title: "a run that merely sleeps is told of its cancellation",
   scenario: async (place) => {

@@ -1,7 +1,7 @@
 /** Holes 23 to 27: events that are passed over, taken twice, or come too late for a timeout. */
-import test from "ava";
-import { EventMessage } from "../../engine/recent-events.ts";
-import { decodeStart, encodeStart } from "../../shared/messages.ts";
+import { setupNamespace } from "../../engine/setup.ts";
+import { deleteStream } from "../../shared/jetstream/admin.ts";
+import { callApi } from "../../shared/jetstream/api.ts";
 import { type DurableContext, durableTask } from "../../shared/task.ts";
 import type { HandEngine } from "./hand-engine.ts";
 import type { HandWorker } from "./hand-worker.ts";
@@ -73,16 +73,19 @@ hole(24, {
   },
 });
 
-test("hole 25, closed by construction: a run's events begin at a sequence, and nobody who matches them knows a time", (t) => {
-  const start = { input: 1, events: { after: 7, created: "" }, nonce: "n", by: "test" };
-  t.deepEqual(decodeStart(encodeStart(start), "a start"), start);
-  const event = new EventMessage({
-    sequence: 8,
-    name: "x",
-    data: Buffer.from("1"),
-    contentType: "",
-  });
-  t.deepEqual(Object.keys(event).sort(), ["bytes", "name", "sequence"]);
+hole(25, {
+  title: "an event after the start is not missed, wherever the clocks of the two leaders stand",
+  scenario: async (place) => {
+    const a = await place.worker("A", { tasks: [events((ctx) => ctx.waitForEvent("x"))] });
+    const engine = await place.engine();
+    a.reader.setClockBehind(place.setup.names.eventsStream, 60_000);
+    await place.client.start("events", null, { id: "r" });
+    await engine.hasSeen({ event: await place.event("x", 1) });
+    await a.work();
+    return { status: (await goOn(place, a, engine)).status };
+  },
+  closed: { status: "completed" },
+  opened: { "events-begin-at-the-time-of-the-start": { status: "waiting" } },
 });
 
 hole(26, {
@@ -104,6 +107,55 @@ hole(26, {
   },
   closed: { status: "completed", output: "approved" },
   opened: { "timer-token-does-not-look-around": { status: "completed", output: "expired" } },
+});
+
+for (const when of ["before it waits", "while it waits"] as const)
+  hole(27, {
+    title: `a run whose events stream is made anew ${when} is paused with the reason`,
+    scenario: async (place) => {
+      const a = await place.worker("A", { tasks: [events((ctx) => ctx.waitForEvent("x"))] });
+      await place.event("y", 1);
+      await place.event("y", 2);
+      await place.client.start("events", null, { id: "r" });
+      if (when === "while it waits") await a.work();
+      await deleteStream(place.link.requests, place.setup.names.eventsStream);
+      await setupNamespace(place.link, { namespace: place.setup.namespace });
+      const engine = await place.engine();
+      await engine.hasSeen({ event: await place.event("x", 1) }); // number 1, by the new count
+      const token = await a.takeUnless(
+        () => when === "while it waits" && engine.status.waits.published === 0,
+      );
+      if (token) await a.handle(token);
+      const { status, paused } = await place.state(RUN);
+      return { status, code: (paused?.details as { code?: string } | undefined)?.code };
+    },
+    closed: { status: "paused", code: "events-replaced" },
+    opened: {
+      "another-events-stream-is-believed": { status: "waiting", code: undefined },
+      ...(when === "while it waits"
+        ? { "engine-believes-another-events-stream": { status: "waiting", code: undefined } }
+        : {}),
+    },
+  });
+
+hole(27, {
+  title: "a run that waits for events which are no longer kept says so",
+  scenario: async (place) => {
+    const a = await place.worker("A", { tasks: [events((ctx) => ctx.waitForEvent("x"))] });
+    await place.client.start("events", null, { id: "r" });
+    await a.work();
+    const stream = place.setup.names.eventsStream;
+    const config = (await place.link.reader.streamState(stream))?.config;
+    await callApi(place.link.requests, `STREAM.UPDATE.${stream}`, { ...config, max_msgs: 1 });
+    await place.event("x", 1);
+    await place.event("y", 2); // takes the place of the first
+    const client = await place.build.client.connect(place.access);
+    place.atEnd(() => client.close());
+    const { sentence } = await client.get("events", "r").why();
+    return { isTold: /events before number 2 are no longer kept/.test(sentence) };
+  },
+  closed: { isTold: true },
+  opened: { "lost-events-are-not-told": { isTold: false } },
 });
 
 type Code = (ctx: DurableContext) => Promise<unknown>;

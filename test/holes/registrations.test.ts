@@ -11,7 +11,10 @@ import { napper, twice } from "./tasks.ts";
 const TWICE = { taskName: "twice", runId: "r" };
 const NAPPER = { taskName: "napper", runId: "r" };
 
-for (const kind of ["timer", "wait"] as const)
+for (const [kind, mutant] of [
+  ["timer", "timer-registers-unguarded"],
+  ["wait", "wait-registers-unguarded"],
+] as const)
   hole(6, {
     title: `a ${kind} that is registered late does not replace that of the run's next wait`,
     on: ["R1", "R3"],
@@ -37,7 +40,7 @@ for (const kind of ["timer", "wait"] as const)
     },
     closed: { status: "waiting", lifelines: ["timer", "wait"] },
     opened: {
-      [`${kind}-registers-unguarded`]: {
+      [mutant]: {
         status: "waiting",
         lifelines: [kind === "timer" ? "wait" : "timer"],
       },

@@ -6,13 +6,17 @@ import type {
   StoredMessage,
 } from "../../shared/jetstream/reader.ts";
 
-type Reads = Pick<Reader, "lastFor" | "get" | "readSubject" | "multiLast" | "streamState">;
+type Reads = Pick<
+  Reader,
+  "lastFor" | "get" | "readPage" | "readSubject" | "multiLast" | "streamState"
+>;
 
 /** Reads from a replica that has stopped at some sequence. */
 export class StaleReader implements Reads {
   readonly #reader: Reader;
   #upTo = Number.POSITIVE_INFINITY;
   #readingsLeft = Number.POSITIVE_INFINITY;
+  readonly #slowClocks = new Map<string, number>();
   /** How many reads it answered as of the earlier sequence. */
   staleCount = 0;
 
@@ -24,6 +28,11 @@ export class StaleReader implements Reads {
   stopAt(sequence: number, readings: number = Number.POSITIVE_INFINITY): void {
     this.#upTo = sequence;
     this.#readingsLeft = readings;
+  }
+
+  /** The clock of the server that stored this stream is behind by so much. */
+  setClockBehind(stream: string, byMs: number): void {
+    this.#slowClocks.set(stream, byMs);
   }
 
   /** The replica has caught up. */
@@ -52,7 +61,14 @@ export class StaleReader implements Reads {
   async readSubject(...args: Parameters<Reader["readSubject"]>): Promise<StoredMessage[]> {
     const limit = this.#limit();
     const found = await this.#reader.readSubject(...args);
-    return found.filter(({ sequence }) => sequence <= limit);
+    const byMs = this.#slowClocks.get(args[0]) ?? 0;
+    return found.filter(({ sequence }) => sequence <= limit).map((each) => storedBy(each, byMs));
+  }
+
+  async readPage(...args: Parameters<Reader["readPage"]>): ReturnType<Reader["readPage"]> {
+    const limit = this.#limit();
+    const { messages, pending } = await this.#reader.readPage(...args);
+    return { messages: messages.filter(({ sequence }) => sequence <= limit), pending };
   }
 
   async multiLast(stream: string, subjects: readonly string[]): Promise<LastMessages> {
@@ -72,4 +88,10 @@ export class StaleReader implements Reads {
     this.staleCount++;
     return this.#upTo;
   }
+}
+
+/** A message as it would be if the server that stored it had a clock behind by so much. */
+function storedBy(message: StoredMessage, byMs: number): StoredMessage {
+  const { subject, sequence, timeMs, headers, data } = message;
+  return { subject, sequence, timeMs: timeMs - byMs, headers, data };
 }
