@@ -66,8 +66,6 @@ export interface SetupOptions {
 /** The oldest server that fires schedules and checks guards as Contrail needs it. */
 export const OLDEST_SERVER = "2.14.5";
 const OLDEST_API_LEVEL = 4;
-/** JetStream is off, for the account or for the whole server. */
-const NOT_ENABLED = [10039, 10076];
 const SHORTEST_EVENTS_KEEP_MS = 60_000;
 const LONGEST_EVENTS_KEEP_MS = 100 * 365 * 86_400_000;
 /** Message ids are of no use in the log, where guards do their work; the server insists on some. */
@@ -270,9 +268,8 @@ async function checkServer(link: NatsLink): Promise<void> {
 }
 
 function withoutJetStream(cause: unknown): never {
-  if (!(cause instanceof UnavailableError)) throw cause;
-  const { answer, errorCode } = cause as { readonly answer?: string; readonly errorCode?: number };
-  if (answer !== "no-responders" && !NOT_ENABLED.includes(errorCode ?? 0)) throw cause;
+  const isSilent = cause instanceof UnavailableError && "answer" in cause;
+  if (!isSilent || cause.answer !== "no-responders") throw cause;
   throw new IncompatibleSetupError(
     "The server has no JetStream for this account. Start nats-server with JetStream (`nats-server -js`), and enable it for the account.",
     { cause },

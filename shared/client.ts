@@ -3,12 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { encodeEventPayload } from "./codec.ts";
 import { EndListener } from "./end-listener.ts";
 import type { Outcome } from "./entries.ts";
-import {
-  IncompatibleSetupError,
-  InvalidInputError,
-  RunConflictError,
-  UnavailableError,
-} from "./errors.ts";
+import { InvalidInputError, RunConflictError, UnavailableError } from "./errors.ts";
 import { checkEventName } from "./event-names.ts";
 import { EventsPosition } from "./events-position.ts";
 import { type Explanation, explainRun } from "./explain.ts";
@@ -106,6 +101,8 @@ export interface Client {
   /**
    * Publishes an event and returns when it is stored. When the answer is lost it may be stored
    * twice.
+   * @throws {UnavailableError} When it may not have been stored.
+   * @throws {IncompatibleSetupError} When no stream takes events: the namespace is not set up.
    * @param name Tokens separated by dots, without wildcards.
    * @example
    * await client.publish("order.approved", { orderId: "42" });
@@ -199,10 +196,9 @@ class LinkedClient implements Client {
       contentType === undefined ? undefined : [["Content-Type", contentType] as const];
     const outcome = await this.#link.publisher.publish(EVENTS_PREFIX + name, body, headers);
     if (!outcome.ok) {
+      // There is no stream, which this finds out, or it has no leader for a moment.
       if (outcome.kind === "unknown" && outcome.reason === "no-responders")
-        throw new IncompatibleSetupError(
-          `No stream takes the event "${name}". Start an engine, or run "contrail setup".`,
-        );
+        await this.#events.read();
       const reason = outcome.kind === "refused" ? outcome.description : outcome.kind;
       throw new UnavailableError(`The event "${name}" may not have been stored: ${reason}.`);
     }

@@ -1,6 +1,6 @@
 /** What the server says about the consumer group of a task: whether somebody works for it. */
 import { UnavailableError } from "./errors.ts";
-import { callApi, errorOf, isMissing } from "./jetstream/api.ts";
+import { type ConsumerInfo, callApi, errorOf, isMissing } from "./jetstream/api.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
 import type { Names, RunAddress } from "./subjects.ts";
 
@@ -27,16 +27,15 @@ export async function readTaskGroup(
 ): Promise<TaskGroup | undefined> {
   const { stream } = names.run(run);
   const subject = `CONSUMER.INFO.${stream}.${names.taskConsumer(run.taskName)}`;
-  const answer = await callApi(link.requests, subject, undefined);
+  const answer = await callApi<ConsumerInfo>(link.requests, subject, undefined);
   if (isMissing(answer)) return undefined;
   const error = errorOf(answer);
   if (error !== undefined)
     throw new UnavailableError(`${subject} was refused: ${error.description}`, { ...error });
-  const config = (answer.config ?? {}) as Readonly<Record<string, unknown>>;
   return {
-    waitingRequests: Number(answer.num_waiting ?? 0),
-    pendingTokens: Number(answer.num_pending ?? 0),
-    heldTokens: Number(answer.num_ack_pending ?? 0),
-    claimTimeoutMs: Number(config["ack_wait"] ?? 0) / 1e6,
+    waitingRequests: answer.num_waiting ?? 0,
+    pendingTokens: answer.num_pending ?? 0,
+    heldTokens: answer.num_ack_pending ?? 0,
+    claimTimeoutMs: (answer.config?.ack_wait ?? 0) / 1e6,
   };
 }

@@ -48,7 +48,7 @@ export function fitCommits(commit: Commit, maxBytes: number, what: string): Enco
 export function storedForm(entry: Entry, maxBytes: number): Entry {
   const frame = { startSequence: Number.MAX_SAFE_INTEGER, pass: LONG_PASS, token: 0, time: 0 };
   const [first] = fitCommits({ ...frame, entries: [entry] }, maxBytes, "an entry");
-  return first?.commit.entries[0] ?? entry;
+  return (first as EncodedCommit).commit.entries[0] as Entry;
 }
 
 /** At least as long as any id of a pass. */
@@ -92,8 +92,7 @@ function storable(
       { limit: limit.largestEntry, actual: size },
     );
   } catch (error) {
-    if (!(error instanceof ContrailError)) throw error;
-    problem = error;
+    problem = error as ContrailError; // any other was thrown when the whole commit was encoded
   }
   if (halves) return halves.flatMap((half) => storable(commit, half, limit));
   const replaced = withoutValue(entry, toFailure(problem));

@@ -1,6 +1,6 @@
 /** The consumer groups of the tasks: as they have to be, on every shard, and with workers. */
-import { differencesOf } from "../../shared/jetstream/admin.ts";
-import { callApi, errorOf } from "../../shared/jetstream/api.ts";
+import { differencesOf, differenceText } from "../../shared/jetstream/admin.ts";
+import { type ConsumerInfo, callApi, errorOf } from "../../shared/jetstream/api.ts";
 import type { NatsLink } from "../../shared/jetstream/connection.ts";
 import { toServerConsumer } from "../../shared/jetstream/server-config.ts";
 import { taskConsumerConfig } from "../../shared/jetstream/task-consumer.ts";
@@ -8,13 +8,17 @@ import type { NamespaceSetup } from "../../shared/setup.ts";
 import { decodeToken } from "../../shared/subjects.ts";
 import type { Finding } from "./findings.ts";
 
-interface Consumer {
+interface Consumer extends Pick<ConsumerInfo, "name" | "config"> {
   readonly shard: number;
-  readonly name: string;
-  readonly config: Readonly<Record<string, unknown>>;
   readonly waitingRequests: number;
   readonly pendingTokens: number;
   readonly heldTokens: number;
+}
+
+/** The consumers from an offset on, as many as the server sends at once. */
+interface ConsumerPage {
+  readonly total: number;
+  readonly consumers: readonly ConsumerInfo[];
 }
 
 /** One finding for each task that a worker has ever registered. */
@@ -42,18 +46,17 @@ async function listConsumers(
   const consumers: Consumer[] = [];
   for (let total = 1; consumers.length < total; ) {
     const subject = `CONSUMER.LIST.${names.logStream(shard)}`;
-    const answer = await callApi(link.requests, subject, { offset: consumers.length });
-    const page = (answer.consumers ?? []) as readonly Readonly<Record<string, unknown>>[];
+    const request = { offset: consumers.length };
+    const answer = await callApi<ConsumerPage>(link.requests, subject, request);
+    const { consumers: page = [], total: count = 0 } = answer;
     if (errorOf(answer) || page.length === 0) break; // a stream that is missing is told of there
-    total = Number(answer.total ?? 0);
-    for (const info of page)
+    total = count;
+    for (const { name, config, ...info } of page)
       consumers.push({
-        shard,
-        name: String(info["name"]),
-        config: (info["config"] ?? {}) as Consumer["config"],
-        waitingRequests: Number(info["num_waiting"] ?? 0),
-        pendingTokens: Number(info["num_pending"] ?? 0),
-        heldTokens: Number(info["num_ack_pending"] ?? 0),
+        ...{ shard, name, config },
+        waitingRequests: info.num_waiting,
+        pendingTokens: info.num_pending,
+        heldTokens: info.num_ack_pending,
       });
   }
   return consumers;
@@ -63,7 +66,7 @@ async function listConsumers(
 function taskOf({ name, config }: Consumer): string | undefined {
   if (!name.startsWith("task-")) return undefined;
   try {
-    const described = /^Tokens of task (".*")$/s.exec(String(config["description"] ?? ""))?.[1];
+    const described = /^Tokens of task (".*")$/s.exec(config.description ?? "")?.[1];
     if (described !== undefined) return JSON.parse(described) as string;
     return decodeToken(name.slice("task-".length));
   } catch {
@@ -96,9 +99,8 @@ function findTask(
       .map((difference) => ({ shard, ...difference }));
   });
   if (differences.length > 0) {
-    const list = differences.map(
-      ({ shard, field, found, expected }) =>
-        `${field} on shard ${shard} is ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`,
+    const list = differences.map((difference) =>
+      differenceText(difference, ` on shard ${difference.shard}`),
     );
     return finding("problem", `has a consumer that is not as expected: ${list.join("; ")}.`, {
       differences,

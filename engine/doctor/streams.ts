@@ -1,6 +1,13 @@
 /** Whether the streams of a namespace are as they have to be, field by field, and have a leader. */
-import { differencesOf } from "../../shared/jetstream/admin.ts";
-import { type ApiAnswer, callApi, errorOf, isMissing } from "../../shared/jetstream/api.ts";
+import { differencesOf, differenceText } from "../../shared/jetstream/admin.ts";
+import {
+  type ApiAnswer,
+  type ClusterInfo,
+  callApi,
+  errorOf,
+  isMissing,
+  type StreamInfo,
+} from "../../shared/jetstream/api.ts";
 import type { NatsLink } from "../../shared/jetstream/connection.ts";
 import { toServerStream } from "../../shared/jetstream/server-config.ts";
 import { EVENTS_KEEP_MS } from "../../shared/limits.ts";
@@ -17,7 +24,7 @@ export async function findStreams(link: NatsLink, setup: NamespaceSetup): Promis
 
 async function findStream(link: NatsLink, { config, mayDiffer }: ExpectedStream): Promise<Finding> {
   const { name } = config;
-  const answer = await callApi(link.requests, `STREAM.INFO.${name}`, undefined);
+  const answer = await callApi<StreamInfo>(link.requests, `STREAM.INFO.${name}`, undefined);
   const problem = (message: string, details: object = {}): Finding => ({
     check: "stream",
     verdict: "problem",
@@ -30,31 +37,22 @@ async function findStream(link: NatsLink, { config, mayDiffer }: ExpectedStream)
     });
   const error = errorOf(answer);
   if (error) return problem(`cannot be seen: ${error.description} (${error.err_code}).`);
-  const found = (answer.config ?? {}) as Readonly<Record<string, unknown>>;
+  const found = answer.config ?? {};
   const differences = differencesOf(toServerStream(config), found).filter(
     ({ field }) => !mayDiffer.includes(field),
   );
   if (differences.length > 0) {
-    const list = differences.map(
-      ({ field, found: value, expected }) =>
-        `${field} is ${JSON.stringify(value)}, expected ${JSON.stringify(expected)}`,
-    );
+    const list = differences.map((difference) => differenceText(difference));
     return problem(`is not as expected: ${list.join("; ")}.`, { differences });
   }
-  const replicas = replicaProblems(answer);
+  const replicas = replicaProblems(answer.cluster);
   if (replicas.length > 0) return problem(`${replicas.join("; ")}.`, { replicas });
-  return asExpected(name, answer, found);
+  return asExpected(name, answer);
 }
 
-function asExpected(
-  name: string,
-  answer: ApiAnswer,
-  config: Readonly<Record<string, unknown>>,
-): Finding {
-  const state = (answer.state ?? {}) as Readonly<Record<string, unknown>>;
-  const messages = Number(state["messages"] ?? 0);
-  const bytes = Number(state["bytes"] ?? 0);
-  const replicas = Number(config["num_replicas"] ?? 1);
+function asExpected(name: string, { state, config }: ApiAnswer<StreamInfo>): Finding {
+  const { messages = 0, bytes = 0 } = state ?? {};
+  const replicas = config?.num_replicas ?? 1;
   return {
     check: "stream",
     verdict: "ok",
@@ -63,24 +61,13 @@ function asExpected(
   };
 }
 
-interface Peer {
-  readonly name?: string;
-  readonly current?: boolean;
-  readonly offline?: boolean;
-  readonly lag?: number;
-}
-
 /** What is wrong with the servers that hold a stream. Outside a cluster nothing is said. */
-function replicaProblems(answer: ApiAnswer): string[] {
-  const cluster = answer.cluster as
-    | { readonly leader?: string; readonly replicas?: readonly Peer[] }
-    | undefined;
+function replicaProblems(cluster: ClusterInfo | undefined): string[] {
   if (!cluster) return [];
   const problems = cluster.leader ? [] : ["has no leader, so nothing can be written to it"];
   for (const { name, current, offline, lag } of cluster.replicas ?? []) {
     if (offline) problems.push(`misses server ${name}, which is offline`);
-    else if (current === false)
-      problems.push(`has a replica on ${name} that is ${lag ?? 0} behind`);
+    else if (!current) problems.push(`has a replica on ${name} that is ${lag ?? 0} behind`);
   }
   return problems;
 }

@@ -2,6 +2,7 @@
  * Creates streams, consumers and buckets, or checks that what exists fits. Safe to repeat and to do
  * from several processes at once: whoever comes second finds what the first one made.
  */
+import type { JetStreamAccountStats, PurgeOpts, PurgeResponse } from "@nats-io/jetstream";
 import { IncompatibleSetupError, UnavailableError } from "../errors.ts";
 import {
   type ApiAnswer,
@@ -13,7 +14,12 @@ import {
   NOT_ENABLED,
 } from "./api.ts";
 import { Backoff, pause } from "./backoff.ts";
-import { type Config, type Difference, differencesOf } from "./config-differences.ts";
+import {
+  type Config,
+  type Difference,
+  differencesOf,
+  differenceText,
+} from "./config-differences.ts";
 import type { Requests } from "./requests.ts";
 import {
   type BucketConfig,
@@ -24,7 +30,7 @@ import {
   toServerStream,
 } from "./server-config.ts";
 
-export { type Difference, differencesOf } from "./config-differences.ts";
+export { type Difference, differencesOf, differenceText } from "./config-differences.ts";
 
 /** What ensuring came to. */
 export interface Ensured {
@@ -162,11 +168,12 @@ export async function purgeSubject(
   { stream, subject, before }: Purge,
   options: ApiOptions = {},
 ): Promise<number> {
-  const request = { filter: subject, seq: before };
-  const answer = await callApi(requests, `STREAM.PURGE.${stream}`, request, options);
+  const request: PurgeOpts = { filter: subject, seq: before };
+  const path = `STREAM.PURGE.${stream}`;
+  const answer = await callApi<PurgeResponse>(requests, path, request, options);
   const error = errorOf(answer);
   if (error !== undefined) throw refused(`Purging ${subject} from ${stream}`, error);
-  return Number(answer.purged ?? 0);
+  return answer.purged ?? 0;
 }
 
 /**
@@ -177,7 +184,7 @@ export async function accountInfo(
   requests: Requests,
   options: ApiOptions = {},
 ): Promise<AccountInfo> {
-  const answer = await callApi(requests, "INFO", undefined, options);
+  const answer = await callApi<JetStreamAccountStats>(requests, "INFO", undefined, options);
   const error = errorOf(answer);
   if (error !== undefined && NOT_ENABLED.includes(error.err_code))
     throw new IncompatibleSetupError(
@@ -185,22 +192,21 @@ export async function accountInfo(
       { ...error },
     );
   if (error !== undefined) throw refused("Asking for the account's limits", error);
-  const limits = (answer.limits ?? {}) as Readonly<Record<string, unknown>>;
-  const api = (answer.api ?? {}) as Readonly<Record<string, unknown>>;
+  const { limits, api, domain } = answer;
   return {
-    apiLevel: Number(api.level ?? 0),
-    streamCount: Number(answer.streams ?? 0),
-    consumerCount: Number(answer.consumers ?? 0),
-    memoryBytes: Number(answer.memory ?? 0),
-    storageBytes: Number(answer.storage ?? 0),
+    apiLevel: api?.level ?? 0,
+    streamCount: answer.streams ?? 0,
+    consumerCount: answer.consumers ?? 0,
+    memoryBytes: answer.memory ?? 0,
+    storageBytes: answer.storage ?? 0,
     limits: {
-      memoryBytes: Number(limits.max_memory ?? -1),
-      storageBytes: Number(limits.max_storage ?? -1),
-      streams: Number(limits.max_streams ?? -1),
-      consumers: Number(limits.max_consumers ?? -1),
-      maxAckPending: Number(limits.max_ack_pending ?? -1),
+      memoryBytes: limits?.max_memory ?? -1,
+      storageBytes: limits?.max_storage ?? -1,
+      streams: limits?.max_streams ?? -1,
+      consumers: limits?.max_consumers ?? -1,
+      maxAckPending: limits?.max_ack_pending ?? -1,
     },
-    domain: answer.domain === undefined ? undefined : String(answer.domain),
+    domain,
   };
 }
 
@@ -275,10 +281,7 @@ function compare(what: string, wanted: Config, found: Config, options: EnsureOpt
   const { mayDiffer = [] } = options;
   const wrong = differences.filter(({ field }) => !mayDiffer.includes(field));
   if (wrong.length > 0) {
-    const list = wrong.map(
-      ({ field, found: value, expected }) =>
-        `${field} is ${JSON.stringify(value)}, expected ${JSON.stringify(expected)}`,
-    );
+    const list = wrong.map((difference) => differenceText(difference));
     throw new IncompatibleSetupError(
       `${what} exists but does not fit: ${list.join("; ")}. Change it, or remove it if nothing in it is needed.`,
       { differences: wrong, field: wrong[0]?.field },

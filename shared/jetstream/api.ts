@@ -1,18 +1,14 @@
 /** The JSON API of the servers: streams, consumers, messages from a stream's leader. */
+import type { ApiError } from "@nats-io/jetstream";
 import { UnavailableError } from "../errors.ts";
 import type { Requests } from "./requests.ts";
 
-/** A reply of the API; its fields are what the server's documentation says, or an error. */
-export type ApiAnswer = Readonly<Record<string, unknown>>;
+export type { ApiError, ClusterInfo, ConsumerInfo, StreamInfo } from "@nats-io/jetstream";
 
-/** What the server says when it refuses. */
-export interface ApiError {
-  /** Like a status of HTTP. */
-  readonly code: number;
-  /** The JetStream error code, such as 10059. */
-  readonly err_code: number;
-  readonly description: string;
-}
+/** A reply of the API: what the official client's types say, as far as it is there, or an error. */
+export type ApiAnswer<Fields = Record<string, unknown>> = Readonly<Partial<Fields>> & {
+  readonly error?: ApiError;
+};
 
 /** How long to ask, and what may end it. */
 export interface ApiOptions {
@@ -32,13 +28,13 @@ const SERVER_ERROR = 500;
  * meet again. It may be sent several times, so it must be safe to repeat.
  * @throws {UnavailableError} When no server answers, or only with passing errors.
  */
-export async function callApi(
+export async function callApi<Fields = Record<string, unknown>>(
   requests: Requests,
   subject: string,
   body: object | undefined,
   options: ApiOptions = {},
-): Promise<ApiAnswer> {
-  let answer: ApiAnswer = {};
+): Promise<ApiAnswer<Fields>> {
+  let answer: ApiAnswer<unknown> = {};
   const asked = requests.ask({
     ...options,
     subject: `$JS.API.${subject}`,
@@ -58,23 +54,23 @@ export async function callApi(
     const message = `${cause.message} It said "${description}" (${errorCode}).`;
     throw new UnavailableError(message, { cause, errorCode });
   });
-  return answer;
+  return answer as ApiAnswer<Fields>;
 }
 
 /** The error in an answer, if it is one. */
-export function errorOf(answer: ApiAnswer): ApiError | undefined {
-  return answer.error as ApiError | undefined;
+export function errorOf(answer: ApiAnswer<unknown>): ApiError | undefined {
+  return answer.error;
 }
 
 /** Whether the answer says that what was asked for does not exist. */
-export function isMissing(answer: ApiAnswer): boolean {
+export function isMissing(answer: ApiAnswer<unknown>): boolean {
   return errorOf(answer)?.code === 404;
 }
 
-function parse(subject: string, data: Uint8Array): ApiAnswer {
+function parse(subject: string, data: Uint8Array): ApiAnswer<unknown> {
   const text = Buffer.from(data.buffer, data.byteOffset, data.length).toString("utf8");
   try {
-    return JSON.parse(text) as ApiAnswer;
+    return JSON.parse(text) as ApiAnswer<unknown>;
   } catch (cause) {
     throw new UnavailableError(`The answer to ${subject} is not JSON: ${text.slice(0, 80)}`, {
       cause,

@@ -21,6 +21,11 @@ export function differencesOf(wanted: Config, found: Config): Difference[] {
   return differences;
 }
 
+/** A difference for people, such as `num_replicas is 1, expected 3`; `where` stands after the field. */
+export function differenceText({ field, found, expected }: Difference, where: string = ""): string {
+  return `${field}${where} is ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`;
+}
+
 /** The server leaves out what is false, empty or zero; and it may return lists in any order. */
 function isSame(expected: unknown, found: unknown): boolean {
   if (isNothing(expected) && isNothing(found)) return true;

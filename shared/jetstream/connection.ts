@@ -20,6 +20,7 @@ import { newId } from "../ids.ts";
 import { Publisher } from "./publisher.ts";
 import { Reader } from "./reader.ts";
 import { Requests } from "./requests.ts";
+import { hangUp, hangUpAtEnd } from "./transport.ts";
 import { Listeners, type StopListening, type Wire } from "./wire.ts";
 
 /** Certificates for TLS; file names or contents in PEM format. */
@@ -136,6 +137,7 @@ class Link implements NatsLink {
     this.nc = nc;
     this.clock = options.clock ?? systemClock;
     this.inboxPrefix = `${options.inboxPrefix ?? "_INBOX"}.${newId()}.`;
+    hangUpAtEnd(nc);
     this.#noteServer();
     const { ackTimeoutMs } = options;
     this.publisher = new Publisher(this, ackTimeoutMs === undefined ? {} : { ackTimeoutMs });
@@ -194,13 +196,14 @@ class Link implements NatsLink {
   #note(status: Status): void {
     if (status.type === "disconnect") this.#lose();
     else if (status.type === "reconnect") this.#find();
-    else if (status.type === "staleConnection") hangUp(this.nc);
+    else if (status.type === "staleConnection") hangUp(this.nc, "The server is silent.");
     else if (status.type === "error") this.#noteError(status.error);
   }
 
   #find(): void {
     if (this.#state !== "disconnected") return;
     this.#state = "connected";
+    hangUpAtEnd(this.nc);
     this.#noteServer();
     this.#reconnected.call();
   }
@@ -238,15 +241,6 @@ function learnServers(nc: NatsConnection): void {
   if (!(nc instanceof NatsConnectionImpl)) return;
   nc.protocol.options.ignoreClusterUpdates = false;
   if (nc.info) nc.protocol.servers.update(nc.info, nc.protocol.transport.isEncrypted());
-}
-
-/**
- * Leaves a server that is silent. The client wants to send what is buffered before it does, which
- * never ends when the server reads nothing: it was seen to wait for as long as the server was paused.
- */
-function hangUp(nc: NatsConnection): void {
-  if (nc instanceof NatsConnectionImpl)
-    void nc.protocol.transport.close(new Error("The server is silent.")); // never rejects
 }
 
 function clientOptions(

@@ -9,6 +9,7 @@
  * The consumer is an ephemeral one without acknowledgements. Its deliveries are counted; a gap, or
  * anything else out of the usual, ends it, and a new one begins behind the position.
  */
+import type { ConsumerConfig } from "@nats-io/jetstream";
 import { IncompatibleSetupError, UnavailableError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { callApi, errorOf, isMissing } from "./api.ts";
@@ -227,7 +228,7 @@ export class Follower {
   async #create(name: string): Promise<void> {
     const { stream, subjects, headersOnly = false, from } = this.#options;
     const isFirst = this.#delivered === 0 && from === "last-per-subject";
-    const config = {
+    const config: Partial<ConsumerConfig> = {
       name,
       description: "Contrail follower",
       ack_policy: "none",
@@ -235,7 +236,7 @@ export class Follower {
       ...(isFirst
         ? { deliver_policy: "last_per_subject" }
         : { deliver_policy: "by_start_sequence", opt_start_seq: this.#position + 1 }),
-      filter_subjects: subjects,
+      filter_subjects: [...subjects],
       headers_only: headersOnly,
       inactive_threshold: INACTIVE_MS * 1e6,
       mem_storage: true,

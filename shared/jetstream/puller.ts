@@ -25,7 +25,7 @@ import {
 import { Sweep } from "./sweep.ts";
 import { listen, type StopListening, type Wire } from "./wire.ts";
 
-export type { Heartbeat, PullEnd, PullEndReason, PullRequest } from "./pull-request.ts";
+export type { PullEnd, PullEndReason, PullRequest } from "./pull-request.ts";
 
 /** Which consumer to pull from. */
 export interface PullerOptions {

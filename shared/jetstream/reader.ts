@@ -3,6 +3,7 @@
  * acknowledged before it was sent; a leader read goes to the stream's leader, which a partition may
  * have deposed without its knowledge. Only a guarded write is certain.
  */
+import type { StreamInfo } from "@nats-io/jetstream";
 import { LimitExceededError, UnavailableError } from "../errors.ts";
 import { type ApiAnswer, callApi, errorOf, isMissing } from "./api.ts";
 import type { ReceivedHeaders } from "./headers.ts";
@@ -134,19 +135,19 @@ export class Reader {
     stream: string,
     options: Pick<ReadOptions, "signal"> = {},
   ): Promise<StreamState | undefined> {
-    const answer = await callApi(this.#requests, `STREAM.INFO.${stream}`, undefined, options);
+    const path = `STREAM.INFO.${stream}`;
+    const answer = await callApi<StreamInfo>(this.#requests, path, undefined, options);
     if (isMissing(answer)) return undefined;
-    refuseError(answer, `STREAM.INFO.${stream}`);
-    const state = answer.state as Record<string, unknown> | undefined;
-    const cluster = answer.cluster as Record<string, unknown> | undefined;
+    refuseError(answer, path);
+    const { state } = answer;
     return {
       created: String(answer.created),
-      firstSequence: Number(state?.first_seq ?? 0),
-      lastSequence: Number(state?.last_seq ?? 0),
-      answeredAtMs: Date.parse(String(answer["ts"])),
-      messageCount: Number(state?.messages ?? 0),
-      config: (answer.config ?? {}) as Record<string, unknown>,
-      leader: cluster?.leader === undefined ? undefined : String(cluster.leader),
+      firstSequence: state?.first_seq ?? 0,
+      lastSequence: state?.last_seq ?? 0,
+      answeredAtMs: Date.parse(String(answer.ts)),
+      messageCount: state?.messages ?? 0,
+      config: answer.config ?? {},
+      leader: answer.cluster?.leader,
     };
   }
 
@@ -251,7 +252,7 @@ export class Reader {
   }
 }
 
-function refuseError(answer: ApiAnswer, what: string): void {
+function refuseError(answer: ApiAnswer<unknown>, what: string): void {
   const error = errorOf(answer);
   if (error !== undefined)
     throw new UnavailableError(`${what} was refused: ${error.description}`, { ...error });

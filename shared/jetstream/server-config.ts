@@ -1,6 +1,5 @@
 /** Configurations in our words, and in the server's: there, times are nanoseconds. */
-
-import type { Config } from "./config-differences.ts";
+import type * as Server from "@nats-io/jetstream";
 
 /** A stream. What is not given is as the server has it by default. */
 export interface StreamConfig {
@@ -77,12 +76,12 @@ export interface BucketConfig {
 }
 
 /** The stream in the server's words; only what is given. */
-export function toServerStream(config: StreamConfig): Config {
+export function toServerStream(config: StreamConfig): Partial<Server.StreamConfig> {
   const { republish } = config;
-  return compact({
+  return compact<Server.StreamConfig>({
     name: config.name,
     description: config.description,
-    subjects: config.subjects,
+    subjects: [...config.subjects],
     retention: "limits",
     storage: config.storage ?? "file",
     num_replicas: config.replicas,
@@ -109,16 +108,16 @@ export function toServerStream(config: StreamConfig): Config {
 }
 
 /** The consumer in the server's words; only what is given. */
-export function toServerConsumer(config: ConsumerConfig): Config {
+export function toServerConsumer(config: ConsumerConfig): Partial<Server.ConsumerConfig> {
   const { filterSubjects } = config;
-  return compact({
+  return compact<Server.ConsumerConfig>({
     name: config.name,
     durable_name: config.name,
     description: config.description,
     // The server returns a list of one as it was given; other clients expect the single field.
     ...(filterSubjects.length === 1
       ? { filter_subject: filterSubjects[0] }
-      : { filter_subjects: filterSubjects }),
+      : { filter_subjects: [...filterSubjects] }),
     ack_policy: "explicit",
     ack_wait: nanoseconds(config.ackWaitMs),
     deliver_policy: config.deliver ?? "all",
@@ -158,6 +157,11 @@ function optionalNanoseconds(ms: number | undefined): number | undefined {
   return ms === undefined ? undefined : nanoseconds(ms);
 }
 
-function compact(config: Record<string, unknown>): Config {
-  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
+function compact<Fields>(
+  config: {
+    readonly [Field in keyof Fields]?: Fields[Field] | undefined;
+  },
+): Partial<Fields> {
+  const given = Object.entries(config).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given) as Partial<Fields>;
 }

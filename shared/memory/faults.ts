@@ -13,7 +13,9 @@ export type WriteFault =
   /** It never reaches the stream, and nobody learns it. */
   | { readonly kind: "lost" }
   /** It is looked at only after this time, long after its sender has given up, or has died. */
-  | { readonly kind: "delayed"; readonly ms: number };
+  | { readonly kind: "delayed"; readonly ms: number }
+  /** It is looked at now, and again after this time. */
+  | { readonly kind: "repeated"; readonly ms: number };
 
 /** What goes wrong with a delivery. */
 export interface DeliveryFault {
@@ -90,7 +92,8 @@ export interface FaultRates {
   readonly replyLost?: number;
   readonly writeLost?: number;
   readonly writeDelayed?: number;
-  /** The longest delay of a write. Default 8,000. */
+  readonly writeRepeated?: number;
+  /** The longest delay of a write, or of its repetition. Default 8,000. */
   readonly writeDelayMs?: number;
   readonly staleRead?: number;
   /** Whether leaders can be stale too, as a deposed one is. Default false. */
@@ -137,12 +140,15 @@ export class SeededFaults implements FaultPolicy {
 
   write({ client }: WriteOperation): WriteFault | undefined {
     if (client === "") return undefined;
-    const { conflict, replyLost, writeLost, writeDelayed, writeDelayMs } = this.#rates;
+    const { conflict, replyLost, writeLost, writeDelayed, writeRepeated, writeDelayMs } =
+      this.#rates;
     if (this.#happens(conflict)) return { kind: "conflict" };
     if (this.#happens(replyLost)) return { kind: "reply-lost" };
     if (this.#happens(writeLost)) return { kind: "lost" };
-    if (!this.#happens(writeDelayed)) return undefined;
-    return { kind: "delayed", ms: this.#random() * (writeDelayMs ?? WRITE_DELAY_MS) };
+    const kind = this.#happens(writeDelayed)
+      ? "delayed"
+      : this.#happens(writeRepeated) && "repeated";
+    return kind ? { kind, ms: this.#random() * (writeDelayMs ?? WRITE_DELAY_MS) } : undefined;
   }
 
   staleBy({ isLeader, mostBehind }: ReadOperation): number {

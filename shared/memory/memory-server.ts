@@ -178,6 +178,9 @@ export class MemoryServer {
           ok: false,
           refusal: { code: 400, err_code: 10164, description: "wrong last sequence" },
         });
+      case "repeated":
+        this.#write(stream, client, message);
+        return this.#later(fault.ms, () => this.#write(stream, client, { ...message, reply: "" }));
       case "delayed":
         return this.#later(fault.ms, () => this.#write(stream, client, message));
     }

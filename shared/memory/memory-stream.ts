@@ -111,7 +111,7 @@ export class MemoryStream {
   purge(request: { pattern?: string; before?: number; keep?: number }): number {
     const { pattern = ">", before = 0, keep = 0 } = request;
     const sequences = before === 1 ? [] : this.store.purgeable(pattern, { before, keep });
-    this.#removeAll(sequences, pattern);
+    const acknowledge = this.#removeAll(sequences, pattern);
     const { firstSequence } = this.store;
     const start = pattern === ">" ? firstSequence : this.#firstOf(pattern);
     for (const consumer of this.consumers.values()) {
@@ -120,13 +120,14 @@ export class MemoryStream {
       if (pattern === ">" || isCovered) consumer.notePurged(start, false);
       else if (consumer.settings.filter.matches(pattern)) consumer.notePurged(firstSequence, true);
     }
+    acknowledge();
     return sequences.length;
   }
 
   /** Removes one message. */
   delete(sequence: number): boolean {
     const record = this.#remove(sequence);
-    if (record) for (const consumer of this.consumers.values()) consumer.noteRemoved(record);
+    if (record) for (const consumer of this.consumers.values()) consumer.noteRemoved(record)();
     return record !== undefined;
   }
 
@@ -236,14 +237,19 @@ export class MemoryStream {
   /**
    * Consumers count anew when several messages are gone. A single one they are told of by what was
    * purged: by a wildcard, those that do not follow it in these very words learn nothing.
+   * @returns Acknowledges it for those that hold it.
    */
-  #removeAll(sequences: readonly number[], pattern: string): void {
+  #removeAll(sequences: readonly number[], pattern: string): () => void {
     const records = sequences.flatMap((sequence) => this.#remove(sequence) ?? []);
     const [only] = records;
+    const acknowledge: (() => void)[] = [];
     for (const consumer of this.consumers.values())
       if (records.length > 1) consumer.noteRemovedMany();
       else if (only && consumer.settings.filter.matches(pattern))
-        consumer.noteRemoved({ ...only, subject: pattern });
+        acknowledge.push(consumer.noteRemoved({ ...only, subject: pattern }));
+    return () => {
+      for (const each of acknowledge) each();
+    };
   }
 
   #firstOf(pattern: string): number {

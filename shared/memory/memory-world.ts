@@ -14,10 +14,13 @@ export interface MemoryWorldOptions {
   readonly onEvent?: (event: ServerEvent) => void;
   /** What the clocks show at first. Default the beginning of 2026. */
   readonly startMs?: number;
+  /** Whether time may leap now to the next schedule, when the server has nothing to do. Default yes. */
+  readonly mayLeap?: () => boolean;
 }
 
 /** Nothing is written for so long before time leaps; longer than any program's own pauses. */
-const QUIET_MS = 30_000;
+const QUIET_MS = 10_000;
+const LOOK_EVERY_MS = 100;
 /** Time goes its usual pace again so long before a schedule is due. */
 const BEFORE_DUE_MS = 2_000;
 
@@ -25,8 +28,11 @@ const BEFORE_DUE_MS = 2_000;
 export class MemoryWorld {
   readonly time: VirtualTime;
   readonly server: MemoryServer;
+  readonly #mayLeap: () => boolean;
+  #lookAt = 0;
 
-  constructor({ startMs, ...options }: MemoryWorldOptions = {}) {
+  constructor({ startMs, mayLeap = () => true, ...options }: MemoryWorldOptions = {}) {
+    this.#mayLeap = mayLeap;
     this.time = new VirtualTime({
       ...(startMs === undefined ? {} : { startMs }),
       idleUntil: () => this.#idleUntil(),
@@ -47,9 +53,12 @@ export class MemoryWorld {
   /** When all wait for a schedule, time leaps to where it is due: days take as long as minutes. */
   #idleUntil(): number | undefined {
     const { server, time } = this;
-    if (time.monotonic() - server.activeAt < QUIET_MS || !server.isQuiet) return undefined;
+    const now = time.monotonic();
+    if (now < this.#lookAt) return undefined;
+    this.#lookAt = now + LOOK_EVERY_MS;
+    if (now - server.activeAt < QUIET_MS || !server.isQuiet || !this.#mayLeap()) return undefined;
     const dueAt = server.nextDueAt;
     if (dueAt === undefined) return undefined;
-    return dueAt - time.now() + time.monotonic() - BEFORE_DUE_MS;
+    return dueAt - time.now() + now - BEFORE_DUE_MS;
   }
 }

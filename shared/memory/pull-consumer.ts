@@ -144,11 +144,16 @@ export class PullConsumer {
     this.#run();
   }
 
-  /** One message was removed. */
-  noteRemoved({ sequence, subject }: StoredRecord): void {
+  /**
+   * One message was removed.
+   * @returns Acknowledges it, if it is held: the server does so a moment later.
+   */
+  noteRemoved({ sequence, subject }: StoredRecord): () => void {
     if (sequence >= this.#nextStream && this.settings.filter.matches(subject)) this.#unseen--;
-    if (this.unacknowledged.isHeld(sequence)) this.unacknowledged.acknowledge(sequence);
-    else this.unacknowledged.forget(sequence);
+    if (this.unacknowledged.isHeld(sequence))
+      return () => this.unacknowledged.acknowledge(sequence);
+    this.unacknowledged.forget(sequence);
+    return () => {};
   }
 
   /** Several messages were removed at once. */

@@ -40,6 +40,7 @@ const SHORTEST_LEAP_MS = 10_000;
 const START_MS = Date.UTC(2026, 0, 1);
 const WITHIN_MS = 30 * 86_400_000;
 const STEPS = 10_000_000;
+const STEPS_IN_ONE_TURN = 1_000;
 
 /** A clock, and what drives it. */
 export class VirtualTime implements Clock {
@@ -81,9 +82,13 @@ export class VirtualTime implements Clock {
 
   /** Returns when nothing happens any more without the next timer. */
   async settle(): Promise<void> {
+    await Promise.resolve(); // from here on this is a microtask, and ticks come after all of those
+    await new Promise((resolve) => process.nextTick(resolve));
+    // Others in this process get their turn now and then, such as a test's own timeout.
+    if (this.#steps % STEPS_IN_ONE_TURN === 0)
+      await new Promise((resolve) => setImmediate(resolve));
     // Not a turn that anybody counts: several of these may run in one process.
-    do await new Promise((resolve) => setImmediate(resolve));
-    while (waitingForTurn() > 0);
+    while (waitingForTurn() > 0) await new Promise((resolve) => setImmediate(resolve));
   }
 
   /** Fires the next timer, and waits until everything that it leads to is over. False if none is set. */
@@ -128,8 +133,11 @@ export class VirtualTime implements Clock {
   /** Lets time pass. */
   async advance(ms: number): Promise<void> {
     const target = this.#elapsedMs + ms;
+    const lastStep = this.#steps + STEPS;
     await this.settle();
     while ((this.#next?.dueAt ?? Number.POSITIVE_INFINITY) <= target) {
+      if (this.#steps >= lastStep)
+        throw new InvariantError(`Time did not pass within ${STEPS} timers.`);
       this.#leapIfIdle(target);
       await this.step();
     }

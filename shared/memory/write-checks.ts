@@ -91,7 +91,8 @@ function readInstant(pattern = ""): number | undefined {
 /** 0 for none or for ever; nothing when it cannot be read. */
 function readTimeToLive(text: string | undefined): number | undefined {
   if (text === undefined || text.toLowerCase() === "never") return 0;
-  if (/^\d+$/.test(text)) return Number(text) * 1e3;
+  const plain = /^(\d+)s?$/.exec(text);
+  if (plain) return plain[1] === "0" && text !== "0" ? undefined : Number(plain[1]) * 1e3;
   const scales: Record<string, number> = { ms: 1, s: 1e3, m: 6e4, h: 3.6e6 };
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
   if (parts.map(([part]) => part).join("") !== text || parts.length === 0) return undefined;

@@ -56,6 +56,33 @@ forEachWorld(test, (title, open) => {
       t.true(engine.isRunning && worker.isRunning);
     });
 
+  if (title === "R3")
+    test(`${title}: worker, engine and client go on at the other servers when theirs is gone, whichever that is`, async (t) => {
+      const world = await open(t, { claimTimeoutMs: CLAIM_MS, ownServers: true });
+      const { client, topology } = world;
+      const engine = await world.startEngine();
+      const worker = await world.startWorker({ tasksFile });
+      const runs: RunHandle[] = [];
+      for (const [i, server] of topology.servers.entries()) {
+        const before = await client.start(patient, `${i}`, { id: `before-${i}` });
+        await world.untilStatus(before, "waiting");
+        const awaited = before.result();
+        await server.kill();
+        const after = await client.start(brief, i, { id: `after-${i}` });
+        t.is(await world.result(after, 60_000), i);
+        await until(() => client.publish("drain.go", { id: `${i}` }), { withinMs: 30_000 });
+        t.is(await awaited, `${i}`);
+        runs.push(before, after);
+        await server.start();
+      }
+      for (const run of runs) {
+        checkHistory(t, await world.endOf(run));
+        const step = run.taskName === "brief" ? "brief" : "woken";
+        t.is(world.effects.read(run.runId, step).length, 1, run.runId);
+      }
+      t.true(engine.isRunning && worker.isRunning);
+    });
+
   test(`${title}: a worker that is told to end while no server answers ends within its grace time, and its runs are taken over`, async (t) => {
     const world = await open(t, { claimTimeoutMs: 2_000, ownServers: true });
     const { topology } = world;

@@ -41,8 +41,11 @@ forEachWorld(test, (title, open) => {
       },
       { everyMs: 40, withinMs: 170_000 },
     );
-    for (let wave = 0; wave < WAVES; wave++) await runWave(t, world, random, SEED + wave * RUNS);
-    isOver = true;
+    try {
+      for (let wave = 0; wave < WAVES; wave++) await runWave(t, world, random, SEED + wave * RUNS);
+    } finally {
+      isOver = true;
+    }
     await publishing;
     await world.startWorker({ tasksFile }); // for tokens whose runs have ended
     await checkQuiet(t, world);

@@ -6,7 +6,7 @@ import { type Engine, startEngine } from "../../engine/index.ts";
 import { durableTask, task } from "../../shared/task.ts";
 import { startWorker, type Worker } from "../../worker/index.ts";
 import { startTestServer, type TestServer } from "../helpers/nats.ts";
-import { CLI_BUILD_MS, findNatsCli } from "../helpers/nats-cli.ts";
+import { findNatsCli } from "../helpers/nats-cli.ts";
 import { until } from "../helpers/until.ts";
 
 const greet = task({
@@ -40,13 +40,14 @@ interface World {
 
 const cli = await findNatsCli();
 const declared = anyTest as TestFn<World>;
-/** Where there is neither the program nor Go to build it, these tests are skipped. */
-const test = cli.kind === "missing" ? declared.skip : declared;
+/** Where the program is neither found nor can be built, these tests are skipped. */
+const test = "missing" in cli ? declared.skip : declared;
+if ("missing" in cli)
+  test(`the official nats command line is missing: ${oneLine(cli.missing)}`, () => {});
 
 declared.before(async (t) => {
-  if (cli.kind === "missing") return;
-  t.timeout(CLI_BUILD_MS, "building the nats command line");
-  const binary = cli.kind === "found" ? cli.binary : await cli.build();
+  if ("missing" in cli) return;
+  const { binary } = cli;
   const server = await startTestServer();
   const servers = server.url;
   const engine = await startEngine({ servers, name: "engine-1" });
@@ -60,6 +61,11 @@ declared.after.always(async ({ context }) => {
   await context.engine?.close();
   await context.server?.stop();
 });
+
+/** As a title of a test. */
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, " ").slice(0, 300);
+}
 
 /** Declares a test that uses the program. */
 function withNats(

@@ -1,5 +1,6 @@
 import test from "ava";
 import type { LeafCondition } from "../../shared/entries.ts";
+import { silentLog } from "../../shared/logger.ts";
 import {
   Barrier,
   beginTerm,
@@ -243,13 +244,8 @@ forEachTopology((title, start) => {
   test.serial(`${title}: an unreadable registration harms no other run`, async (t) => {
     const at = await namespaceOf(t, topology);
     const errors: string[] = [];
-    const log = {
-      debug() {},
-      info() {},
-      warn() {},
-      error: (text: string) => void errors.push(text),
-    };
-    await beginTerm(t, at, { log });
+    const error = (text: string) => void errors.push(text);
+    await beginTerm(t, at, { log: { ...silentLog, error } });
     const name = newName();
     const broken = await startRun(at);
     for (const body of [[1, 0xff], [7], [1, 0x80], []])

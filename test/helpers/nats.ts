@@ -3,12 +3,14 @@
  * temporary directory. They end with the test process, however that ends.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { randomInt } from "node:crypto";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { deleteStream, ensureStream } from "../../shared/jetstream/admin.ts";
 import { connectNats, type NatsOptions } from "../../shared/jetstream/connection.ts";
+import { isStopped } from "./process-state.ts";
 import { until } from "./until.ts";
 
 /** One server process. It keeps its port and its store over restarts. */
@@ -219,7 +221,7 @@ class Server implements TestServer {
     if (child === undefined) return;
     child.kill("SIGSTOP");
     // The signal is on its way when `kill` returns: the server may still answer for a moment.
-    while (child.exitCode === null && stateOf(child.pid as number) !== "T") {}
+    while (child.exitCode === null && !isStopped(child.pid as number)) {}
   }
 
   resume(): void {
@@ -243,13 +245,6 @@ class Server implements TestServer {
   }
 }
 
-/** The state of a process by Linux; elsewhere "T", stopped, whatever it is. */
-function stateOf(pid: number): string {
-  const file = `/proc/${pid}/stat`;
-  if (!existsSync("/proc/self/stat")) return "T";
-  return readFileSync(file, "utf8").split(") ").at(-1)?.[0] ?? "T";
-}
-
 /** Kills a server when its standard input closes: when this process is gone, however it went. */
 function guardOf(pid: number): ChildProcess {
   const guard = spawn("/bin/sh", ["-c", 'read -r line; kill -9 "$0"', String(pid)], {
@@ -260,18 +255,25 @@ function guardOf(pid: number): ChildProcess {
   return guard;
 }
 
-/** Ports that nobody listens on now. */
+/**
+ * Ports that nobody listens on now. Below those that systems give to outgoing connections, one of
+ * which would otherwise now and then take the port of a server that is being restarted.
+ */
 async function freePorts(count: number): Promise<number[]> {
-  const listeners = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const listener = createServer();
-      await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
-      return listener;
-    }),
-  );
-  const ports = listeners.map((listener) => (listener.address() as AddressInfo).port);
-  await Promise.all(listeners.map((listener) => new Promise((resolve) => listener.close(resolve))));
-  return ports;
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = randomInt(15_000, 32_000);
+    if (await isFree(port)) ports.add(port);
+  }
+  return [...ports];
+}
+
+function isFree(port: number): Promise<boolean> {
+  const listener = createServer();
+  return new Promise((resolve) => {
+    listener.once("error", () => resolve(false));
+    listener.listen(port, "127.0.0.1", () => listener.close(() => resolve(true)));
+  });
 }
 
 const removeAtExit = new Set<string>();

@@ -123,6 +123,7 @@ test("an ended run, or one of another incarnation, drops every token", (t) => {
   for (const state of [over, newer])
     for (const token of [startToken, { sequence: 15, answers: 10 }, { sequence: 90, answers: 80 }])
       for (const isFresh of [true, false]) t.is(decide(token, state, { isFresh }), "drop");
+  t.is(decide(startToken, { ...stateAfter(), status: "failed" }), "drop", "by its status alone");
 });
 
 test("after so many takeovers without another entry the run is paused instead", (t) => {

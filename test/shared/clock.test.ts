@@ -1,3 +1,4 @@
+import { mock } from "node:test";
 import test from "ava";
 import fc from "fast-check";
 import { SteppingClock, systemClock } from "../../shared/clock.ts";
@@ -68,18 +69,35 @@ test("whatever timers are set and however time moves, each fires once and not be
   );
 });
 
-test("the clock of the process goes on, and its timers fire and can be canceled", async (t) => {
-  const before = systemClock.monotonic();
-  const wall = systemClock.now();
-  const fired: string[] = [];
-  systemClock.after(-5, () => fired.push("past"));
-  systemClock.after(1, () => fired.push("soon"));
-  const cancelSoon = systemClock.after(1, () => fired.push("canceled"));
-  const cancelFar = systemClock.after(2 ** 40, () => fired.push("longer than a timer takes"));
-  cancelSoon();
-  await until(() => fired.length === 2);
-  t.deepEqual(fired, ["past", "soon"]);
-  cancelFar();
-  t.true(systemClock.monotonic() > before);
-  t.true(Math.abs(systemClock.now() - wall) < 60_000);
+test.serial(
+  "the clock of the process goes on, and its timers fire and can be canceled",
+  async (t) => {
+    const before = systemClock.monotonic();
+    const wall = systemClock.now();
+    const fired: string[] = [];
+    systemClock.after(-5, () => fired.push("past"));
+    systemClock.after(1, () => fired.push("soon"));
+    const cancelSoon = systemClock.after(1, () => fired.push("canceled"));
+    const cancelFar = systemClock.after(2 ** 40, () => fired.push("longer than a timer takes"));
+    cancelSoon();
+    await until(() => fired.length === 2);
+    t.deepEqual(fired, ["past", "soon"]);
+    cancelFar();
+    t.true(systemClock.monotonic() > before);
+    t.true(Math.abs(systemClock.now() - wall) < 60_000);
+  },
+);
+
+test.serial("a timer longer than a plain one takes fires when its whole time is over", (t) => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  t.teardown(() => mock.timers.reset());
+  let hasFired = false;
+  systemClock.after(2 ** 32, () => {
+    hasFired = true;
+  });
+  const part = 2 ** 31 - 1;
+  for (let i = 0; i < 2; i++) mock.timers.tick(part);
+  t.false(hasFired);
+  mock.timers.tick(2);
+  t.true(hasFired);
 });

@@ -121,6 +121,27 @@ test("a wait shows what is still missing", (t) => {
   };
   const left = waitText({ condition: nested, recorded: recorded(undefined, slept) }, NOW);
   t.is(left, 'the end of run "c1" of task "pack"');
+  const both: StoredCondition = {
+    kind: "allOf",
+    of: [
+      [0, any],
+      [1, sleep],
+    ],
+  };
+  const deeper: StoredCondition = {
+    kind: "allOf",
+    of: [
+      [0, both],
+      [1, child],
+    ],
+  };
+  const text = (...leaves: (LeafOutcome | undefined)[]): string =>
+    waitText({ condition: deeper, recorded: recorded(...leaves) }, NOW);
+  t.is(text(slept, slept), 'the end of run "c1" of task "pack"');
+  t.is(
+    text(slept),
+    'the time 2030-01-01T00:01:00Z (in 1 min) and the end of run "c1" of task "pack"',
+  );
 });
 
 test("what happened is shown by its kind", (t) => {

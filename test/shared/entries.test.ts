@@ -239,6 +239,8 @@ test("what is inside an entry has the form that the fold relies on", (t) => {
     [4, "key", 0, { kind: "children", ended: [5] }],
     [4, "key", 0, { kind: "children", ended: [[0, null]] }],
     [3, "key", 0, {}],
+    [3, "key", 0, 7],
+    [3, "key", 0, []],
     [3, "key", 0, { kind: "anyOf" }],
     [3, "key", 0, { kind: "allOf", of: [5] }],
     [3, "key", 0, { kind: "allOf", of: [[{}, { kind: "sleep", dueAt: 1 }]] }],

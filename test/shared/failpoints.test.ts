@@ -1,10 +1,12 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import test from "ava";
 import { failpointsFrom } from "../../shared/failpoints.ts";
 import { temporaryFolder } from "../helpers/folders.ts";
+import { isStopped } from "../helpers/process-state.ts";
+import { until } from "../helpers/until.ts";
 
 test("without rules no place does anything", (t) => {
   for (const text of [undefined, ""]) t.is(failpointsFrom(text)("before-claim"), undefined);
@@ -74,4 +76,23 @@ test("a place kills its process, at once and whatever it does", (t) => {
   const { signal, stdout } = spawnSync(process.execPath, ["--input-type=module", "-e", script]);
   t.is(signal, "SIGKILL");
   t.is(stdout.toString(), "once");
+});
+
+test("a place stops its process until somebody lets it go on", async (t) => {
+  const module = new URL("../../shared/failpoints.js", import.meta.url).href;
+  const script = `
+    const { failpointsFrom } = await import(${JSON.stringify(module)});
+    failpointsFrom("here=stop")("here");
+    process.stdout.write("on");`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script]);
+  t.teardown(() => child.kill("SIGKILL"));
+  let output = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    output += chunk.toString();
+  });
+  await until(() => isStopped(child.pid as number), { what: "the process is stopped" });
+  t.is(output, "");
+  child.kill("SIGCONT");
+  await until(() => output === "on");
+  t.is(output, "on");
 });

@@ -146,6 +146,7 @@ const kinds: readonly {
       [1, 1, false, [], ["5"], 0],
       [1, 1, false, [], [], "0"],
       [1, 1, false, [5], [], 0],
+      [1, 1, false, [["key", 0, 7, []]], [], 0],
       [1, 1, false, [["key", 0, { kind: "sleep", dueAt: 1 }, []]], [], 0],
       [1, 1, false, [["key", 0, { kind: "nap" }, []]], [], 0],
       [1, 1, false, [["key", 0, { kind: "anyOf", of: [] }, []]], [], 0],

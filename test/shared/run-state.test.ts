@@ -258,6 +258,41 @@ test("a group of children is settled when the last of them has ended, in whichev
   t.is(state.pending.size, 0);
 });
 
+test("of several children that failed, the first of the list is what the group fails with", (t) => {
+  const failed = (message: string): Outcome => ({
+    status: "failed",
+    error: { name: "E", message },
+  });
+  const ended = [
+    [2, failed("two")],
+    [0, failed("zero")],
+    [1, failed("one")],
+  ] as const;
+  const state = fold(
+    commit(opened("w0 g", group), settled("w0 g", 0, { kind: "children", ended })),
+  );
+  t.deepEqual(state.deliveries[0]?.result, {
+    ...{ ok: false, status: "failed", error: { name: "E", message: "zero" } },
+  } as never);
+});
+
+test("a failed attempt is kept until the step has its result, and gives the code nothing", (t) => {
+  const attempt = (number: number, retryAt: number): Entry => ({
+    ...{ kind: "attempt-failed", key: "s0 a", at: 0, attempt: number },
+    error,
+    retryAt,
+  });
+  const state = fold(commit(attempt(1, 50)), commit(attempt(2, 90)));
+  t.deepEqual([...state.retries], [["s0 a", { attempts: 2, error, retryAt: 90 }]]);
+  t.is(state.deliveries.length, 0);
+  t.is(evolve(state, commit(step("s0 a"))).retries.size, 0);
+  const failed = fold(
+    commit(attempt(1, 50)),
+    commit({ ...step("s0 a"), kind: "step-failed", error } as Entry),
+  );
+  t.is(failed.retries.size, 0);
+});
+
 test("children that are recorded twice count once", (t) => {
   const part = (...ended: (readonly [number, Outcome])[]) =>
     settled("w0 g", 0, { kind: "children", ended });

@@ -173,6 +173,7 @@ test("consumers, streams and buckets have names of their own that the server tak
   t.is(ns.logSubjects(1), "ns.log.1.>");
   t.is(ns.everyRun(1, "wait"), "ns.log.1.*.*.wait");
   t.is(ns.everyLive("c"), "ns.live.*.*.c");
+  t.is(ns.endSubject("client.1"), "ns.end.client.1");
   t.is(ns.liveSubjects, "ns.live.>");
   t.is(ns.liveSubject({ taskName: "a b", runId: "c" }, "h"), "ns.live.a_20b.c.h");
   t.deepEqual(

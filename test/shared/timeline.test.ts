@@ -134,6 +134,23 @@ test("failures, children, pauses and cancels have their rows", (t) => {
     t.is(shown(viewOf([{ afterMs: 0, entries: [entry] }])).at(-1), row);
 });
 
+test("a failed attempt says when the step is tried again", (t) => {
+  const error = { name: "Error", message: "no" };
+  for (const [retryAt, when] of [
+    [STARTED_AT + 1_500, "in 1500 ms"],
+    [STARTED_AT - 1, "in 0 ms"],
+  ] as const) {
+    const entry: Entry = {
+      kind: "attempt-failed",
+      ...{ key: "s1 charge", at: 0, attempt: 2, error, retryAt },
+    };
+    t.is(
+      shown(viewOf([{ afterMs: 0, entries: [entry] }])).at(-1),
+      `1 w1 durable step: attempt 2 of step "charge" (2) failed: Error: no; again ${when}`,
+    );
+  }
+});
+
 test("a request to cancel is shown until the run has noticed it", (t) => {
   const cancelRequest = { by: "ann", reason: "", at: STARTED_AT + 9 };
   t.is(shown(viewOf([], { cancelRequest })).at(-1), "cancel: ann asked to cancel");

@@ -1,9 +1,10 @@
 import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
 import { type Commit, decodeCommit, type Entry, type Outcome } from "../../shared/entries.ts";
+import { LimitExceededError } from "../../shared/errors.ts";
 import { COMMIT_BYTES } from "../../shared/limits.ts";
 import { evolve, initialState, type RunState } from "../../shared/run-state.ts";
-import { fitCommits } from "../../worker/commit-size.ts";
+import { fitCommits, storedForm } from "../../worker/commit-size.ts";
 
 const MAX = 1_048_576;
 const large = "x".repeat(2 * MAX);
@@ -218,6 +219,32 @@ test("a pause or a request to cancel with a text too large says its beginning", 
   t.is(state.cancel?.reason.length, 1_001);
   t.is(state.paused?.reason.length, 1_001);
   t.regex(JSON.stringify(state.paused?.details), /problem/);
+});
+
+test("an entry has the form in which it will be stored before its commit is written", (t) => {
+  t.deepEqual(storedForm(step("s0 a", 1), MAX), step("s0 a", 1));
+  const kept = storedForm(step("s0 a", large), MAX);
+  t.is(kept.kind, "step-failed");
+  const { entries } = stored(t, commitOf(step("s0 a", large)));
+  t.is(entries[0]?.kind, "step-failed");
+});
+
+test("a server that does not even accept the frame of a commit is told of with the limit", (t) => {
+  const slept: Entry = {
+    ...{ kind: "wait-settled", key: "w0 a", leaf: 0 },
+    outcome: { kind: "sleep" },
+  };
+  for (const entry of [slept, { kind: "waiting" } as const])
+    t.throws(() => fitCommits(commitOf(entry), 2_060, "history"), {
+      instanceOf: LimitExceededError,
+      message: /has \d+ bytes, the server accepts 12\. Store large values elsewhere/,
+    });
+});
+
+test("an entry of no known kind is a bug and told as one", (t) => {
+  t.throws(() => fitCommits(commitOf({ kind: "odd" } as never), MAX, "history"), {
+    instanceOf: TypeError,
+  });
 });
 
 test("whatever a commit holds and however little the server accepts, it is stored in parts that fit", (t) => {

@@ -1,5 +1,6 @@
 /** Processes of a test: their log lines, signals, and their end, which is not later than the test's. */
-import { type ChildProcess, fork, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, fork, spawn } from "node:child_process";
+import { isStopped } from "../../helpers/process-state.ts";
 import { until } from "../../helpers/until.ts";
 
 /** One line that a process logged. */
@@ -130,8 +131,7 @@ class RunningProcess implements TestProcess {
   }
 
   get isStopped(): boolean {
-    const args = ["-o", "state=", "-p", String(this.pid)];
-    return spawnSync("ps", args, { encoding: "utf8" }).stdout.startsWith("T");
+    return isStopped(this.pid);
   }
 
   stderr(): string {

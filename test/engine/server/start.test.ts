@@ -16,6 +16,7 @@ import {
 import { callApi } from "../../../shared/jetstream/api.ts";
 import { connectNats } from "../../../shared/jetstream/connection.ts";
 import { temporaryFolder, writeScript } from "../../helpers/folders.ts";
+import { groupOf } from "../../helpers/process-state.ts";
 import { until } from "../../helpers/until.ts";
 
 const { binary } = await findServer();
@@ -125,10 +126,7 @@ test("a server ends when the process that started it is killed", async (t) => {
 
 test("Ctrl-C in the terminal does not reach the server", async (t) => {
   const server = await start(t);
-  const group = await runCommand("ps", ["-o", "pgid=", "-p", String(server.pid)], {
-    timeoutMs: 10_000,
-  });
-  t.is(Number(group.stdout), server.pid);
+  t.is(groupOf(server.pid), server.pid);
 });
 
 test("a port that is taken is an error that ends with the server's log", async (t) => {

@@ -377,6 +377,9 @@ test("R3: followers hand over each message once while the servers are killed one
   // Several, so that some of their consumers live on the server that is killed.
   const followed = range(1, 4).map(() => start(t, link, { stream, subjects: [`${prefix}.a`] }));
   let isOver = false;
+  t.teardown(() => {
+    isOver = true;
+  });
   let acknowledged = 0;
   const writer = (async () => {
     for (let i = 0; !isOver; i++) {

@@ -25,12 +25,16 @@ export interface Stage {
    * new some time after it is stored. `index` counts these questions.
    */
   inform(ask: () => Promise<string>, index: number): Promise<string>;
+  /** Whether to go on after this line: not after the first that is another than expected. */
+  isAsExpected(line: Line, step: number): boolean;
 }
 
 /** What one request came to. */
 export interface Line {
   readonly asked: string;
   readonly answers: readonly string[];
+  /** What the consumer said about itself meanwhile. */
+  readonly infos: readonly string[];
   /** Messages that had come by then without being asked for. */
   readonly arrived: number;
 }
@@ -52,28 +56,33 @@ const FAST = "fast";
 const ACK_WAIT_MS = 500;
 /** How long the part of a script may take whose outcome depends on time. */
 const MOST_MS = 200;
+/** Longer than anything in a script takes: then it does not happen. */
+const GIVE_UP_MS = 10_000;
 const NOTHING = new Uint8Array(0);
 
-/** What playing a script came to. */
-export interface Played {
-  /** An answer for each command, and then what came unasked. */
-  readonly lines: readonly Line[];
-  /** All that the consumer said about itself. */
-  readonly infos: readonly string[];
-}
-
-/** Plays a script. */
-export async function play(stage: Stage, script: readonly Command[]): Promise<Played> {
+/**
+ * Plays a script, up to the first line that is not as expected.
+ * @returns An answer for each command, and then what came unasked.
+ */
+export async function play(stage: Stage, script: readonly Command[]): Promise<Line[]> {
   const player = new Player(stage);
-  await player.open();
   const lines: Line[] = [];
-  for (const command of script) {
-    const answers = await player.perform(command);
-    await stage.settle(() => player.arrived, lines.length);
-    lines.push({ asked: JSON.stringify(command), answers, arrived: player.arrived });
+  try {
+    await player.open();
+    for (const command of script) {
+      const informed = player.infos.length;
+      const answers = await player.perform(command);
+      await stage.settle(() => player.arrived, lines.length);
+      const infos = player.infos.slice(informed);
+      const line = { asked: JSON.stringify(command), answers, infos, arrived: player.arrived };
+      lines.push(line);
+      if (!stage.isAsExpected(line, lines.length - 1)) return lines;
+    }
+    lines.push(...(await player.end(lines.length)));
+    return lines;
+  } finally {
+    await player.close();
   }
-  lines.push(...(await player.close(lines.length)));
-  return { lines, infos: player.infos };
 }
 
 class Player {
@@ -84,6 +93,7 @@ class Player {
   readonly #held: Held[] = [];
   readonly #open: { readonly asked: string; readonly lines: string[] }[] = [];
   readonly #live: string[] = [];
+  readonly #listening: Set<() => void> = new Set();
   #replies = 0;
   #life = 0;
   arrived = 0;
@@ -139,16 +149,23 @@ class Player {
     await this.#stage.link.nc.flush();
   }
 
-  /** Lists what came unasked, and removes the streams. */
-  async close(step: number): Promise<Line[]> {
+  /** Ends all open pulls, and lists what came unasked. */
+  async end(step: number): Promise<Line[]> {
     await this.#api(`CONSUMER.DELETE.${this.#stream}.${SLOW}`);
     await this.#stage.settle(() => this.arrived, step);
-    const { arrived } = this;
-    const lines = this.#open.map(({ asked, lines: answers }) => ({ asked, answers, arrived }));
-    lines.push({ asked: "republished", answers: this.#live, arrived });
+    const rest = { infos: [], arrived: this.arrived };
+    const lines: Line[] = this.#open.map(({ asked, lines: answers }) => ({
+      ...{ asked, answers },
+      ...rest,
+    }));
+    return [...lines, { asked: "republished", answers: this.#live, ...rest }];
+  }
+
+  /** Removes the streams. */
+  async close(): Promise<void> {
+    for (const stop of this.#listening) stop();
     await this.#api(`STREAM.DELETE.${this.#stream}`);
     await this.#api(`STREAM.DELETE.KV_${this.#stream}`);
-    return lines;
   }
 
   async perform(command: Command): Promise<string[]> {
@@ -241,12 +258,11 @@ class Player {
       return [answer];
     // It fires within a quarter of a second, and its own message goes.
     const sequence = Number(/"seq":(\d+)/.exec(answer)?.[1]);
-    for (;;) {
+    const hasFired = await this.#poll(20, async () => {
       const left = await this.#api(`STREAM.MSG.GET.${this.#stream}`, { seq: sequence });
-      if (left.includes('"error"')) break;
-      await this.#stage.pause(20);
-    }
-    return [answer, await this.#leaderGet({ subject: target })];
+      return left.includes('"error"');
+    });
+    return [answer, hasFired ? await this.#leaderGet({ subject: target }) : "never fires"];
   }
 
   // --- reads
@@ -429,12 +445,22 @@ class Player {
     const subject = `$KV.${this.#stream}.${key}`;
     const headers = [["Nats-TTL", "1s"]] as const;
     const stored = await this.#ask(subject, Buffer.from("value"), { headers });
-    for (;;) {
+    let found = "";
+    const isOver = await this.#poll(100, async () => {
       const stream = `KV_${this.#stream}`;
-      const found = await this.#api(`STREAM.MSG.GET.${stream}`, { last_by_subj: subject });
-      if (!found.includes("value")) return [...stored, found];
-      await this.#stage.pause(100);
+      found = await this.#api(`STREAM.MSG.GET.${stream}`, { last_by_subj: subject });
+      return !found.includes("value");
+    });
+    return [...stored, isOver ? found : "outlives its time"];
+  }
+
+  /** Whether something becomes true before everybody would have given up. */
+  async #poll(everyMs: number, isTrue: () => Promise<boolean>): Promise<boolean> {
+    for (let waitedMs = 0; waitedMs < GIVE_UP_MS; waitedMs += everyMs) {
+      if (await isTrue()) return true;
+      await this.#stage.pause(everyMs);
     }
+    return false;
   }
 
   // --- the wire
@@ -451,7 +477,12 @@ class Player {
     const subscription = this.#stage.link.nc.subscribe(subject, {
       callback: (_, message) => receive(message),
     });
-    return () => subscription.unsubscribe();
+    const stop = (): void => {
+      subscription.unsubscribe();
+      this.#listening.delete(stop);
+    };
+    this.#listening.add(stop);
+    return stop;
   }
 
   async #api(path: string, request?: object): Promise<string> {
@@ -470,7 +501,7 @@ class Player {
       withinMs?: number;
     } = {},
   ): Promise<string[]> {
-    const { headers = [], isLast = () => true, withinMs = 10_000 } = options;
+    const { headers = [], isLast = () => true, withinMs = GIVE_UP_MS } = options;
     const reply = this.#newInbox();
     const replies: string[] = [];
     return new Promise((resolve) => {
@@ -479,11 +510,15 @@ class Player {
         stopTimer();
         resolve(replies);
       };
+      const giveUp = (): void => {
+        if (withinMs === GIVE_UP_MS) replies.push("and then nothing");
+        end();
+      };
       const stopListening = this.#listen(reply, (message) => {
         replies.push(this.#show(message));
         if (isLast(message)) end();
       });
-      const stopTimer = this.#stage.link.clock.after(withinMs, end);
+      const stopTimer = this.#stage.link.clock.after(withinMs, giveUp);
       this.#stage.link.nc.publish(subject, body, {
         reply,
         ...(headers.length === 0 ? {} : { headers: asClientHeaders(encodeHeaders(headers)) }),

@@ -6,14 +6,15 @@ import { createHash } from "node:crypto";
 import { type Engine, engineOver } from "../../../engine/engine.ts";
 import { setupNamespace } from "../../../engine/setup.ts";
 import { type Client, clientOver } from "../../../shared/client.ts";
-import { decodeCommit, type Entry } from "../../../shared/entries.ts";
+import { decodeCommit, type StoredCommit } from "../../../shared/entries.ts";
 import { type RandomSource, seededRandom, seedIds } from "../../../shared/ids.ts";
 import type { MemoryLink } from "../../../shared/jetstream/memory-link.ts";
+import { parseLease } from "../../../shared/leases.ts";
 import { type FaultRates, SeededFaults } from "../../../shared/memory/faults.ts";
 import type { ServerEvent } from "../../../shared/memory/memory-server.ts";
 import { MemoryWorld } from "../../../shared/memory/memory-world.ts";
 import { ProcessClock } from "../../../shared/memory/process-clock.ts";
-import type { Names, RunAddress } from "../../../shared/subjects.ts";
+import { EVENTS_PREFIX, type Names, type RunAddress } from "../../../shared/subjects.ts";
 import type { AnyTask } from "../../../shared/task-reference.ts";
 import { type Worker, workerOver } from "../../../worker/worker.ts";
 
@@ -24,13 +25,15 @@ export interface Plan {
   /** Without one the client sets the namespace up. */
   readonly engines: number;
   /** How likely a process dies at each of its writes, and at each of the places where it may. */
-  readonly dies: number;
+  readonly dies?: number;
   /** How many deaths there are at the most. */
-  readonly deaths: number;
+  readonly deaths?: number;
+  /** The one place where a process dies, of all places in the order in which they are reached. */
+  readonly diesAt?: number;
   readonly faults: FaultRates;
   /** How often a second something happens to the servers, to connections, to processes. */
   readonly incidents?: number;
-  /** From then on nothing goes wrong any more. Default after 30 s. */
+  /** From then on nothing goes wrong any more. Default after 20 s. */
   readonly healsAfterMs?: number;
   readonly shards?: number;
 }
@@ -40,8 +43,11 @@ export type TasksOf = (process: Process) => readonly AnyTask[];
 
 /** A death. It ends nothing but the process. */
 const NEVER = new Promise<never>(() => {});
+const NOTHING = new Uint8Array(0);
 const CLAIM_TIMEOUT_MS = 2_000;
-const HEALS_AFTER_MS = 30_000;
+const HEALS_AFTER_MS = 20_000;
+/** Messages to subjects that begin so are no writes, or of no account to any run. */
+const NO_WRITES = ["$JS.API.", "$KV."];
 
 /** One process of the simulation. */
 export class Process {
@@ -67,10 +73,10 @@ export class Process {
     const { connection } = link;
     const publish = connection.publish.bind(connection);
     connection.publish = (message) => {
-      const fate = this.#simulation.fateOf(this);
-      if (fate === "dies-before") this.die();
+      const isWrite = !NO_WRITES.some((start) => message.subject.startsWith(start));
+      if (isWrite && this.#simulation.diesHere(this)) this.die();
       publish(message);
-      if (fate === "dies-after") this.die();
+      if (isWrite && this.#simulation.diesHere(this)) this.die();
     };
     this.#link = link;
     return link;
@@ -79,7 +85,7 @@ export class Process {
   /** A place in the code where it may die. */
   readonly failpoint = (name: string): Promise<void> | undefined => {
     if (!this.isAlive) return NEVER;
-    if (this.#simulation.fateOf(this) === undefined) return undefined;
+    if (!this.#simulation.diesHere(this)) return undefined;
     this.#simulation.note(`dies at ${name}`, this.name, 0);
     this.die();
     return NEVER;
@@ -116,12 +122,15 @@ export class Simulation {
   readonly faults: SeededFaults;
   readonly client: Client;
   readonly names: Names;
+  /** How many callers have something to ask still: days do not pass for them. */
+  asking = 0;
   readonly #plan: Plan;
   readonly #tasksOf: TasksOf;
   readonly #trace = createHash("sha256");
   readonly #lines: string[] = [];
   readonly #living: Set<Process> = new Set();
   #deaths = 0;
+  #places = 0;
   #spawned = 0;
   #isHealed = false;
 
@@ -147,8 +156,12 @@ export class Simulation {
   static async #open(plan: Plan, tasksOf: TasksOf): Promise<Simulation> {
     const random = seededRandom(plan.seed);
     const faults = new SeededFaults(seededRandom(`${plan.seed} faults`), plan.faults);
-    const tracer: { note?: (event: ServerEvent) => void } = {};
-    const world = new MemoryWorld({ faults, onEvent: (event) => tracer.note?.(event) });
+    const tracer: { note?: (event: ServerEvent) => void; mayLeap?: () => boolean } = {};
+    const world = new MemoryWorld({
+      faults,
+      onEvent: (event) => tracer.note?.(event),
+      mayLeap: () => tracer.mayLeap?.() ?? true,
+    });
     const link = world.link("client");
     const { shards = 1 } = plan;
     const setup = await world.run(
@@ -166,6 +179,7 @@ export class Simulation {
     });
     tracer.note = ({ what, subject, number, client: by = "" }) =>
       simulation.note(what, `${by} ${subject}`, number);
+    tracer.mayLeap = () => simulation.asking === 0;
     simulation.#begin();
     return simulation;
   }
@@ -209,12 +223,19 @@ export class Simulation {
     this.#lines.push(line);
   }
 
+  /** How many places there were where a process could die: before and after each write, and others. */
+  get places(): number {
+    return this.#places;
+  }
+
   /** Whether a process dies now. */
-  fateOf(process: Process): "dies-before" | "dies-after" | undefined {
-    const { dies, deaths } = this.#plan;
-    if (this.#isHealed || !process.isAlive || this.#deaths >= deaths) return undefined;
-    if (this.random() >= dies) return undefined;
-    return this.random() < 0.5 ? "dies-before" : "dies-after";
+  diesHere(process: Process): boolean {
+    const { dies = 0, deaths = Number.POSITIVE_INFINITY, diesAt } = this.#plan;
+    if (!process.isAlive) return false;
+    const place = this.#places++;
+    if (diesAt !== undefined) return place === diesAt;
+    if (this.#isHealed || dies === 0 || this.#deaths >= deaths) return false;
+    return this.random() < dies;
   }
 
   noteDeath(process: Process): void {
@@ -226,16 +247,46 @@ export class Simulation {
   }
 
   /** Everything that is stored for a run, as the stream's leader has it. */
-  entriesOf(address: RunAddress): readonly Entry[] {
+  commitsOf(address: RunAddress): readonly StoredCommit[] {
     const { stream, prefix } = this.names.run(address);
     const store = this.world.server.streams.get(stream)?.store;
-    const entries: Entry[] = [];
-    for (const kind of ["h", "c"])
-      for (const sequence of store?.sequencesOf(`${prefix}.${kind}`) ?? []) {
-        const data = store?.get(sequence)?.data ?? new Uint8Array();
-        entries.push(...decodeCommit(data, sequence, prefix).entries);
+    return ["h", "c"].flatMap((kind) =>
+      (store?.sequencesOf(`${prefix}.${kind}`) ?? []).map((sequence) =>
+        decodeCommit(store?.get(sequence)?.data ?? NOTHING, sequence, prefix),
+      ),
+    );
+  }
+
+  /** How many runs, children included, are paused. */
+  get pausedRuns(): number {
+    let paused = 0;
+    for (const { store } of this.world.server.streams.values())
+      for (const subject of [
+        ...store.subjects("*.log.*.*.*.h"),
+        ...store.subjects("*.log.*.*.*.c"),
+      ]) {
+        const sequence = store.sequencesOf(subject).at(-1) ?? 0;
+        const { entries } = decodeCommit(store.get(sequence)?.data ?? NOTHING, sequence, subject);
+        if (entries.at(-1)?.kind === "paused") paused++;
       }
-    return entries;
+    return paused;
+  }
+
+  /** Sequences of the first events of one name. */
+  firstEvents(name: string, count: number): readonly number[] {
+    const store = this.world.server.streams.get(this.names.eventsStream)?.store;
+    return (store?.sequencesOf(EVENTS_PREFIX + name) ?? []).slice(0, count);
+  }
+
+  /** Runs that hold a slot, by the lease records of all workers. */
+  get heldSlots(): readonly string[] {
+    return (["regular", "durable"] as const).flatMap((pool) => {
+      const store = this.world.server.streams.get(`KV_${this.names.slotsBucket(pool)}`)?.store;
+      return (store?.subjects(">") ?? []).flatMap((subject) => {
+        const last = store?.get(store.sequencesOf(subject).at(-1) ?? 0);
+        return parseLease(last?.data ?? NOTHING)?.held.map(({ run }) => run) ?? [];
+      });
+    });
   }
 
   /** Tokens that nobody has acknowledged, by the consumers of all tasks. */
@@ -255,6 +306,7 @@ export class Simulation {
     for (let i = 0; i < engines; i++) this.#spawn("engine");
     for (let i = 0; i < workers; i++) this.#spawn("worker");
     if (incidents > 0) this.#scheduleIncident(incidents);
+    if (!Number.isFinite(healsAfterMs)) return;
     this.world.time.after(healsAfterMs, () => {
       this.#isHealed = true;
       this.faults.heal();
