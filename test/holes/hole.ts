@@ -27,6 +27,8 @@ export interface Hole extends PlaceOptions {
   readonly opened: { readonly [mutant: string]: Evidence };
 }
 
+/** A mutant is tried on one server; on three too when asked for (`npm run mutants`). */
+const areAllTried = process.env.CONTRAIL_MUTANTS === "all";
 /** How long evidence may take to become what is expected. */
 const EVIDENCE_MS = 10_000;
 /** How many scenarios of a file run at once. */
@@ -47,6 +49,7 @@ export function hole(number: number, way: Hole): void {
     test(name, async (t) => {
       t.deepEqual(await play(title, way, PRODUCT, way.closed), way.closed);
     });
+    if (title === "R3" && !areAllTried) continue;
     for (const [mutant, opened] of Object.entries(way.opened))
       test(`${name} (not so the mutant ${mutant})`, async (t) => {
         t.notDeepEqual(opened, way.closed);
