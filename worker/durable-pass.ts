@@ -7,6 +7,7 @@
  * D2. The slot is given back when the waiting commit is stored, the token is acknowledged when the
  *     waits are registered (rule 5).
  */
+import { cancelEntry, canceledOutcome } from "../shared/early-ends.ts";
 import type { Entry, Outcome } from "../shared/entries.ts";
 import { InvariantError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
@@ -16,7 +17,7 @@ import type { Interruption } from "../shared/run-state.ts";
 import { cancelChildren } from "./child-cancels.ts";
 import type { Committer } from "./committer.ts";
 import type { Execution } from "./execution.ts";
-import { cancelEntry, canceledOutcome, cleanupOver, overdueEntry } from "./interruptions.ts";
+import { cleanupOver, overdueEntry } from "./interruptions.ts";
 import { whyEventsAreLost } from "./lost-events.ts";
 import { dueSleeps } from "./outcomes.ts";
 import { PassOperations } from "./pass-operations.ts";
