@@ -28,6 +28,7 @@ interface OpenCancel {
   readonly stream: string;
   readonly sequence: number;
   readonly startSequence: number;
+  readonly isTermination: boolean;
   /** The waiting commit that was told last. */
   toldAt: number;
   nextLookAt: number;
@@ -62,7 +63,7 @@ export class Cancels {
     const { names, log, clock } = this.#services;
     try {
       const where = `${message.subject}, sequence ${message.sequence}`;
-      const { startSequence } = decodeCancel(message.data, where);
+      const { startSequence, isTermination } = decodeCancel(message.data, where);
       const { prefix, stream } = names.run(names.parse(message.subject));
       const earlier = this.#open.get(prefix);
       if (earlier && earlier.sequence >= message.sequence) return;
@@ -71,6 +72,7 @@ export class Cancels {
         stream,
         sequence: message.sequence,
         startSequence,
+        isTermination,
         toldAt: 0,
         nextLookAt: clock.monotonic(),
         pauseMs: FIRST_PAUSE_MS,
@@ -162,7 +164,8 @@ export class Cancels {
     const status = tail.headers.last(STATUS_HEADER);
     if (status !== "waiting" && status !== "paused") return false;
     if (cancel.toldAt === tail.sequence) return false;
-    if (status === "paused" && (await this.#isRecorded(cancel, tail))) return true;
+    if (status === "paused" && !cancel.isTermination && (await this.#isRecorded(cancel, tail)))
+      return true;
     await this.#tell(cancel, tail);
     return false;
   }

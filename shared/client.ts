@@ -56,6 +56,11 @@ export interface RunHandle<out Output = unknown> {
    * @throws {RunNotFoundError} When there is no such run.
    */
   cancel(reason?: string): Promise<void>;
+  /**
+   * Ends the run as canceled without asking its code: no cleanup, no undos. Its children are canceled.
+   * @throws {RunNotFoundError} When there is no such run.
+   */
+  terminate(reason?: string): Promise<void>;
   /** What its log says. @throws {RunNotFoundError} When there is no such run. */
   view(): Promise<RunView>;
   /**
@@ -225,7 +230,8 @@ class LinkedClient implements Client {
         const how = { signal, hint };
         return outputOf(address, await waitForEnd(this.#link, this.#names, address, how));
       },
-      cancel: (reason = "") => this.#cancel(address, reason),
+      cancel: (reason = "") => this.#cancel(address, reason, false),
+      terminate: (reason = "") => this.#cancel(address, reason, true),
       view: () => readView(this.#link, this.#names, address),
       follow: ({ signal } = {}) => followRun(this.#link, this.#names, address, signal),
       why: async () => {
@@ -264,11 +270,16 @@ class LinkedClient implements Client {
     );
   }
 
-  async #cancel(address: RunAddress, reason: string): Promise<void> {
+  async #cancel(address: RunAddress, reason: string, isTermination: boolean): Promise<void> {
     const { prefix, stream } = this.#names.run(address);
     const start = await this.#link.reader.lastFor(stream, `${prefix}.start`, { leader: true });
     if (!start) throw notFound(address);
-    const body = encodeCancel({ startSequence: start.sequence, by: this.#by, reason });
+    const body = encodeCancel({
+      startSequence: start.sequence,
+      by: this.#by,
+      reason,
+      isTermination,
+    });
     const outcome = await this.#link.publisher.guardedPublish(`${prefix}.cancel`, body, {
       expect: start.sequence,
       expectSubject: `${prefix}.start`,

@@ -2,6 +2,7 @@
  * What a durable task can wait for, written as values: `sleep`, `event`, `child`, and any nesting of
  * `anyOf` and `allOf`. A condition does nothing by itself; `ctx.waitFor` waits for it.
  */
+import { type ChildOptions, isLeftWhenCanceled } from "./child-options.ts";
 import { describe } from "./describe.ts";
 import { type DurationInput, type InstantInput, toDurationMs, toInstantMs } from "./durations.ts";
 import { InvalidInputError, LimitExceededError } from "./errors.ts";
@@ -74,7 +75,12 @@ export interface ChildCondition<out Output = unknown> extends Resulting<ChildRes
   readonly kind: "child";
   /** The child to start when the wait begins, or the one that was started before. */
   readonly child:
-    | { readonly task: AnyTask; readonly input: unknown; readonly id?: string }
+    | {
+        readonly task: AnyTask;
+        readonly input: unknown;
+        readonly id?: string;
+        readonly isLeft?: boolean;
+      }
     | { readonly taskName: string; readonly runId: string };
 }
 
@@ -162,16 +168,6 @@ export type EventName<Pattern extends string> = Pattern extends `${string}${"*" 
   ? string
   : Pattern;
 
-/** How to start a child run. */
-export interface ChildOptions {
-  /**
-   * Id of the child run, 1 to 128 bytes. By default it is derived from the parent and the place of
-   * the call, so that a replay finds the same child. A child of that id that another run started is
-   * an error.
-   */
-  readonly id?: string;
-}
-
 /**
  * Holds when a time has passed, counted from the moment the wait begins.
  * @throws {InvalidInputError} When it is no duration, or longer than 100 years.
@@ -242,10 +238,14 @@ export function child(
   options: ChildOptions = {},
 ): ChildCondition {
   if (isTask(task)) {
-    checkFields(options, "argument of child()", ["id"]);
+    checkFields(options, "argument of child()", ["id", "whenCanceled"]);
     const { id } = options;
     if (id !== undefined) checkName(id, "run id");
-    return made({ kind: "child", child: { task, input, ...(id === undefined ? {} : { id }) } });
+    const isLeft = isLeftWhenCanceled(options);
+    return made({
+      kind: "child",
+      child: { task, input, ...(id === undefined ? {} : { id }), ...(isLeft ? { isLeft } : {}) },
+    });
   }
   if (!isHandle(task))
     throw new InvalidInputError(

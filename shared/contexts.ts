@@ -1,12 +1,6 @@
 /** What Contrail gives to the functions of tasks and steps. The worker implements these interfaces. */
-import type {
-  ChildOptions,
-  Condition,
-  EventName,
-  EventOptions,
-  EventResult,
-  ResultOf,
-} from "./conditions.ts";
+import type { ChildOptions } from "./child-options.ts";
+import type { Condition, EventName, EventOptions, EventResult, ResultOf } from "./conditions.ts";
 import type { DurationInput, InstantInput, Temporal } from "./durations.ts";
 import type { RetryOptions } from "./retry.ts";
 import type { ChildHandle, Task } from "./task-reference.ts";
@@ -63,7 +57,14 @@ export interface StepContext {
 }
 
 /** How to execute one step. */
-export interface StepOptions {
+export interface StepOptions<Result = never> {
+  /**
+   * Undoes the step when the run fails, is canceled, or runs out of time after it. Undos run in the
+   * reverse order in which their steps were recorded, each a step of its own named `undo` and the
+   * step's name, with the step's retries. One that fails for good does not keep the others from
+   * running.
+   */
+  readonly undo?: (result: Result, step: StepContext) => Promise<unknown> | unknown;
   /**
    * More attempts when the action fails: their number, or the whole rule.
    * @defaultValue The task's `retries`, else 3 more, about 1, 2 and 4 seconds apart.
@@ -116,7 +117,7 @@ export interface DurableContext extends TaskContext {
   step<T>(
     name: string,
     action: (step: StepContext) => Promise<T> | T,
-    options?: StepOptions,
+    options?: StepOptions<NoInfer<T>>,
   ): Promise<T>;
 
   /**
@@ -187,6 +188,7 @@ export interface DurableContext extends TaskContext {
   run<Input, Output>(
     task: Task<Input, Output>,
     inputs: readonly NoInfer<Input>[],
+    options?: Omit<ChildOptions, "id">,
   ): Promise<Output[]>;
   run<Output>(
     task: Task<undefined, Output>,
@@ -212,6 +214,7 @@ export interface DurableContext extends TaskContext {
   start<Input, Output>(
     task: Task<Input, Output>,
     inputs: readonly NoInfer<Input>[],
+    options?: Omit<ChildOptions, "id">,
   ): Promise<ChildHandle<Output>[]>;
   start<Output>(
     task: Task<undefined, Output>,

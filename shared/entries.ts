@@ -45,13 +45,21 @@ export type LeafCondition =
       /** Consumes only events with a higher sequence. */
       readonly after: number;
     }
-  | { readonly kind: "child"; readonly taskName: string; readonly runId: string }
+  | {
+      readonly kind: "child";
+      readonly taskName: string;
+      readonly runId: string;
+      /** It goes on when this run is canceled. */
+      readonly isLeft?: boolean;
+    }
   | {
       /** Children awaited as one: derived ids with ordinals from `first`, `count` of them. */
       readonly kind: "children";
       readonly taskName: string;
       readonly first: number;
       readonly count: number;
+      /** They go on when this run is canceled. */
+      readonly isLeft?: boolean;
     };
 
 /** What a wait waits for. A branch keeps what the user called its parts: names or positions. */
@@ -145,10 +153,27 @@ export type Entry =
       readonly runIds: readonly string[];
       /** The ordinal of the first, if their ids are derived. */
       readonly first: number;
+      /** They go on when this run is canceled. */
+      readonly isLeft: boolean;
     }
   | { readonly kind: "waiting" }
   | { readonly kind: "paused"; readonly reason: string; readonly details: unknown }
   | { readonly kind: "cancel-requested"; readonly by: string; readonly reason: string }
+  | {
+      /** A time limit of the whole run is over. The code is told as it is told of a cancellation. */
+      readonly kind: "timed-out";
+      readonly limitMs: number;
+    }
+  | {
+      /** The code used up its time for cleanup; it is given up. */
+      readonly kind: "cleanup-over";
+    }
+  | {
+      /** What the code had asked for when the run was interrupted, and will not get. */
+      readonly kind: "operation-interrupted";
+      readonly key: string;
+      readonly at: number;
+    }
   | { readonly kind: "ended"; readonly outcome: Outcome };
 
 /** Entries that were stored together. */
@@ -185,6 +210,9 @@ const KINDS = [
   "cancel-requested",
   "ended",
   "attempt-failed",
+  "timed-out",
+  "operation-interrupted",
+  "cleanup-over",
 ] as const satisfies readonly Entry["kind"][];
 
 /** Fields of each kind on the wire, in order. Only ever added to, at the end. */
@@ -194,12 +222,15 @@ const FIELDS: { readonly [K in Entry["kind"]]: readonly (keyof Extract<Entry, { 
   "step-failed": ["key", "at", "attempts", "durationMs", "error"],
   "wait-opened": ["key", "at", "condition"],
   "wait-settled": ["key", "leaf", "outcome"],
-  "child-started": ["key", "at", "taskName", "runIds", "first"],
+  "child-started": ["key", "at", "taskName", "runIds", "first", "isLeft"],
   waiting: [],
   paused: ["reason", "details"],
   "cancel-requested": ["by", "reason"],
   ended: ["outcome"],
   "attempt-failed": ["key", "at", "attempt", "error", "retryAt"],
+  "timed-out": ["limitMs"],
+  "operation-interrupted": ["key", "at"],
+  "cleanup-over": [],
 };
 
 /** The forms of the fields that are not free data. */
@@ -211,6 +242,7 @@ const FORMS: { readonly [field: string]: Form } = {
   attempts: isCount,
   attempt: isCount,
   retryAt: isTime,
+  limitMs: isTime,
   durationMs: isTime,
   leaf: isCount,
   condition: isCondition,

@@ -95,6 +95,12 @@ export class RetryAfterError extends ContrailError {
   }
 }
 
+/** A run failed, and steps of it could not be undone; `cause` holds why the run failed. */
+export class UndoFailedError extends ContrailError {
+  readonly code = "undo-failed";
+  readonly retryable = false;
+}
+
 /** A step, an attempt or a run took longer than its time limit. */
 export class TimeoutError extends ContrailError {
   readonly code = "timeout";

@@ -45,7 +45,7 @@ export function explainRun(view: RunView, facts: RunFacts): Explanation {
   const holder = holderOf(view, facts.leases);
   const status = state.status === "queued" && holder ? "running" : state.status;
   const asked =
-    view.cancelRequest && !state.cancel && !state.outcome
+    view.cancelRequest && !state.interruption && !state.outcome
       ? `, and has not yet noticed that ${describe(view.cancelRequest.by)} asked to cancel it`
       : "";
   const since = sinceOf(view, holder);

@@ -97,6 +97,8 @@ export interface CancelRequest {
   readonly startSequence: number;
   readonly by: string;
   readonly reason: string;
+  /** Ends the run without asking its code: no cleanup, no undos. */
+  readonly isTermination: boolean;
 }
 
 /** Writes a start. @throws {InvalidInputError} When the input cannot be stored. */
@@ -211,15 +213,16 @@ function isRange(value: unknown): boolean {
 
 /** Writes a request to cancel. */
 export function encodeCancel(cancel: CancelRequest): Uint8Array {
-  return encode([cancel.startSequence, cancel.by, cancel.reason], "cancel request");
+  const { startSequence, by, reason, isTermination } = cancel;
+  return encode([startSequence, by, reason, isTermination], "cancel request");
 }
 
 /** Reads a request to cancel. @throws {UndecodableError} When it is none. */
 export function decodeCancel(message: Uint8Array, where: string): CancelRequest {
-  const [startSequence, by, reason] = fields(message, where);
+  const [startSequence, by, reason, isTermination] = fields(message, where);
   if (!isCount(startSequence) || !isText(by) || !isText(reason))
     throw unreadable("cancel request", where);
-  return { startSequence, by, reason } as CancelRequest;
+  return { startSequence, by, reason, isTermination: isTermination === true } as CancelRequest;
 }
 
 function fields(message: Uint8Array, where: string): unknown[] {

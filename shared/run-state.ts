@@ -60,12 +60,29 @@ export interface RetryState {
   readonly retryAt: number;
 }
 
+/** Why the code is told to stop. */
+export interface Interruption {
+  readonly kind: "cancel" | "timeout";
+  /** Who asked for it; "" for a time limit. */
+  readonly by: string;
+  readonly reason: string;
+  /** When it was recorded, in milliseconds since the epoch. */
+  readonly at: number;
+  /**
+   * Place among the results of the first that is the interruption. What was asked for before the code
+   * received it is interrupted: everything, as long as there is none.
+   */
+  position?: number;
+}
+
 /** Children that were started, whether awaited or not. */
 export interface StartedChildren {
   readonly key: string;
   readonly at: number;
   readonly taskName: string;
   readonly runIds: readonly string[];
+  /** They go on when this run is canceled. */
+  readonly isLeft: boolean;
 }
 
 /** The fold of one run's history. Changed in place by `evolve`. */
@@ -105,7 +122,10 @@ export interface RunState {
   readonly sleeping: Map<string, WaitState>;
   readonly children: Map<string, StartedChildren>;
   readonly consumedEvents: Set<number>;
-  cancel?: { readonly by: string; readonly reason: string };
+  /** The run was canceled, or its time limit is over. */
+  interruption?: Interruption;
+  /** How many results were recorded when the code was given up. */
+  givenUpAt?: number;
   paused?: { readonly reason: string; readonly details: unknown };
   outcome?: Outcome;
 }
@@ -201,8 +221,8 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       settleLeaf(state, entry.key, entry.leaf, entry.outcome);
       return;
     case "child-started": {
-      const { key, at, taskName, runIds } = entry;
-      state.children.set(key, { key, at, taskName, runIds });
+      const { key, at, taskName, runIds, isLeft } = entry;
+      state.children.set(key, { key, at, taskName, runIds, isLeft });
       deliver(state, entry, { ok: true, value: runIds });
       return;
     }
@@ -216,9 +236,20 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       state.paused = { reason: entry.reason, details: entry.details };
       return;
     case "cancel-requested":
-      if (state.cancel) return;
-      state.cancel = { by: entry.by, reason: entry.reason };
-      for (const wait of [...state.pending.values()]) cancelWait(state, wait);
+      interrupt(state, { kind: "cancel", by: entry.by, reason: entry.reason });
+      return;
+    case "timed-out": {
+      const reason = `the run took longer than its limit of ${entry.limitMs} ms`;
+      interrupt(state, { kind: "timeout", by: "", reason });
+      return;
+    }
+    case "cleanup-over":
+      state.givenUpAt ??= state.deliveries.length;
+      return;
+    case "operation-interrupted":
+      state.retries.delete(entry.key);
+      state.steps.add(entry.key);
+      deliver(state, entry, interruptedResult(state));
       return;
     case "ended":
       state.outcome = entry.outcome;
@@ -237,7 +268,7 @@ function openWait(
   state.pending.set(wait.key, wait);
   if (hasSleep(wait)) state.sleeping.set(wait.key, wait);
   const result = resolveWait(wait.condition, wait.recorded); // allOf() of nothing holds at once
-  if (state.cancel) cancelWait(state, wait);
+  if (state.interruption) settleWait(state, wait, interruptedResult(state));
   else if (result) settleWait(state, wait, result);
 }
 
@@ -255,11 +286,24 @@ export function hasSleep(wait: WaitState): boolean {
   return wait.leaves.some((condition) => condition.kind === "sleep");
 }
 
-/** A canceled run waits for nothing: the code receives the cancellation where it waits. */
-function cancelWait(state: RunState, wait: WaitState): void {
-  const message = state.cancel?.reason || "the run was canceled";
-  const error = { name: "RunCanceledError", message };
-  settleWait(state, wait, { ok: false, status: "canceled", error });
+/**
+ * An interrupted run waits for nothing: the code receives the interruption where it waits. Only the
+ * first one counts.
+ */
+function interrupt(state: RunState, why: Pick<Interruption, "kind" | "by" | "reason">): void {
+  if (state.interruption) return;
+  state.interruption = { ...why, at: state.changedAt };
+  for (const wait of [...state.pending.values()]) settleWait(state, wait, interruptedResult(state));
+}
+
+/** What an operation of an interrupted run results in. */
+export function interruptedResult({ interruption }: RunState): WaitResult & { ok: false } {
+  const isTimeout = interruption?.kind === "timeout";
+  const message = interruption?.reason || "the run was canceled";
+  const error = isTimeout
+    ? { name: "TimeoutError", message, code: "timeout" }
+    : { name: "RunCanceledError", message, code: "run-canceled" };
+  return { ok: false, status: isTimeout ? "failed" : "canceled", error, isInterruption: true };
 }
 
 function settleWait(state: RunState, wait: WaitState, result: WaitResult): void {
@@ -297,5 +341,7 @@ function deliver(
   asked: { readonly key: string; readonly at: number },
   result: WaitResult,
 ): void {
+  if (!result.ok && result.isInterruption && state.interruption)
+    state.interruption.position ??= state.deliveries.length;
   state.deliveries.push({ key: asked.key, at: asked.at, result, recordedAt: state.changedAt });
 }

@@ -23,6 +23,18 @@ interface CommonOptions<Input, Parsed> {
    * Any library that speaks Standard Schema will do, for instance zod, valibot or arktype.
    */
   readonly input?: Schema<Input, Parsed>;
+  /**
+   * Time limit of the whole run, from its start: attempts, pauses and waits included. When it is over
+   * the code is told as if the run was canceled, with a `TimeoutError`, and the run fails.
+   * @defaultValue None.
+   */
+  readonly runTimeout?: DurationInput;
+  /**
+   * How long a canceled run, or one whose time limit is over, may go on with its cleanup before it
+   * ends without asking. Undos of steps are not cut off by it.
+   * @defaultValue 30 seconds
+   */
+  readonly cleanupTimeout?: DurationInput;
 }
 
 /** A regular task: it holds its slot for as long as it runs. */
@@ -73,7 +85,15 @@ export interface TaskDefinition {
   readonly retries: RetryPolicy;
   /** Of one attempt of a regular task. */
   readonly timeoutMs: number | undefined;
+  /** Of the whole run. */
+  readonly runTimeoutMs: number | undefined;
+  readonly cleanupTimeoutMs: number;
 }
+
+const COMMON_FIELDS = ["name", "input", "retries", "runTimeout", "cleanupTimeout", "run"];
+
+/** How long cleanup may take after a cancellation, unless the task says otherwise. */
+const CLEANUP_TIMEOUT_MS = 30_000;
 
 /**
  * Defines a regular task: a function that holds its slot for as long as it runs. The types of its
@@ -90,7 +110,7 @@ export interface TaskDefinition {
 export function task<Parsed, Output, Input = Parsed>(
   options: TaskOptions<Input, Output, Parsed>,
 ): Task<Input, Output, "regular"> {
-  const what = checkOptions(options, "task", ["name", "input", "retries", "timeout", "run"]);
+  const what = checkOptions(options, "task", [...COMMON_FIELDS, "timeout"]);
   const { timeout } = options;
   const timeoutMs = timeout === undefined ? undefined : toTimeoutMs(timeout, `timeout of ${what}`);
   return define(options as TaskOptions<unknown, Output>, { kind: "regular", what, timeoutMs });
@@ -112,7 +132,7 @@ export function task<Parsed, Output, Input = Parsed>(
 export function durableTask<Parsed, Output, Input = Parsed>(
   options: DurableTaskOptions<Input, Output, Parsed>,
 ): Task<Input, Output, "durable"> {
-  const what = checkOptions(options, "durableTask", ["name", "input", "retries", "run"]);
+  const what = checkOptions(options, "durableTask", COMMON_FIELDS);
   return define(options as DurableTaskOptions<unknown, Output>, {
     kind: "durable",
     what,
@@ -134,8 +154,10 @@ function define<Kind extends TaskKind>(
   options: TaskOptions<unknown, unknown> | DurableTaskOptions<unknown, unknown>,
   checked: { readonly kind: Kind; readonly what: string; readonly timeoutMs: number | undefined },
 ): Task<unknown, never, Kind> {
-  const { name, input: schema, run } = options;
+  const { name, input: schema, run, runTimeout, cleanupTimeout } = options;
   const { kind, what, timeoutMs } = checked;
+  const limit = (value: DurationInput | undefined, of: string): number | undefined =>
+    value === undefined ? undefined : toTimeoutMs(value, `${of} of ${what}`);
   const definition: TaskDefinition = Object.freeze({
     name,
     kind,
@@ -143,6 +165,8 @@ function define<Kind extends TaskKind>(
     schema,
     retries: Object.freeze(normalizeRetries(options.retries, `retries of ${what}`)),
     timeoutMs,
+    runTimeoutMs: limit(runTimeout, "runTimeout"),
+    cleanupTimeoutMs: limit(cleanupTimeout, "cleanupTimeout") ?? CLEANUP_TIMEOUT_MS,
   });
   return Object.freeze(Object.defineProperty({ name, kind }, taskBrand, { value: definition }));
 }

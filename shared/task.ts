@@ -1,9 +1,9 @@
 /** The entry `contrail/task`: all that a file of tasks needs. Imports nothing of NATS. */
+export type { ChildOptions } from "./child-options.ts";
 export type {
   AllOf,
   AnyOf,
   ChildCondition,
-  ChildOptions,
   ChildResult,
   Condition,
   EventCondition,

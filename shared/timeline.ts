@@ -171,6 +171,12 @@ function rowOf(
         kind: "cancel",
         text: `learns that ${entry.by} asked to cancel${because(entry.reason)}`,
       };
+    case "timed-out":
+      return { kind: "cancel", text: `has used up its time limit of ${entry.limitMs} ms` };
+    case "cleanup-over":
+      return { kind: "cancel", text: "has used up its time for cleanup" };
+    case "operation-interrupted":
+      return { kind: "cancel", text: `gives up ${operationName(entry.key)}` };
     case "ended": {
       const { outcome } = entry;
       const error =

@@ -11,7 +11,13 @@ import type { Failure, LeafCondition, LeafOutcome, Outcome, StoredCondition } fr
 /** What a settled wait gives to the code that asked for it. */
 export type WaitResult =
   | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly error: Failure; readonly status: "failed" | "canceled" };
+  | {
+      readonly ok: false;
+      readonly error: Failure;
+      readonly status: "failed" | "canceled";
+      /** The run itself was canceled or ran out of time. */
+      readonly isInterruption?: true;
+    };
 
 /** A leaf's outcome with its place among all the leaves of its wait. */
 export interface RecordedLeaf {

@@ -15,16 +15,17 @@ import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import { TAKEOVERS_BEFORE_PAUSE } from "../shared/limits.ts";
 import {
   type Because,
-  type CancelRequest,
   decodeReady,
   EVENTS_REPLACED,
   type EventPosition,
 } from "../shared/messages.ts";
 import { initialState } from "../shared/run-state.ts";
+import { cancelChildren } from "./child-cancels.ts";
 import { makeContext } from "./context.ts";
 import { DurablePass, type PassEnd } from "./durable-pass.ts";
 import { Execution } from "./execution.ts";
 import type { HeldRuns } from "./held-runs.ts";
+import { interruptionAt, overdueEntry } from "./interruptions.ts";
 import { settledBy } from "./outcomes.ts";
 import { PassRun } from "./pass-run.ts";
 import { cancelTimer, nextDue, registerWaits } from "./registration.ts";
@@ -170,7 +171,8 @@ export class Claims {
     const { token } = run;
     const read = await this.#reader.read(run, true);
     const action = this.#decide(read, true);
-    const isNoTimer = action === "claim" && nextDue(read.state) !== read.because.timer;
+    const { definition } = run.task;
+    const isNoTimer = action === "claim" && nextDue(read.state, definition) !== read.because.timer;
     if (!read.start || action === "drop" || isNoTimer) return token.ack();
     token.nak(Math.min(this.#restMs(run, read.because.timer), this.#services.claimTimeoutMs));
   }
@@ -196,7 +198,11 @@ export class Claims {
         await this.#registerAgain(read);
         return true;
       case "begin":
-        return this.#withRun(read, slot, (run) => this.#pass(run, read));
+        return this.#withRun(read, slot, (run) => {
+          const { state } = read;
+          const isOverdue = overdueEntry(state, run.limits, run.serverClock.earliest());
+          return isOverdue ? this.#claim("claim", read, run) : this.#pass(run, read);
+        });
       case "claim":
       case "take-over":
         return this.#withRun(read, slot, (run) => this.#claim(action, read, run));
@@ -221,7 +227,7 @@ export class Claims {
   }
 
   async #registerAgain(read: Reading): Promise<void> {
-    const { subjects, history, isChild, state, token } = read;
+    const { subjects, history, isChild, state, token, task } = read;
     const eventsCreated = (read.start?.events ?? NO_EVENTS).created;
     const place = { prefix: subjects.prefix, history, isChild, eventsCreated };
     const { clock, claimTimeoutMs } = this.#services;
@@ -229,7 +235,8 @@ export class Claims {
     const stopTimer = clock.after(claimTimeoutMs, () => over.abort());
     const { signal } = over;
     try {
-      if (await registerWaits(this.#services, place, state, { passMs: 0, signal })) token.ack();
+      const options = { passMs: 0, signal, limits: task.definition };
+      if (await registerWaits(this.#services, place, state, options)) token.ack();
     } finally {
       stopTimer();
     }
@@ -247,16 +254,18 @@ export class Claims {
         because: action === "take-over" ? "takeover" : nameOf(because),
       },
     ];
-    if (read.cancel && !state.cancel)
-      entries.push({ kind: "cancel-requested", by: read.cancel.by, reason: read.cancel.reason });
+    const interruption = interruptionAt({ ...read, now, definition: read.task.definition });
+    if (interruption) entries.push(interruption.entry);
     if (isWaiting)
       entries.push(...(await settledBy(this.#services, read.address, state, because, now)));
-    const isAtRest = state.status === "queued" || state.status === "paused";
-    const isCanceledEarly = read.cancel && isAtRest; // there is no code to tell
-    if (isCanceledEarly) entries.push(canceledEnd(read.cancel));
+    if (interruption?.outcome) {
+      // Before the end is recorded: whoever comes after it finds nothing to do any more.
+      await cancelChildren(this.#services, run.parent, state, run.signal);
+      entries.push({ kind: "ended", outcome: interruption.outcome });
+    }
     for (const entry of entries) run.committer.add(entry);
     if (because.poke === EVENTS_REPLACED) await this.#services.events.read(); // what is remembered is old
-    const hadTimer = because.timer === undefined && nextDue(state) !== undefined;
+    const hadTimer = because.timer === undefined && nextDue(state, run.limits) !== undefined;
     const point = this.#services.failpoint("before-claim");
     if (point) await point;
     const sentAt = this.#services.clock.monotonic();
@@ -267,7 +276,7 @@ export class Claims {
     run.noteProof(sentAt);
     const after = this.#services.failpoint("after-claim");
     if (after) await after;
-    if (!isCanceledEarly) return this.#pass(run, read);
+    if (!interruption?.outcome) return this.#pass(run, read);
     run.acknowledge();
     return true;
   }
@@ -304,7 +313,7 @@ export class Claims {
     const run = new PassRun({
       ...start,
       services: this.#services,
-      kind: start.task.definition.kind,
+      definition: start.task.definition,
       isChild: false,
       state: initialState(token.streamSequence, token.timeMs),
       events: NO_EVENTS,
@@ -325,7 +334,7 @@ export class Claims {
     return new PassRun({
       ...read,
       services: this.#services,
-      kind: read.task.definition.kind,
+      definition: read.task.definition,
       events: read.start?.events ?? read.warm?.events ?? NO_EVENTS,
       nonce: read.start?.nonce ?? read.warm?.nonce ?? "",
       slot,
@@ -378,14 +387,6 @@ export class Claims {
       },
     };
   }
-}
-
-function canceledEnd(request: CancelRequest): Entry {
-  const message = request.reason || "the run was canceled before it began";
-  return {
-    kind: "ended",
-    outcome: { status: "canceled", error: { name: "RunCanceledError", message } },
-  };
 }
 
 /** One word for why a run goes on. */

@@ -1,8 +1,8 @@
 /** The `ctx` of a durable task: each call becomes an operation of the run's execution. */
+import { type ChildOptions, isLeftWhenCanceled } from "../shared/child-options.ts";
 import { applySchemas } from "../shared/condition-schemas.ts";
 import {
   anyOf,
-  type ChildOptions,
   type Condition,
   child as childCondition,
   event as eventCondition,
@@ -75,7 +75,11 @@ class Context {
     return this.#run.signal();
   }
 
-  step(name: string, action: (step: StepContext) => unknown, options?: StepOptions): unknown {
+  step(
+    name: string,
+    action: (step: StepContext) => unknown,
+    options?: StepOptions<unknown>,
+  ): unknown {
     return quiet(this.#step(name, action, options));
   }
 
@@ -106,19 +110,31 @@ class Context {
   async #step(
     name: string,
     action: (step: StepContext) => unknown,
-    options: StepOptions = {},
+    options: StepOptions<unknown> = {},
   ): Promise<unknown> {
     checkStep(name, action);
     const { definition, execution } = this.#run;
     const what = `step ${describe(name)}`;
-    checkFields(options, `options of ${what}`, ["retries", "timeout"]);
+    checkFields(options, `options of ${what}`, ["retries", "timeout", "undo"]);
     const retries = normalizeRetries(options.retries, `retries of ${what}`, definition.retries);
     const timeoutMs =
       options.timeout === undefined
         ? undefined
         : toTimeoutMs(options.timeout, `timeout of ${what}`);
-    const work: Work = { kind: "step", name, action, retries, timeoutMs };
-    return execution.ask("s", name, work, (value) => value);
+    const work = { kind: "step", name, action, retries, timeoutMs } as const;
+    const { undo } = options;
+    if (undo === undefined) return execution.ask("s", name, work, (value) => value);
+    if (typeof undo !== "function")
+      throw new InvalidInputError(
+        `The undo of ${what} is ${describe(undo)}. Expected a function.`,
+        { value: undo },
+      );
+    return execution.ask("s", name, work, (value) => {
+      const undoName = `undo ${name}`;
+      const undoing = { ...work, name: undoName, action: (step: StepContext) => undo(value, step) };
+      execution.addUndo(undoName, undoing);
+      return value;
+    });
   }
 
   async #sleep(condition: () => Condition): Promise<void> {
@@ -150,7 +166,8 @@ class Context {
     definitionOf(task);
     if (Array.isArray(input)) {
       if (input.length === 0) return [];
-      const many: ManyChildren = { kind: "children", task, inputs: input };
+      const isLeft = isLeftWhenCanceled(options);
+      const many: ManyChildren = { kind: "children", task, inputs: input, isLeft };
       return ((await this.#wait(many)) as { outputs: unknown[] }).outputs;
     }
     const condition = childCondition(task as never, input as never, options);
@@ -173,6 +190,7 @@ class Context {
       task,
       inputs,
       id: options.id,
+      isLeft: isLeftWhenCanceled(options),
       firstOrdinal: this.#takeOrdinals(options.id === undefined ? inputs.length : 0),
     };
     const runIds = await this.#run.execution.ask(

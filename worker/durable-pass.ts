@@ -7,12 +7,16 @@
  * D2. The slot is given back when the waiting commit is stored, the token is acknowledged when the
  *     waits are registered (rule 5).
  */
-import type { Entry } from "../shared/entries.ts";
+import type { Entry, Outcome } from "../shared/entries.ts";
 import { InvariantError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
 import { SHORT_SLEEP_MS } from "../shared/limits.ts";
+import type { CancelRequest } from "../shared/messages.ts";
+import type { Interruption } from "../shared/run-state.ts";
+import { cancelChildren } from "./child-cancels.ts";
 import type { Committer } from "./committer.ts";
 import type { Execution } from "./execution.ts";
+import { cancelEntry, canceledOutcome, cleanupOver, overdueEntry } from "./interruptions.ts";
 import { whyEventsAreLost } from "./lost-events.ts";
 import { dueSleeps } from "./outcomes.ts";
 import { PassOperations } from "./pass-operations.ts";
@@ -51,6 +55,7 @@ export class DurablePass {
   #isFlushing = false;
   #failure: unknown;
   #isLive = false;
+  #isInterrupted = false;
 
   constructor(run: PassRun, execution: Execution<Work>) {
     this.#run = run;
@@ -61,12 +66,15 @@ export class DurablePass {
     this.#operations = new PassOperations(run, execution, {
       add: (entry) => this.#committer.add(entry),
       record,
+      flush: () => {
+        this.#wantsCommit = true;
+      },
       fail: (error) => this.#fail(error),
     });
     this.#watch = new PassWatch(run, execution, this.#operations, record);
     run.whenOver(() => execution.changed.raise());
-    run.whenCanceled(({ by, reason }) => {
-      if (!execution.state.cancel) this.#record({ kind: "cancel-requested", by, reason });
+    run.whenCanceled((request) => {
+      if (!execution.state.interruption) this.#record(cancelEntry(request));
       execution.changed.raise();
     });
   }
@@ -89,6 +97,10 @@ export class DurablePass {
     await drainMicrotasks();
     if (this.#failure) throw this.#failure;
     if (this.#isOver) return "lost";
+    if (this.#run.cancelRequest?.isTermination && !this.#isCommitting)
+      return this.#terminate(this.#run.cancelRequest);
+    this.#noteInterruption();
+    this.#noteCodeEnd();
     if (execution.cursor.next) {
       if (!execution.cursor.canDeliver && !(await this.#isAskedLate())) return this.#pause();
       execution.deliverNext();
@@ -119,13 +131,42 @@ export class DurablePass {
     return this.#isFlushing || this.#committer.isBusy;
   }
 
-  /** What has become due: sleeps are recorded, steps are tried again. */
+  /** A run that was interrupted stops what it is about, once in a pass. */
+  #noteInterruption(): void {
+    if (!this.#execution.state.interruption || this.#isInterrupted) return;
+    this.#isInterrupted = true;
+    this.#run.interrupt();
+    this.#operations.interrupt();
+  }
+
+  /**
+   * Begins the undos when the code has failed, or has used up its time for cleanup: at the same place
+   * among the results in every replay.
+   */
+  #noteCodeEnd(): void {
+    const { state, cursor, end, isUndoing, hasUndos } = this.#execution;
+    if (isUndoing) return;
+    const isGivenUp = state.givenUpAt !== undefined && cursor.received >= state.givenUpAt;
+    if (isGivenUp)
+      this.#execution.beginUndos({
+        ok: false,
+        thrown: cleanupOver(state.interruption as Interruption, this.#run.limits),
+      });
+    else if (end && !end.ok && hasUndos && !this.#operations.hasActiveOpening)
+      this.#execution.beginUndos(end);
+    else return;
+    this.#operations.giveUpSteps();
+  }
+
+  /** What has become due: sleeps are recorded, steps are tried again, limits are over. */
   #noteDue(): void {
     if (this.#wantsCommit || this.#isCommitting) return; // it may be on its way to the log
     const now = this.#run.serverClock.earliest();
     this.#operations.beginDueRetries(now);
     for (const { key, leaf, outcome } of dueSleeps(this.#operations.sleepingWaits(), now))
       this.#record({ kind: "wait-settled", key, leaf, outcome });
+    const overdue = overdueEntry(this.#execution.state, this.#run.limits, now);
+    if (overdue) this.#record(overdue);
   }
 
   // --- committing
@@ -176,21 +217,34 @@ export class DurablePass {
       if (this.#failure) throw this.#failure;
       if (this.#isOver) return "lost";
     }
-    if (end.ok)
-      this.#record({ kind: "ended", outcome: { status: "completed", output: end.output } });
-    else {
-      const status = state.cancel ? "canceled" : "failed";
-      this.#record({ kind: "ended", outcome: { status, error: toFailure(end.thrown) } });
-    }
+    const { codeEnd = end } = this.#execution;
+    if (codeEnd.ok) return this.#endWith({ status: "completed", output: codeEnd.output });
+    const { thrown } = end.ok ? codeEnd : end; // undos that failed are told with what they were for
+    const status = state.interruption?.kind === "cancel" ? "canceled" : "failed";
+    return this.#endWith({ status, error: toFailure(thrown) });
+  }
+
+  /** Ends the run without asking its code. */
+  async #terminate(request: CancelRequest): Promise<PassEnd> {
+    const { services, parent, signal } = this.#run;
+    this.#operations.giveUpSteps();
+    await cancelChildren(services, parent, this.#execution.state, signal);
+    return this.#endWith(canceledOutcome(request));
+  }
+
+  async #endWith(outcome: Outcome): Promise<PassEnd> {
+    this.#record({ kind: "ended", outcome });
     if (!(await this.#commit())) return "lost";
     this.#run.acknowledge();
-    if (this.#operations.activeCount > 0) this.#run.leave(); // steps nobody waits for: stop
+    // Steps that nobody waits for: stop.
+    if (this.#operations.activeCount > 0 || this.#execution.state.interruption) this.#run.leave();
     return "ended";
   }
 
   /** The code waits for nothing but time, events and children: gives the slot back. */
   async #suspend(): Promise<PassEnd | undefined> {
     if (this.#operations.isEmpty) {
+      this.#watch.arm();
       await this.#execution.changed.wait(); // the code awaits something of its own
       return undefined;
     }
@@ -254,6 +308,7 @@ export class DurablePass {
     } finally {
       stop();
     }
+    this.#noteCodeEnd();
     return cursor.canDeliver;
   }
 }

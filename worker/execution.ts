@@ -8,7 +8,6 @@
  *     over stays pending for ever.
  */
 
-import type { Failure } from "../shared/entries.ts";
 import {
   InvalidInputError,
   LimitExceededError,
@@ -16,10 +15,13 @@ import {
   RunConflictError,
   RunFailedError,
   StepFailedError,
+  TimeoutError,
+  UndoFailedError,
 } from "../shared/errors.ts";
 import { fromFailure } from "../shared/failures.ts";
 import { hashId } from "../shared/ids.ts";
 import type { Delivery, RunState } from "../shared/run-state.ts";
+import type { WaitResult } from "../shared/waits.ts";
 import { ReplayCursor } from "./replay-cursor.ts";
 import { Signal } from "./signal.ts";
 
@@ -50,7 +52,11 @@ export class Execution<Work> {
   readonly #operations: Map<string, Operation<Work>> = new Map();
   readonly #counts: Map<string, number> = new Map();
   #fresh: Operation<Work>[] = [];
+  readonly #undos: { readonly name: string; readonly work: Work }[] = [];
+  /** The undos run when the code is over; it asks for nothing any more. */
+  #phase: "code" | "undo" = "code";
   #end: CodeEnd | undefined;
+  #codeEnd: CodeEnd | undefined;
   #receivedAt: number | undefined;
 
   constructor(state: RunState) {
@@ -60,14 +66,63 @@ export class Execution<Work> {
 
   /** Calls the task's code. Called once. */
   begin(code: () => unknown): void {
+    const phase = this.#phase;
     void (async () => {
+      let end: CodeEnd;
       try {
-        this.#end = { ok: true, output: await code() };
+        end = { ok: true, output: await code() };
       } catch (thrown) {
-        this.#end = { ok: false, thrown };
+        end = { ok: false, thrown };
       }
+      if (phase !== this.#phase) return; // it was given up meanwhile
+      this.#end = end;
       this.changed.raise();
     })();
+  }
+
+  /** Whether the code has ended, or was given up, and its steps are being undone. */
+  get isUndoing(): boolean {
+    return this.#phase === "undo";
+  }
+
+  /** How the code ended, before its steps were undone. */
+  get codeEnd(): CodeEnd | undefined {
+    return this.#codeEnd;
+  }
+
+  /**
+   * Undoes the steps that say how, in the reverse order of their commits. Code that has not ended is
+   * given up: whatever it asks for from now on stays pending.
+   */
+  beginUndos(end: CodeEnd): void {
+    this.#codeEnd = end;
+    this.#phase = "undo";
+    this.#end = undefined;
+    this.#operations.clear();
+    this.#fresh = [];
+    const undos = this.#undos.splice(0).reverse();
+    this.begin(async () => {
+      const problems: string[] = [];
+      for (const { name, work } of undos)
+        await this.#ask("s", name, work, (value) => value).catch((error: Error) => {
+          problems.push(error.message);
+        });
+      if (problems.length === 0) return;
+      throw new UndoFailedError(
+        `${problems.length} of ${undos.length} undos failed. ${problems.join(" ")}`,
+        { cause: end.ok ? undefined : end.thrown },
+      );
+    });
+  }
+
+  /** Whether a step has said how it is undone. */
+  get hasUndos(): boolean {
+    return this.#undos.length > 0;
+  }
+
+  /** Notes how a step is undone whose result the code has just received. */
+  addUndo(name: string, work: Work): void {
+    if (!this.isUndoing) this.#undos.push({ name, work });
   }
 
   /** Whether the code has still to receive what is recorded. */
@@ -95,6 +150,16 @@ export class Execution<Work> {
     work: Work,
     receive: (value: unknown) => T,
   ): Promise<T> {
+    if (this.isUndoing) return new Promise(() => {}); // code that was given up
+    return this.#ask(kind, name, work, receive);
+  }
+
+  #ask<T>(
+    kind: OperationKind,
+    name: string,
+    work: Work,
+    receive: (value: unknown) => T,
+  ): Promise<T> {
     const short = keyName(name);
     const counted = `${kind} ${short}`;
     const count = this.#counts.get(counted) ?? 0;
@@ -103,7 +168,7 @@ export class Execution<Work> {
     return new Promise<T>((resolve, reject) => {
       const deliver = ({ result }: Delivery): void => {
         if (result.ok) resolve(receive(result.value));
-        else reject(toError(kind, name, result.error, result.status));
+        else reject(toError(kind, name, result));
       };
       const operation = { key, at: this.cursor.received, work, deliver };
       this.#operations.set(key, operation);
@@ -149,13 +214,13 @@ function keyName(name: string): string {
 }
 
 /** What the code catches when an operation failed: the recorded failure, or an error around it. */
-function toError(
-  kind: OperationKind,
-  name: string,
-  failure: Failure,
-  status: "failed" | "canceled",
-): Error {
+function toError(kind: OperationKind, name: string, result: WaitResult & { ok: false }): Error {
+  const { error: failure, status, isInterruption } = result;
   const cause = fromFailure(failure);
+  if (isInterruption)
+    return status === "canceled"
+      ? new RunCanceledError(`Canceled during ${name}: ${failure.message}`, { cause })
+      : new TimeoutError(`Out of time during ${name}: ${failure.message}`, { cause });
   if (kind === "s")
     return new StepFailedError(`Step "${name}" failed: ${failure.message}`, { cause, step: name });
   if (failure.code === "run-conflict") return new RunConflictError(failure.message, { cause });

@@ -71,7 +71,7 @@ class Opener {
 
   async #openChild({ child }: Extract<Condition, { kind: "child" }>): Promise<StoredCondition> {
     const leaf = this.#leaf++;
-    if (!("task" in child)) return { kind: "child", ...child };
+    if (!("task" in child)) return { kind: "child", ...child, isLeft: true };
     const runId = child.id ?? this.#run.childId(this.#ordinal++);
     const { services, parent, signal } = this.#run;
     const start = { task: child.task, runId, input: child.input, key: this.#key };
@@ -83,10 +83,10 @@ class Opener {
       const outcome = { status: "failed", error: refusal } as const;
       this.settled.push({ leaf, outcome: { kind: "child", taskName, runId, outcome } });
     }
-    return { kind: "child", taskName, runId };
+    return { kind: "child", taskName, runId, ...(child.isLeft ? { isLeft: true } : {}) };
   }
 
-  async #openChildren({ task, inputs }: ManyChildren): Promise<StoredCondition> {
+  async #openChildren({ task, inputs, isLeft }: ManyChildren): Promise<StoredCondition> {
     this.#leaf++;
     const first = this.#ordinal;
     this.#ordinal += inputs.length;
@@ -98,6 +98,7 @@ class Opener {
       }),
     );
     this.refused ??= refusals.find((refusal) => refusal !== undefined);
-    return { kind: "children", taskName: task.name, first, count: inputs.length };
+    const common = { kind: "children", taskName: task.name, first, count: inputs.length } as const;
+    return isLeft ? { ...common, isLeft } : common;
   }
 }

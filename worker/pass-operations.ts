@@ -3,14 +3,16 @@
  * and steps between two attempts. Turns each into entries of the history.
  */
 import type { Entry, Failure, StoredCondition } from "../shared/entries.ts";
-import { hasSleep, newWait, type WaitState } from "../shared/run-state.ts";
+import { hasSleep, newWait, type RunState, type WaitState } from "../shared/run-state.ts";
 import { leavesOf } from "../shared/waits.ts";
+import { cancelChildren } from "./child-cancels.ts";
 import { startChild } from "./children.ts";
 import { storedForm } from "./commit-size.ts";
 import type { Execution, Operation } from "./execution.ts";
 import { openCondition } from "./open-condition.ts";
 import type { PassRun } from "./pass-run.ts";
 import { earliestDue } from "./registration.ts";
+import { earlier, limitOf } from "./run-limits.ts";
 import { tryStep } from "./steps.ts";
 import type { StartWork, StepWork, WaitWork, Work } from "./work.ts";
 
@@ -20,6 +22,8 @@ export interface OperationEvents {
   readonly add: (entry: Entry) => void;
   /** An entry that asks for a commit. */
   readonly record: (entry: Entry) => void;
+  /** Asks for a commit of what was added. */
+  readonly flush: () => void;
   /** Something could not be done that is nobody's fault but ours or the server's. */
   readonly fail: (error: unknown) => void;
 }
@@ -30,6 +34,9 @@ interface Retry {
   readonly retryAt: number;
 }
 
+/** Stands for the telling of children among the keys of operations. */
+const CANCELS_KEY = "x children";
+
 /** The begun operations of one pass. */
 export class PassOperations {
   readonly #run: PassRun;
@@ -37,12 +44,16 @@ export class PassOperations {
   readonly #events: OperationEvents;
   /** Keys of operations whose work is under way. */
   readonly #active: Set<string> = new Set();
+  /** Steps at work whose results are still wanted. */
+  readonly #steps: Map<string, Operation<StepWork>> = new Map();
   readonly #retries: Map<string, Retry> = new Map();
   /** Attempts of steps that failed in this pass, which no commit may have taken along yet. */
   readonly #attempts: Map<string, number> = new Map();
   /** Waits that no commit has taken along yet. */
   readonly #unsaved: Map<string, WaitState> = new Map();
   #unsavedSleeps = 0;
+  /** How many openings were recorded when the children were told to stop. */
+  #told: number | undefined;
 
   constructor(run: PassRun, execution: Execution<Work>, events: OperationEvents) {
     this.#run = run;
@@ -60,7 +71,7 @@ export class PassOperations {
     return this.#someActive((letter) => letter === "s");
   }
 
-  /** Whether a wait is being opened or children are being started. */
+  /** Whether a wait is being opened, or children are being started or told to stop. */
   get hasActiveOpening(): boolean {
     return this.#someActive((letter) => letter !== "s");
   }
@@ -85,7 +96,10 @@ export class PassOperations {
 
   /** A commit is stored: what it took along is in the state now. */
   noteStored(): void {
-    const { waits, steps } = this.#execution.state;
+    const { state } = this.#execution;
+    const { waits, steps } = state;
+    // Children that were being started when the run was interrupted.
+    if (this.#told !== undefined && this.#told !== openingsIn(state)) this.#cancelChildren();
     for (const [key, wait] of this.#unsaved)
       if (waits.has(key) || steps.has(key)) {
         // recorded as a wait, or as a failure to be one
@@ -94,21 +108,72 @@ export class PassOperations {
       }
   }
 
-  /** When the next sleep is due, or the next attempt. */
+  /** When the next sleep is due, or the next attempt, or a time limit is over. */
   nextDue(): number | undefined {
-    let next = earliestDue(this.sleepingWaits());
-    for (const { retryAt } of this.#retries.values())
-      if (next === undefined || retryAt < next) next = retryAt;
+    const limit = limitOf(this.#execution.state, this.#run.limits);
+    let next = earlier(earliestDue(this.sleepingWaits()), limit);
+    for (const { retryAt } of this.#retries.values()) next = earlier(next, retryAt);
     return next;
   }
 
   /** Begins what the code asked for. A step whose next attempt is not due is kept for later. */
   begin(operation: Operation<Work>): void {
-    const { key, work } = operation;
+    const { key, at, work } = operation;
+    if (this.#isInterrupted(operation)) {
+      this.#events.record({ kind: "operation-interrupted", key, at });
+      return;
+    }
     const before = this.#execution.state.retries.get(key);
     if (work.kind === "step" && before)
       this.#retries.set(key, { operation: { ...operation, work }, retryAt: before.retryAt });
     else this.#start(key, this.#work(operation));
+  }
+
+  /**
+   * An interrupted run gets nothing that it had asked for before, and waits for nothing any more; the
+   * steps of its cleanup are executed, and its undos.
+   */
+  #isInterrupted({ at, work }: Operation<Work>): boolean {
+    const { state, isUndoing } = this.#execution;
+    const { interruption } = state;
+    if (interruption === undefined || isUndoing) return false;
+    const { position = Number.POSITIVE_INFINITY } = interruption;
+    return at <= position || work.kind !== "step";
+  }
+
+  /**
+   * The run was interrupted: the code gets nothing any more of what is under way, and its children
+   * are told. Also what a pass does first that goes on with an interrupted run.
+   */
+  interrupt(): void {
+    this.#cancelChildren();
+    if (this.#unsaved.size > 0) this.#events.flush();
+    for (const operation of [...this.#steps.values(), ...this.#pausedSteps()])
+      if (this.#isInterrupted(operation)) {
+        const { key, at } = operation;
+        this.#steps.delete(key);
+        this.#retries.delete(key);
+        this.#active.delete(key);
+        this.#events.record({ kind: "operation-interrupted", key, at });
+      }
+  }
+
+  /** The code is over: nobody waits for its steps any more. */
+  giveUpSteps(): void {
+    for (const key of this.#steps.keys()) this.#active.delete(key);
+    this.#steps.clear();
+    this.#retries.clear();
+  }
+
+  #cancelChildren(): void {
+    const { services, parent, signal } = this.#run;
+    const { state } = this.#execution;
+    this.#told = openingsIn(state);
+    this.#start(CANCELS_KEY, cancelChildren(services, parent, state, signal));
+  }
+
+  *#pausedSteps(): Generator<Operation<StepWork>> {
+    for (const { operation } of this.#retries.values()) yield operation;
   }
 
   /** Begins the attempts that are due. */
@@ -156,11 +221,14 @@ export class PassOperations {
   async #step(operation: Operation<StepWork>): Promise<void> {
     const { services, step, signal } = this.#run;
     const { key } = operation;
-    const { cancel, retries } = this.#execution.state;
+    const { interruption, retries } = this.#execution.state;
+    this.#steps.set(key, operation);
     const attempt = (this.#attempts.get(key) ?? retries.get(key)?.attempts ?? 0) + 1;
-    // Steps of the cleanup after a cancellation are not told to stop by it.
-    const run = cancel ? { ...step, userSignal: signal } : step;
+    // Steps of the cleanup after an interruption are not told to stop by it.
+    const run = interruption ? { ...step, userSignal: signal } : step;
     const entry = await tryStep(services, run, operation, attempt);
+    if (this.#steps.get(key) !== operation) return; // interrupted: nobody waits for its result
+    this.#steps.delete(key);
     if (entry?.kind === "attempt-failed") {
       this.#attempts.set(key, attempt);
       this.#events.add(entry);
@@ -184,7 +252,7 @@ export class PassOperations {
       if (form.kind === "step-failed") return this.#events.record(form);
     }
     const isSettled =
-      this.#execution.state.cancel !== undefined ||
+      this.#execution.state.interruption !== undefined ||
       (condition.kind === "allOf" && condition.of.length === 0);
     if (isSettled) this.#events.record(entry);
     else this.#events.add(entry);
@@ -207,8 +275,20 @@ export class PassOperations {
     const refusal = refusals.find((failure) => failure !== undefined);
     if (refusal) this.#events.record(failed(key, at, refusal));
     else
-      this.#events.record({ kind: "child-started", key, at, taskName: task.name, runIds, first });
+      this.#events.record({
+        kind: "child-started",
+        key,
+        at,
+        taskName: task.name,
+        runIds,
+        first,
+        isLeft: work.isLeft,
+      });
   }
+}
+
+function openingsIn({ waits, children }: RunState): number {
+  return waits.size + children.size;
 }
 
 /** A condition of this many leaves, or with a filter, is measured before it is opened. */

@@ -9,11 +9,12 @@ import { passId } from "../shared/pass-id.ts";
 import type { RunState } from "../shared/run-state.ts";
 import type { ServerClock } from "../shared/server-clock.ts";
 import type { RunAddress, RunSubjects } from "../shared/subjects.ts";
-import type { TaskKind } from "../shared/task-reference.ts";
+import type { TaskDefinition } from "../shared/task-definition.ts";
 import { derivedChildId, type ParentRun } from "./children.ts";
 import { Committer } from "./committer.ts";
 import type { HeldRun, HeldRuns } from "./held-runs.ts";
 import type { RunPlace } from "./registration.ts";
+import type { RunLimits } from "./run-limits.ts";
 import type { Services } from "./services.ts";
 import type { Slot, SlotPool } from "./slots.ts";
 import type { StepRun } from "./steps.ts";
@@ -22,7 +23,7 @@ import type { StepRun } from "./steps.ts";
 export interface PassRunOptions {
   readonly services: Services;
   readonly address: RunAddress;
-  readonly kind: TaskKind;
+  readonly definition: TaskDefinition;
   readonly subjects: RunSubjects;
   readonly isChild: boolean;
   readonly state: RunState;
@@ -48,16 +49,18 @@ export class PassRun implements HeldRun {
   readonly pass: string;
   readonly parent: ParentRun;
   readonly committer: Committer;
+  readonly limits: RunLimits;
   readonly serverClock: ServerClock;
   provenAt: number;
   #slot: Slot;
   readonly #pool: SlotPool;
   readonly #held: HeldRuns;
   #isOver = false;
-  #isCanceled = false;
+  #isInterrupted: boolean;
+  #request: CancelRequest | undefined;
   // Made when somebody looks: most runs are over before anybody does.
   #over: AbortController | undefined;
-  #canceled: AbortController | undefined;
+  #interrupted: AbortController | undefined;
   #random: RandomSource | undefined;
   #userSignal: AbortSignal | undefined;
   #onOver: (() => void) | undefined;
@@ -81,9 +84,11 @@ export class PassRun implements HeldRun {
     this.parent = { ...address, startSequence: state.startSequence, events: options.events };
     this.serverClock = services.serverClock(subjects.shard);
     this.pass = passId(
-      { worker: services.workerId, pool: options.kind },
+      { worker: services.workerId, pool: options.definition.kind },
       options.held.takeOrdinal(),
     );
+    this.limits = options.definition;
+    this.#isInterrupted = state.interruption !== undefined;
     this.provenAt = token.requestedAt;
     this.#slot = options.slot;
     this.#pool = options.pool;
@@ -115,15 +120,22 @@ export class PassRun implements HeldRun {
     return this.#over.signal;
   }
 
-  get isCanceled(): boolean {
-    return this.#isCanceled;
+  /** The request to cancel the run, if this pass has heard of one. */
+  get cancelRequest(): CancelRequest | undefined {
+    return this.#request;
   }
 
-  /** What user code gets: aborts also when the run is canceled. */
+  /** What user code gets: aborts also when the run is canceled or has used up its time. */
   get userSignal(): AbortSignal {
-    this.#canceled ??= aborter(this.#isCanceled);
-    this.#userSignal ??= AbortSignal.any([this.signal, this.#canceled.signal]);
+    this.#interrupted ??= aborter(this.#isInterrupted);
+    this.#userSignal ??= AbortSignal.any([this.signal, this.#interrupted.signal]);
     return this.#userSignal;
+  }
+
+  /** Tells user code by its signal that it is to stop. */
+  interrupt(): void {
+    this.#isInterrupted = true;
+    this.#interrupted?.abort();
   }
 
   get random(): RandomSource {
@@ -209,9 +221,9 @@ export class PassRun implements HeldRun {
   }
 
   onCancel(request: CancelRequest): void {
-    if (this.#isCanceled) return;
-    this.#isCanceled = true;
-    this.#canceled?.abort();
+    if (this.#request && (this.#request.isTermination || !request.isTermination)) return;
+    this.#request = request;
+    this.interrupt();
     this.#onCancel?.(request);
   }
 

@@ -9,6 +9,7 @@ import { TIMER_LEAD_MS } from "../shared/limits.ts";
 import { encodeReady, encodeWait, type WatchedLeaf } from "../shared/messages.ts";
 import { pendingLeaves, type RunState, type WaitState } from "../shared/run-state.ts";
 import { HEADERS } from "../shared/subjects.ts";
+import { earlier, limitOf, type RunLimits } from "./run-limits.ts";
 import type { Services } from "./services.ts";
 
 /** Where a run's messages go. */
@@ -32,11 +33,13 @@ export function earliestDue(waits: Iterable<WaitState>): number | undefined {
   return earliest;
 }
 
-/** When the run has to be woken by time: for a sleep, or for the next attempt of a step. */
-export function nextDue(state: RunState): number | undefined {
-  let next = earliestDue(state.sleeping.values());
-  for (const { retryAt } of state.retries.values())
-    if (next === undefined || retryAt < next) next = retryAt;
+/**
+ * When the run has to be woken by time: for a sleep, for the next attempt of a step, or because a
+ * time limit is over.
+ */
+export function nextDue(state: RunState, limits: RunLimits): number | undefined {
+  let next = earlier(earliestDue(state.sleeping.values()), limitOf(state, limits));
+  for (const { retryAt } of state.retries.values()) next = earlier(next, retryAt);
   return next;
 }
 
@@ -94,7 +97,11 @@ export async function registerWaits(
   services: Services,
   place: RunPlace,
   state: RunState,
-  options: { readonly passMs: number; readonly signal: AbortSignal },
+  options: {
+    readonly passMs: number;
+    readonly signal: AbortSignal;
+    readonly limits: RunLimits;
+  },
 ): Promise<boolean> {
   const { publisher } = services.link;
   const guard = {
@@ -113,7 +120,7 @@ export async function registerWaits(
   };
   // One after the other: of two writes with one guard under way at once, a cluster refuses the second
   // with 10164 (200 of 200 times, measured), and it would only be sent again.
-  const dueAt = nextDue(state);
+  const dueAt = nextDue(state, options.limits);
   if (dueAt !== undefined && !(await write("timer", ...timerMessage(place, state, dueAt))))
     return false;
   const leaves = watchedLeaves(state.pending.values());

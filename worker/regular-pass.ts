@@ -2,14 +2,19 @@
  * The pass of a regular run: its code from beginning to end in one slot. Between two attempts it
  * holds none: a short pause is kept in memory, a long one is a wait like any other.
  */
+
+import type { CancelTimer } from "../shared/clock.ts";
 import type { DurableContext, Logger, TaskContext } from "../shared/contexts.ts";
-import type { Outcome } from "../shared/entries.ts";
+import type { Entry, Outcome } from "../shared/entries.ts";
+import { TimeoutError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
 import { SHORT_SLEEP_MS } from "../shared/limits.ts";
 import { retryDelayMs } from "../shared/retry.ts";
 import type { TaskDefinition } from "../shared/task-definition.ts";
 import type { PassEnd } from "./durable-pass.ts";
+import { cancelEntry, canceledOutcome, timedOutOutcome } from "./interruptions.ts";
 import type { PassRun } from "./pass-run.ts";
+import { limitOf } from "./run-limits.ts";
 import { limited, pause } from "./steps.ts";
 import { suspend } from "./suspension.ts";
 
@@ -24,22 +29,31 @@ export async function runRegular(
 ): Promise<PassEnd> {
   const { services, committer } = run;
   const startedAt = services.clock.monotonic();
-  const outcome = await attempts(run, definition, input);
-  if (run.isOver) return "lost";
-  if (!outcome) return suspend(run, startedAt);
-  committer.add({ kind: "ended", outcome });
-  const before = services.failpoint("before-commit");
-  if (before) await before;
-  if ((await committer.commit()) === "lost") return "lost";
-  const after = services.failpoint("after-commit");
-  if (after) await after;
-  run.acknowledge();
-  return "ended";
+  const limits = new RegularLimits(run);
+  try {
+    const attempted = attempts(run, limits, definition, input);
+    const outcome = await Promise.race([attempted, limits.cutOff]);
+    if (run.isOver) return "lost";
+    if (!outcome) return await suspend(run, startedAt);
+    if (limits.entry) committer.add(limits.entry);
+    committer.add({ kind: "ended", outcome });
+    const before = services.failpoint("before-commit");
+    if (before) await before;
+    if ((await committer.commit()) === "lost") return "lost";
+    const after = services.failpoint("after-commit");
+    if (after) await after;
+    run.acknowledge();
+    if (limits.entry) run.leave(); // code that was given up: stop
+    return "ended";
+  } finally {
+    limits.close();
+  }
 }
 
 /** @returns How the run ends, or nothing when its next attempt is far off or the run was lost. */
 async function attempts(
   run: PassRun,
+  limits: RegularLimits,
   definition: TaskDefinition,
   input: unknown,
 ): Promise<Outcome | undefined> {
@@ -59,8 +73,8 @@ async function attempts(
     );
     if (run.isOver) return undefined;
     if (result.ok) return { status: "completed", output: result.value };
+    if (limits.entry) return limits.outcome(result.thrown);
     const error = toFailure(result.thrown);
-    if (run.isCanceled) return { status: "canceled", error };
     const delayMs = retryDelayMs(definition.retries, { error: result.thrown, attempt }, run.random);
     if (delayMs === undefined) return { status: "failed", error };
     const retryAt = run.serverClock.latest() + delayMs;
@@ -76,9 +90,65 @@ async function attempts(
     run.release();
     await pause(services, delayMs, run.userSignal);
     if (run.isOver) return undefined;
-    if (run.isCanceled) return { status: "canceled", error };
+    if (limits.entry) return limits.outcome(result.thrown);
     await run.reacquire();
     if (!(await run.prove())) return undefined;
+  }
+}
+
+/** What may stop a regular run from outside its code: a request to cancel, or its time limit. */
+class RegularLimits {
+  /** How the run ends that has not stopped by itself in time; pending for ever if it does. */
+  readonly cutOff: Promise<Outcome>;
+  readonly #run: PassRun;
+  #cut: (outcome: Outcome) => void = () => {};
+  #entry: Entry | undefined;
+  #stopTimer: CancelTimer | undefined;
+
+  constructor(run: PassRun) {
+    this.#run = run;
+    this.cutOff = new Promise((resolve) => {
+      this.#cut = resolve;
+    });
+    run.whenCanceled((request) => {
+      this.#interrupt(cancelEntry(request));
+      if (request.isTermination) this.#cut(canceledOutcome(request));
+    });
+    const { limits, state, serverClock, services } = run;
+    const limit = limitOf(state, limits);
+    if (limit === undefined) return;
+    const limitMs = limits.runTimeoutMs as number;
+    this.#stopTimer = services.clock.after(limit - serverClock.earliest(), () =>
+      this.#interrupt({ kind: "timed-out", limitMs }),
+    );
+  }
+
+  /** What records the interruption, if there was one. */
+  get entry(): Entry | undefined {
+    return this.#entry;
+  }
+
+  /** How an interrupted run ends whose code threw this. */
+  outcome(thrown: unknown): Outcome {
+    if (this.#entry?.kind === "timed-out") return timedOutOutcome(this.#entry.limitMs, thrown);
+    return { status: "canceled", error: toFailure(thrown) };
+  }
+
+  close(): void {
+    this.#stopTimer?.();
+  }
+
+  #interrupt(entry: Entry): void {
+    if (this.#entry) return;
+    this.#entry = entry;
+    const { services, limits } = this.#run;
+    this.#run.interrupt();
+    this.#stopTimer?.();
+    this.#stopTimer = services.clock.after(limits.cleanupTimeoutMs, () => {
+      const ms = limits.cleanupTimeoutMs;
+      const thrown = new TimeoutError(`It went on for ${ms} ms after it was told to stop.`);
+      this.#cut(this.outcome(thrown));
+    });
   }
 }
 

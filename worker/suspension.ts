@@ -32,8 +32,8 @@ export async function suspend(
   const point = services.failpoint("before-registration");
   if (point) await point;
   const passMs = Math.round(services.clock.monotonic() - startedAt);
-  const { signal } = run;
-  if (!(await registerWaits(services, place, state, { passMs, signal }))) return "lost";
+  const options = { passMs, signal: run.signal, limits: run.limits };
+  if (!(await registerWaits(services, place, state, options))) return "lost";
   const last = services.failpoint("before-ack");
   if (last) await last;
   run.acknowledge();

@@ -28,6 +28,8 @@ export interface StartWork {
   readonly inputs: readonly unknown[];
   readonly id: string | undefined;
   readonly firstOrdinal: number;
+  /** They go on when this run is canceled. */
+  readonly isLeft: boolean;
 }
 
 /** Many children of one task, awaited as one. */
@@ -35,6 +37,7 @@ export interface ManyChildren {
   readonly kind: "children";
   readonly task: AnyTask;
   readonly inputs: readonly unknown[];
+  readonly isLeft: boolean;
 }
 
 /** Any of them. */

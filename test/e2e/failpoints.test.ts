@@ -24,17 +24,17 @@ const deaths = ["at once", "a moment later"] as const;
 
 forEachWorld(test, (title, open) => {
   for (const [place, times] of Object.entries(places))
-    for (const death of deaths) declare(place, times, death);
-
-  function declare(place: string, times: number, death: (typeof deaths)[number]): void {
-    test(`${title}: a run whose worker is killed at ${place} (time 1 to ${times}), ${death}, ends right, no checkpointed step executed again`, async (t) => {
+    test(`${title}: a run whose worker is killed at ${place} (time 1 to ${times}), ${deaths.join(" or ")}, ends right, no checkpointed step executed again`, async (t) => {
       const world = await open(t);
-      const cases = Array.from({ length: times }, (_, i) => `winding ${i + 1}`);
+      const cases = deaths.flatMap((death) =>
+        Array.from({ length: times }, (_, i) => ({ death, time: i + 1 })),
+      );
       const runs = await Promise.all(
-        cases.map(async (task, i) => {
-          const gate = `${place} ${i}`;
+        cases.map(async ({ death, time }, i) => {
+          const task = `winding ${i + 1}`;
+          const gate = `${place} ${time}`;
           const action = death === "at once" ? "kill" : `hold:${world.gate(gate)}`;
-          const failpoints = `${place}@${i + 1}=${action}`;
+          const failpoints = `${place}@${time}=${action}`;
           const doomed = await world.startWorker({ tasksFile, only: [task], failpoints });
           const run = await world.client.start(task);
           if (death !== "at once") {
@@ -62,5 +62,4 @@ forEachWorld(test, (title, open) => {
       }
       await checkQuiet(t, world);
     });
-  }
 });

@@ -67,7 +67,7 @@ async function runWave(
     ),
   );
   const killing = killer.run();
-  const ends = Promise.all(runs.map((run) => world.result(run, 100_000)));
+  const ends = Promise.all(runs.map((run) => world.result(run, 200_000)));
   for (const output of await ends.finally(() => killer.stop())) t.true(output.length > 0);
   await killing;
   const views = await Promise.all(runs.map((run) => world.endOf(run)));

@@ -9,7 +9,7 @@ import { until } from "../helpers/until.ts";
 
 async function cancel(link: NatsLink, run: FakeRun): Promise<number> {
   const { startSequence, prefix } = run;
-  const body = encodeCancel({ startSequence, by: "test", reason: "" });
+  const body = encodeCancel({ startSequence, by: "test", reason: "", isTermination: false });
   const outcome = await link.publisher.guardedPublish(`${prefix}.cancel`, body, {
     expect: startSequence,
     expectSubject: `${prefix}.start`,

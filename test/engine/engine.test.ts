@@ -19,7 +19,7 @@ async function waitingRun(at: Namespace, name: string): Promise<FakeRun> {
   return run;
 }
 
-forEachTopology((title, start) => {
+forEachTopology((title, start, inTurn) => {
   let topology: TestTopology;
 
   test.before(async () => {
@@ -27,60 +27,66 @@ forEachTopology((title, start) => {
   });
   test.after.always(() => topology?.stop());
 
-  test.serial(`${title}: when the leading engine is killed another one takes over`, async (t) => {
-    const at = await namespaceOf(t, topology);
-    const { urls: servers, replicas } = topology;
-    const first = startEngineProcess(t, { servers, replicas });
-    await until(first.isCaughtUp, { withinMs: TAKEOVER_MS });
-    const second = startEngineProcess(t, { servers, replicas });
-    await until(() => second.lines.length > 0);
-    t.false(second.isLeading());
-    const name = newName();
-    const run = await waitingRun(at, name);
-    first.kill();
-    await until(first.isGone);
-    const sequence = await publishEvent(at, name);
-    const late = await waitingRun(at, name);
-    await until(second.isCaughtUp, { withinMs: TAKEOVER_MS });
-    for (const each of [run, late]) {
-      t.deepEqual((await each.ready()).because, { events: [["w0 x", 0, sequence]] });
-      await each.claim();
-      await each.end();
-    }
-    second.kill("SIGTERM");
-    await until(second.isGone);
-    t.is(second.child.exitCode, 0);
-  });
-
-  for (const place of ["engine-before-look-back", "engine-before-ready", "engine-after-ready"])
-    test.serial(`${title}: a token is not lost when the engine dies at ${place}`, async (t) => {
+  test(
+    `${title}: when the leading engine is killed another one takes over`,
+    inTurn(async (t) => {
       const at = await namespaceOf(t, topology);
       const { urls: servers, replicas } = topology;
+      const first = startEngineProcess(t, { servers, replicas });
+      await until(first.isCaughtUp, { withinMs: TAKEOVER_MS });
+      const second = startEngineProcess(t, { servers, replicas });
+      await until(() => second.lines.length > 0);
+      t.false(second.isLeading());
       const name = newName();
-      const dying = startEngineProcess(t, { servers, replicas, failpoints: `${place}=kill` });
-      // Tokens of earlier tests are all answered, so this run is the first to come there.
-      await until(dying.isCaughtUp, { withinMs: TAKEOVER_MS });
       const run = await waitingRun(at, name);
+      first.kill();
+      await until(first.isGone);
       const sequence = await publishEvent(at, name);
-      await until(dying.isGone);
-      t.is(dying.child.signalCode, "SIGKILL");
-      const next = startEngineProcess(t, { servers, replicas });
-      await until(next.isCaughtUp, { withinMs: TAKEOVER_MS });
-      t.deepEqual((await run.ready()).because, { events: [["w0 x", 0, sequence]] });
-      await until(
-        async () => (await run.readies()).length >= (place === "engine-after-ready" ? 2 : 1),
-      );
-      for (const { answers, because } of await run.readies())
-        t.deepEqual([answers, because], [run.tail, { events: [["w0 x", 0, sequence]] }]);
-      next.kill("SIGTERM");
-      await until(next.isGone);
-      await run.claim();
-      await run.end();
-    });
+      const late = await waitingRun(at, name);
+      await until(second.isCaughtUp, { withinMs: TAKEOVER_MS });
+      for (const each of [run, late]) {
+        t.deepEqual((await each.ready()).because, { events: [["w0 x", 0, sequence]] });
+        await each.claim();
+        await each.end();
+      }
+      second.kill("SIGTERM");
+      await until(second.isGone);
+      t.is(second.child.exitCode, 0);
+    }),
+  );
 
-  test.serial(
+  for (const place of ["engine-before-look-back", "engine-before-ready", "engine-after-ready"])
+    test(
+      `${title}: a token is not lost when the engine dies at ${place}`,
+      inTurn(async (t) => {
+        const at = await namespaceOf(t, topology);
+        const { urls: servers, replicas } = topology;
+        const name = newName();
+        const dying = startEngineProcess(t, { servers, replicas, failpoints: `${place}=kill` });
+        // Tokens of earlier tests are all answered, so this run is the first to come there.
+        await until(dying.isCaughtUp, { withinMs: TAKEOVER_MS });
+        const run = await waitingRun(at, name);
+        const sequence = await publishEvent(at, name);
+        await until(dying.isGone);
+        t.is(dying.child.signalCode, "SIGKILL");
+        const next = startEngineProcess(t, { servers, replicas });
+        await until(next.isCaughtUp, { withinMs: TAKEOVER_MS });
+        t.deepEqual((await run.ready()).because, { events: [["w0 x", 0, sequence]] });
+        await until(
+          async () => (await run.readies()).length >= (place === "engine-after-ready" ? 2 : 1),
+        );
+        for (const { answers, because } of await run.readies())
+          t.deepEqual([answers, because], [run.tail, { events: [["w0 x", 0, sequence]] }]);
+        next.kill("SIGTERM");
+        await until(next.isGone);
+        await run.claim();
+        await run.end();
+      }),
+    );
+
+  test(
     `${title}: two engines that lead at once by accident wake nobody wrongly`,
-    async (t) => {
+    inTurn(async (t) => {
       const at = await namespaceOf(t, topology);
       const terms = [await beginTerm(t, at), await beginTerm(t, at)];
       const name = newName();
@@ -100,30 +106,33 @@ forEachTopology((title, start) => {
         await run.claim();
         await run.end();
       }
-    },
+    }),
   );
 
-  test.serial(`${title}: an engine goes on after its servers were restarted`, async (t) => {
-    const at = await namespaceOf(t, topology);
-    const engine = await startEngine({ servers: topology.urls, name: "survivor" });
-    t.teardown(() => engine.close());
-    await until(() => engine.status().term?.isCaughtUp, { withinMs: TAKEOVER_MS });
-    const name = newName();
-    const run = await waitingRun(at, name);
-    await until(() => engine.status().term?.waits.pending === 1);
-    for (const server of topology.servers) await server.kill();
-    await Promise.all(topology.servers.map((server) => server.start()));
-    const sequence = await until(
-      async () => {
-        const outcome = await at.link.publisher.publish(`events.${name}`, new Uint8Array(0));
-        return outcome.ok && outcome.sequence;
-      },
-      { withinMs: 30_000 },
-    );
-    const { because } = await until(async () => (await run.readies())[0], { withinMs: 30_000 });
-    t.is(because.events?.[0]?.[2], sequence);
-    await until(() => engine.status().isLeading, { withinMs: TAKEOVER_MS });
-    await run.claim();
-    await run.end();
-  });
+  test(
+    `${title}: an engine goes on after its servers were restarted`,
+    inTurn(async (t) => {
+      const at = await namespaceOf(t, topology);
+      const engine = await startEngine({ servers: topology.urls, name: "survivor" });
+      t.teardown(() => engine.close());
+      await until(() => engine.status().term?.isCaughtUp, { withinMs: TAKEOVER_MS });
+      const name = newName();
+      const run = await waitingRun(at, name);
+      await until(() => engine.status().term?.waits.pending === 1);
+      for (const server of topology.servers) await server.kill();
+      await Promise.all(topology.servers.map((server) => server.start()));
+      const sequence = await until(
+        async () => {
+          const outcome = await at.link.publisher.publish(`events.${name}`, new Uint8Array(0));
+          return outcome.ok && outcome.sequence;
+        },
+        { withinMs: 30_000 },
+      );
+      const { because } = await until(async () => (await run.readies())[0], { withinMs: 30_000 });
+      t.is(because.events?.[0]?.[2], sequence);
+      await until(() => engine.status().isLeading, { withinMs: TAKEOVER_MS });
+      await run.claim();
+      await run.end();
+    }),
+  );
 });

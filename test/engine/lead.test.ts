@@ -92,7 +92,7 @@ async function candidate(
   return one;
 }
 
-forEachTopology((title, start) => {
+forEachTopology((title, start, inTurn) => {
   let topology: TestTopology;
 
   test.before(async () => {
@@ -100,9 +100,9 @@ forEachTopology((title, start) => {
   });
   test.after.always(() => topology?.stop());
 
-  test.serial(
+  test(
     `${title}: one of two engines leads; closing it hands the lead over at once`,
-    async (t) => {
+    inTurn(async (t) => {
       const at = await namespaceOf(t, topology);
       const [a, b] = [await candidate(t, topology, at, "a"), await candidate(t, topology, at, "b")];
       await until(() => a.isServing || b.isServing);
@@ -115,27 +115,30 @@ forEachTopology((title, start) => {
       t.false(first.isServing);
       await until(() => second.isServing, { withinMs: LEAD_TTL_MS / 2 });
       t.is(second.terms, 1);
-    },
+    }),
   );
 
-  test.serial(`${title}: a lead is renewed, and runs out when its engine is gone`, async (t) => {
-    const at = await namespaceOf(t, topology);
-    const a = await candidate(t, topology, at, "a");
-    await until(() => a.isServing);
-    const bucket = new KvBucket(at.link, at.names.engineBucket);
-    const revision = async (): Promise<number> => (await bucket.entry("lead"))?.revision ?? 0;
-    const first = await revision();
-    await until(async () => (await revision()) > first + 1);
-    t.is(a.terms, 1);
-    const b = await candidate(t, topology, at, "b");
-    await a.link.close(); // as by SIGKILL: nothing is released
-    await until(() => b.isServing, { withinMs: 2 * LEAD_TTL_MS });
-    await until(() => !a.isServing, { withinMs: LEAD_TTL_MS });
-  });
+  test(
+    `${title}: a lead is renewed, and runs out when its engine is gone`,
+    inTurn(async (t) => {
+      const at = await namespaceOf(t, topology);
+      const a = await candidate(t, topology, at, "a");
+      await until(() => a.isServing);
+      const bucket = new KvBucket(at.link, at.names.engineBucket);
+      const revision = async (): Promise<number> => (await bucket.entry("lead"))?.revision ?? 0;
+      const first = await revision();
+      await until(async () => (await revision()) > first + 1);
+      t.is(a.terms, 1);
+      const b = await candidate(t, topology, at, "b");
+      await a.link.close(); // as by SIGKILL: nothing is released
+      await until(() => b.isServing, { withinMs: 2 * LEAD_TTL_MS });
+      await until(() => !a.isServing, { withinMs: LEAD_TTL_MS });
+    }),
+  );
 
-  test.serial(
+  test(
     `${title}: an engine that was paused finds that it does not lead any more`,
-    async (t) => {
+    inTurn(async (t) => {
       const at = await namespaceOf(t, topology);
       const clock = new PausableClock();
       const a = await candidate(t, topology, at, "a", clock);
@@ -148,19 +151,22 @@ forEachTopology((title, start) => {
       await until(() => !a.isServing, { withinMs: 1_000 });
       t.true(b.isServing);
       t.is(a.terms, 1);
-    },
+    }),
   );
 
-  test.serial(`${title}: an engine whose term fails leaves the lead to others`, async (t) => {
-    const at = await namespaceOf(t, topology);
-    const a = await candidate(t, topology, at, "a");
-    await until(() => a.isServing);
-    const b = await candidate(t, topology, at, "b");
-    b.fails = true;
-    await a.lead.close();
-    await until(() => b.terms >= 1);
-    const c = await candidate(t, topology, at, "c");
-    await until(() => c.isServing);
-    t.false(b.isServing);
-  });
+  test(
+    `${title}: an engine whose term fails leaves the lead to others`,
+    inTurn(async (t) => {
+      const at = await namespaceOf(t, topology);
+      const a = await candidate(t, topology, at, "a");
+      await until(() => a.isServing);
+      const b = await candidate(t, topology, at, "b");
+      b.fails = true;
+      await a.lead.close();
+      await until(() => b.terms >= 1);
+      const c = await candidate(t, topology, at, "c");
+      await until(() => c.isServing);
+      t.false(b.isServing);
+    }),
+  );
 });

@@ -51,7 +51,7 @@ async function setLargest(at: Namespace, stream: string, bytes: number): Promise
   });
 }
 
-forEachTopology((title, start) => {
+forEachTopology((title, start, inTurn) => {
   let topology: TestTopology;
 
   test.before(async () => {
@@ -59,56 +59,62 @@ forEachTopology((title, start) => {
   });
   test.after.always(() => topology?.stop());
 
-  test.serial(`${title}: a timer that the server refused to fire is mended`, async (t) => {
-    const at = await namespaceOf(t, topology);
-    const { term } = await beginTerm(t, at);
-    const [stuck, gone, fine] = [
-      await new FakeRun(at.link, at.names, { runId: `stuck-${title}` }).start(),
-      await new FakeRun(at.link, at.names, { runId: `gone-${title}` }).start(),
-      await new FakeRun(at.link, at.names, { runId: `fine-${title}` }).start(),
-    ];
-    const dueAt = Date.now() + 1_000;
-    const ready = await sleepUntil(at, stuck, dueAt, LARGE);
-    await sleepUntil(at, gone, dueAt, LARGE);
-    await sleepUntil(at, fine, dueAt);
-    for (const { stream } of [stuck, gone]) await setLargest(at, stream, 2_000);
-    await until(() => term.status.timers.timers >= 3);
-    await gone.claim(); // it went on for another reason; its timer is stuck all the same
-    await until(async () => (await fine.readies()).length === 1);
-    t.deepEqual(await stuck.readies(), []);
-    await until(() => term.status.timers.mended === 1, { withinMs: 20_000 });
-    t.deepEqual(await stuck.ready(), ready);
-    for (const { stream, prefix } of [stuck, gone])
-      await until(
-        async () => (await at.link.reader.lastFor(stream, `${prefix}.timer`)) === undefined,
-      );
-    t.deepEqual(await gone.readies(), []);
-    t.is((await fine.readies()).length, 1);
-    t.is(term.status.timers.timers, 0);
-    for (const { stream } of [stuck, gone]) await setLargest(at, stream, -1);
-  });
+  test(
+    `${title}: a timer that the server refused to fire is mended`,
+    inTurn(async (t) => {
+      const at = await namespaceOf(t, topology);
+      const { term } = await beginTerm(t, at);
+      const [stuck, gone, fine] = [
+        await new FakeRun(at.link, at.names, { runId: `stuck-${title}` }).start(),
+        await new FakeRun(at.link, at.names, { runId: `gone-${title}` }).start(),
+        await new FakeRun(at.link, at.names, { runId: `fine-${title}` }).start(),
+      ];
+      const dueAt = Date.now() + 1_000;
+      const ready = await sleepUntil(at, stuck, dueAt, LARGE);
+      await sleepUntil(at, gone, dueAt, LARGE);
+      await sleepUntil(at, fine, dueAt);
+      for (const { stream } of [stuck, gone]) await setLargest(at, stream, 2_000);
+      await until(() => term.status.timers.timers >= 3);
+      await gone.claim(); // it went on for another reason; its timer is stuck all the same
+      await until(async () => (await fine.readies()).length === 1);
+      t.deepEqual(await stuck.readies(), []);
+      await until(() => term.status.timers.mended === 1, { withinMs: 20_000 });
+      t.deepEqual(await stuck.ready(), ready);
+      for (const { stream, prefix } of [stuck, gone])
+        await until(
+          async () => (await at.link.reader.lastFor(stream, `${prefix}.timer`)) === undefined,
+        );
+      t.deepEqual(await gone.readies(), []);
+      t.is((await fine.readies()).length, 1);
+      t.is(term.status.timers.timers, 0);
+      for (const { stream } of [stuck, gone]) await setLargest(at, stream, -1);
+    }),
+  );
 
-  test.serial(`${title}: a newer timer is not removed with the stuck one`, async (t) => {
-    const at = await namespaceOf(t, topology);
-    const barrier = new Barrier("engine-before-ready");
-    const { term } = await beginTerm(t, at, barrier);
-    const run = await new FakeRun(at.link, at.names, { runId: `renewed-${title}` }).start();
-    await sleepUntil(at, run, Date.now() + 500, LARGE);
-    await setLargest(at, run.stream, 2_000);
-    barrier.arm();
-    await barrier.reached; // it is about to be mended
-    await setLargest(at, run.stream, -1);
-    await run.claim();
-    const later = Date.now() + 3_600_000;
-    await sleepUntil(at, run, later);
-    barrier.open();
-    const purges = async (): Promise<boolean> => term.status.timers.cleared === 1;
-    await until(purges);
-    const stored = await at.link.reader.lastFor(run.stream, `${run.prefix}.timer`);
-    t.is(stored?.headers.last(HEADERS.schedule), `@at ${new Date(later).toISOString()}`);
-    t.deepEqual(await run.readies(), []);
-    t.is(term.status.timers.mended, 0);
-  });
+  test(
+    `${title}: a newer timer is not removed with the stuck one`,
+    inTurn(async (t) => {
+      const at = await namespaceOf(t, topology);
+      const barrier = new Barrier("engine-before-ready");
+      const { term } = await beginTerm(t, at, barrier);
+      const run = await new FakeRun(at.link, at.names, { runId: `renewed-${title}` }).start();
+      await sleepUntil(at, run, Date.now() + 500, LARGE);
+      await setLargest(at, run.stream, 2_000);
+      barrier.arm();
+      await barrier.reached; // it is about to be mended
+      await setLargest(at, run.stream, -1);
+      await run.claim();
+      const later = Date.now() + 3_600_000;
+      await sleepUntil(at, run, later);
+      barrier.open();
+      const purges = async (): Promise<boolean> => term.status.timers.cleared === 1;
+      await until(purges);
+      const stored = await at.link.reader.lastFor(run.stream, `${run.prefix}.timer`);
+      t.is(stored?.headers.last(HEADERS.schedule), `@at ${new Date(later).toISOString()}`);
+      t.deepEqual(await run.readies(), []);
+      t.is(term.status.timers.mended, 0);
+    }),
+  );
 });
 
 test("a timer that was replaced since is left alone", async (t) => {

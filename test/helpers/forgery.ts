@@ -59,7 +59,7 @@ export function forgedStart(input: unknown): Uint8Array {
 
 /** A request to cancel that is well formed. */
 export function forgedCancel(startSequence: number): Uint8Array {
-  return encodeCancel({ startSequence, by: "nobody", reason: "forged" });
+  return encodeCancel({ isTermination: false, startSequence, by: "nobody", reason: "forged" });
 }
 
 /** A registration that is well formed but for what its leaves say. */

@@ -8,6 +8,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import type { ExecutionContext } from "ava";
 import { deleteStream, ensureStream } from "../../shared/jetstream/admin.ts";
 import { connectNats, type NatsOptions } from "../../shared/jetstream/connection.ts";
 import { isStopped } from "./process-state.ts";
@@ -121,12 +122,29 @@ async function untilReplicating(access: NatsOptions): Promise<void> {
 
 const started = new Map<string, Promise<TestTopology>>();
 
+/** Makes a test wait until the ones before it that share its topology are over, teardowns included. */
+export type InTurn = <C>(
+  run: (t: ExecutionContext<C>) => Promise<void>,
+) => (t: ExecutionContext<C>) => Promise<void>;
+
+/** A turn for tests that would disturb each other; those of the other topology go on meanwhile. */
+function turns(): InTurn {
+  let last: Promise<void> = Promise.resolve();
+  return (run) => async (t) => {
+    const before = last;
+    last = new Promise((resolve) => t.teardown(resolve)); // the first teardown comes last
+    await before;
+    await run(t);
+  };
+}
+
 /**
  * Declares the same tests for one server and for a cluster of three. `topology` starts it when first
- * asked and gives all tests of the file the same one; end it with `stopTopologies`.
+ * asked and gives all tests of the file the same one; end it with `stopTopologies`. With `inTurn`,
+ * tests of one topology come one after the other, at the same time as those of the other one.
  */
 export function forEachTopology(
-  declare: (title: "R1" | "R3", topology: () => Promise<TestTopology>) => void,
+  declare: (title: "R1" | "R3", topology: () => Promise<TestTopology>, inTurn: InTurn) => void,
 ): void {
   const once = (title: string, start: () => Promise<TestTopology>) => () => {
     const topology = started.get(title) ?? start();
@@ -136,10 +154,12 @@ export function forEachTopology(
   declare(
     "R1",
     once("R1", () => startTestServer()),
+    turns(),
   );
   declare(
     "R3",
     once("R3", () => startTestCluster()),
+    turns(),
   );
 }
 

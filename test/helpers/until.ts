@@ -5,12 +5,14 @@
  * machine must not look like one.
  */
 const PATIENCE = 4;
+/** The longer a wait has taken, the rarer its looks: a tenth of its time so far, up to so long. */
+const LONGEST_PAUSE_MS = 100;
 
 /** How long to wait, and how often to look. */
 export interface UntilOptions {
   /** On an idle machine the condition holds by then; the test fails after four times as long. Default 10,000. */
   readonly withinMs?: number;
-  /** Default 10. */
+  /** Given: always after so long. By default 10 at first and up to 100 in a long wait. */
   readonly everyMs?: number;
   /** What is waited for, for the message. */
   readonly what?: string;
@@ -25,10 +27,10 @@ type Falsy = undefined | null | false | 0 | "";
  */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  { withinMs = 10_000, everyMs = 10, what = "the condition" }: UntilOptions = {},
+  { withinMs = 10_000, everyMs, what = "the condition" }: UntilOptions = {},
 ): Promise<Exclude<T, Falsy>> {
   const patienceMs = withinMs * PATIENCE;
-  const deadline = performance.now() + patienceMs;
+  const startedAt = performance.now();
   let last: unknown;
   for (;;) {
     try {
@@ -38,9 +40,11 @@ export async function until<T>(
     } catch (error) {
       last = error;
     }
-    if (performance.now() > deadline)
+    const elapsedMs = performance.now() - startedAt;
+    if (elapsedMs > patienceMs)
       throw new Error(`${what} did not hold within ${patienceMs} ms; last: ${show(last)}`);
-    await new Promise((resolve) => setTimeout(resolve, everyMs));
+    const pauseMs = everyMs ?? Math.min(LONGEST_PAUSE_MS, Math.max(10, elapsedMs / 10));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
 

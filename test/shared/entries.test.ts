@@ -105,6 +105,7 @@ const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kin
     taskName: text,
     runIds: fc.array(text),
     first: count,
+    isLeft: fc.boolean(),
   }),
   waiting: fc.constant({ kind: "waiting" as const }),
   paused: fc.record({ kind: fc.constant("paused" as const), reason: text, details: value }),
@@ -113,6 +114,13 @@ const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kin
     by: text,
     reason: text,
   }),
+  "timed-out": fc.record({ kind: fc.constant("timed-out" as const), limitMs: count }),
+  "operation-interrupted": fc.record({
+    kind: fc.constant("operation-interrupted" as const),
+    key: text,
+    at: count,
+  }),
+  "cleanup-over": fc.constant({ kind: "cleanup-over" as const }),
   ended: fc.record({ kind: fc.constant("ended" as const), outcome }),
 };
 const commits: fc.Arbitrary<Commit> = fc.record({
@@ -173,6 +181,9 @@ test("every kind of entry has its own number on the wire, which never changes", 
     "cancel-requested": 8,
     ended: 9,
     "attempt-failed": 10,
+    "timed-out": 11,
+    "operation-interrupted": 12,
+    "cleanup-over": 13,
   });
 });
 

@@ -77,6 +77,7 @@ const cancels: fc.Arbitrary<CancelRequest> = fc.record({
   startSequence: count,
   by: text,
   reason: text,
+  isTermination: fc.boolean(),
 });
 
 /** Each kind of message: how it is made, written and read, and bodies that are none. */

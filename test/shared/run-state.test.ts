@@ -100,11 +100,19 @@ const entries: fc.Arbitrary<Entry> = fc.oneof(
       ),
     )
     .map(([key, leaf, outcome]) => settled(key, leaf, outcome)),
-  fc.constantFrom<Entry[]>(
+  fc.constantFrom<Entry>(
     { kind: "waiting" },
     { kind: "paused", reason: "why", details: null },
     { kind: "ended", outcome: done },
-    { kind: "child-started", key: "c0 t", at: 0, taskName: "t", runIds: ["a"], first: 0 },
+    {
+      kind: "child-started",
+      key: "c0 t",
+      at: 0,
+      taskName: "t",
+      runIds: ["a"],
+      first: 0,
+      isLeft: false,
+    },
     { kind: "step-failed", key: "s2 c", at: 0, attempts: 2, durationMs: 0, error },
     claimed("takeover"),
     claimed("timer"),
@@ -189,7 +197,7 @@ test("nothing follows the end", (t) => {
   t.is(state.status, "failed");
   t.deepEqual(state.outcome, { status: "failed", error });
   t.deepEqual([...state.steps], ["s0 a"]);
-  t.deepEqual([state.claims, state.cancel, state.pass], [0, undefined, end.pass]);
+  t.deepEqual([state.claims, state.interruption, state.pass], [0, undefined, end.pass]);
   t.is(state.tail, sequence, "though the guard of the next commit would be the tail");
 });
 
@@ -214,7 +222,15 @@ test("results come in the order in which they were recorded, with when and where
   const first = commit(opened("w0 a", sleepUntil(1)), step("s0 a", 7));
   const second = commit(
     { kind: "step-failed", key: "s1 b", at: 1, attempts: 3, durationMs: 5, error },
-    { kind: "child-started", key: "c0 t", at: 2, taskName: "t", runIds: ["x", "y"], first: 0 },
+    {
+      kind: "child-started",
+      key: "c0 t",
+      at: 2,
+      taskName: "t",
+      runIds: ["x", "y"],
+      first: 0,
+      isLeft: false,
+    },
     settled("w0 a", 0, { kind: "sleep" }),
   );
   t.deepEqual(fold(first, second).deliveries, [
@@ -348,7 +364,8 @@ test("a cancellation settles what is pending and all that is opened later, and i
   const result = {
     ok: false,
     status: "canceled",
-    error: { name: "RunCanceledError", message: "stop" },
+    error: { name: "RunCanceledError", message: "stop", code: "run-canceled" },
+    isInterruption: true,
   };
   t.deepEqual(
     state.deliveries.map((delivery) => [delivery.key, delivery.result]),
@@ -358,13 +375,44 @@ test("a cancellation settles what is pending and all that is opened later, and i
       ["w2 c", result],
     ] as never,
   );
-  t.deepEqual(state.cancel, { by: "me", reason: "stop" });
+  t.like(state.interruption, { kind: "cancel", by: "me", reason: "stop", position: 1 });
   t.is(state.pending.size, 0);
   const silent = fold(
     commit(opened("w0 a", anEvent)),
     commit({ ...canceled, reason: "" } as Entry),
   );
   t.regex(JSON.stringify(silent.deliveries), /the run was canceled/);
+});
+
+test("what was asked for before the code received an interruption is interrupted by its place", (t) => {
+  const state = fold(
+    commit(canceled, step("s0 a")),
+    commit({ kind: "operation-interrupted", key: "s1 b", at: 1 }),
+    commit({ kind: "operation-interrupted", key: "s2 c", at: 1 }),
+  );
+  t.is(state.interruption?.position, 1, "the result before was none");
+  t.deepEqual(
+    state.deliveries.map(({ key, result }) => [key, result.ok]),
+    [
+      ["s0 a", true],
+      ["s1 b", false],
+      ["s2 c", false],
+    ],
+  );
+  t.deepEqual([...state.steps], ["s0 a", "s1 b", "s2 c"]);
+});
+
+test("a run whose time is over is interrupted like a canceled one, and its code may be given up", (t) => {
+  const state = fold(
+    commit(opened("w0 a", anEvent)),
+    commit({ kind: "timed-out", limitMs: 50 }, canceled),
+    commit({ kind: "cleanup-over" }),
+    commit(step("s0 undo"), { kind: "cleanup-over" }),
+  );
+  t.like(state.interruption, { kind: "timeout", by: "", position: 0 });
+  t.like(state.deliveries[0]?.result, { ok: false, status: "failed", isInterruption: true });
+  t.regex(JSON.stringify(state.deliveries[0]), /TimeoutError.*its limit of 50 ms/);
+  t.is(state.givenUpAt, 1);
 });
 
 test("a wait that is not stored yet has its leaves and nothing else", (t) => {

@@ -27,6 +27,8 @@ test("a regular task has a name and a kind, and its definition what a worker nee
     schema: input,
     retries: { ...DEFAULT_RETRIES, limit: 5, initialMs: 2_000 },
     timeoutMs: 30_000,
+    runTimeoutMs: undefined,
+    cleanupTimeoutMs: 30_000,
   });
 });
 
@@ -39,7 +41,21 @@ test("a durable task has defaults for its steps and no time limit", (t) => {
     schema: undefined,
     retries: { ...DEFAULT_RETRIES, limit: 1 },
     timeoutMs: undefined,
+    runTimeoutMs: undefined,
+    cleanupTimeoutMs: 30_000,
   });
+});
+
+test("a task of either kind may limit the time of its runs and of their cleanup", (t) => {
+  for (const make of [task, durableTask]) {
+    const limited = make({ name: "a", runTimeout: "1h", cleanupTimeout: "5s", run });
+    t.like(definitionOf(limited), { runTimeoutMs: 3_600_000, cleanupTimeoutMs: 5_000 });
+    for (const field of ["runTimeout", "cleanupTimeout"] as const)
+      t.throws(() => make({ name: "a", run, [field]: "soon" }), {
+        instanceOf: InvalidInputError,
+        message: new RegExp(`${field} of .*task "a".*"soon"`),
+      });
+  }
 });
 
 test("a task cannot be changed, nor what defines it", (t) => {

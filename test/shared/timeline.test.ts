@@ -106,7 +106,15 @@ test("failures, children, pauses and cancels have their rows", (t) => {
       '1 w1 durable step: "pack" failed: Error: no',
     ],
     [
-      { kind: "child-started", key: "c0 pack", at: 0, taskName: "pack", runIds: ["x"], first: 0 },
+      {
+        kind: "child-started",
+        key: "c0 pack",
+        at: 0,
+        taskName: "pack",
+        runIds: ["x"],
+        first: 0,
+        isLeft: false,
+      },
       "1 w1 durable children: starts child pack/x",
     ],
     [
@@ -117,6 +125,7 @@ test("failures, children, pauses and cancels have their rows", (t) => {
         taskName: "pack",
         runIds: ["x", "y"],
         first: 0,
+        isLeft: true,
       },
       "1 w1 durable children: starts 2 children of task pack",
     ],
@@ -124,6 +133,15 @@ test("failures, children, pauses and cancels have their rows", (t) => {
     [
       { kind: "cancel-requested", by: "ann", reason: "late" },
       "1 w1 durable cancel: learns that ann asked to cancel: late",
+    ],
+    [
+      { kind: "timed-out", limitMs: 50 },
+      "1 w1 durable cancel: has used up its time limit of 50 ms",
+    ],
+    [{ kind: "cleanup-over" }, "1 w1 durable cancel: has used up its time for cleanup"],
+    [
+      { kind: "operation-interrupted", key: "s0 pay", at: 0 },
+      '1 w1 durable cancel: gives up "pay"',
     ],
     [
       { kind: "ended", outcome: { status: "failed", error } },

@@ -192,7 +192,7 @@ test("a wait or a start of children too large to be recorded fails where the cod
         condition: { kind: "event", name: "e", where, after: 0 },
       },
       {
-        ...{ kind: "child-started", key: "c0 t", at: 2, taskName: "t", first: 0 },
+        ...{ kind: "child-started", key: "c0 t", at: 2, taskName: "t", first: 0, isLeft: false },
         runIds: Array.from({ length: 100_000 }, (_, i) => `prefix-of-twenty-two-${i}`),
       },
     ),
@@ -216,7 +216,7 @@ test("a pause or a request to cancel with a text too large says its beginning", 
     ),
   );
   t.is(state.status, "paused");
-  t.is(state.cancel?.reason.length, 1_001);
+  t.is(state.interruption?.reason.length, 1_001);
   t.is(state.paused?.reason.length, 1_001);
   t.regex(JSON.stringify(state.paused?.details), /problem/);
 });

@@ -21,7 +21,7 @@ const slept = (key: string): Entry => ({
   outcome: { kind: "sleep" },
 });
 const started = (key: string): Entry => ({
-  ...{ kind: "child-started", key, at: 0, taskName: "t", runIds: ["a"], first: 0 },
+  ...{ kind: "child-started", key, at: 0, taskName: "t", runIds: ["a"], first: 0, isLeft: false },
 });
 
 test("a result is handed out to code that has asked for it, and in the order of the record", (t) => {

@@ -12,7 +12,7 @@ import { task } from "../../shared/task.ts";
 import { describeCondition, type ManyChildren, ordinalsOf } from "../../worker/work.ts";
 
 const pack = task({ name: "pack item", run: (input: number) => input });
-const many: ManyChildren = { kind: "children", task: pack, inputs: [1, 2, 3] };
+const many: ManyChildren = { kind: "children", task: pack, inputs: [1, 2, 3], isLeft: false };
 
 test("a wait takes one number for each child that gets a derived id or could", (t) => {
   t.is(ordinalsOf(sleep("1s")), 0);

@@ -77,7 +77,7 @@ export async function startProcess(options: ProcessOptions): Promise<TestProcess
 
 async function start(options: ProcessOptions): Promise<TestProcess> {
   const child = fork(options.script, {
-    execArgv: ["--enable-source-maps"],
+    execArgv: [], // without source maps, whose loading takes a quarter of a process's start
     env: {
       ...process.env,
       ...options.env,

@@ -19,6 +19,7 @@ import {
   type RunStatus,
   type RunView,
 } from "../../../shared/index.ts";
+import { deleteStream } from "../../../shared/jetstream/admin.ts";
 import { connectNats, type NatsLink } from "../../../shared/jetstream/connection.ts";
 import type { NamespaceSetup } from "../../../shared/setup.ts";
 import { startTestCluster, startTestServer, type TestTopology } from "../../helpers/nats.ts";
@@ -181,6 +182,7 @@ async function openWorld(
   const access = { servers: topology.urls, ...userOf(shared.nextAccount()) };
   const link = await connectNats({ ...access, name: "test" });
   t.teardown(() => link.close());
+  if (!options.ownServers) t.teardown(() => removeStreams(link).catch(() => {}));
   const setup = await setupNamespace(link, {
     replicas: topology.replicas,
     shards: options.shards ?? 2,
@@ -197,6 +199,13 @@ async function openWorld(
     if (excess) throw new Error(`A pool held more than its slots: ${JSON.stringify(excess)}`);
   });
   return world;
+}
+
+/** Thrift, so it may fail: replicated streams keep servers busy when nobody uses them any more. */
+async function removeStreams(link: NatsLink): Promise<void> {
+  const reply = await link.nc.request("$JS.API.STREAM.NAMES");
+  const { streams } = reply.json<{ streams: string[] | null }>();
+  await Promise.all((streams ?? []).map((name) => deleteStream(link.requests, name)));
 }
 
 type Given = Pick<World, "topology" | "access" | "setup" | "client" | "link" | "folder">;

@@ -21,6 +21,12 @@ export const winding3: Task<undefined, unknown> = winding(3);
 export const winding4: Task<undefined, unknown> = winding(4);
 export const winding5: Task<undefined, unknown> = winding(5);
 export const winding6: Task<undefined, unknown> = winding(6);
+export const winding7: Task<undefined, unknown> = winding(7);
+export const winding8: Task<undefined, unknown> = winding(8);
+export const winding9: Task<undefined, unknown> = winding(9);
+export const winding10: Task<undefined, unknown> = winding(10);
+export const winding11: Task<undefined, unknown> = winding(11);
+export const winding12: Task<undefined, unknown> = winding(12);
 
 function winding(number: number): Task<undefined, unknown> {
   return durableTask({

@@ -411,7 +411,12 @@ class Player {
     const created = await this.#api(`CONSUMER.CREATE.${this.#stream}.${name}`, request);
     const subject = `$JS.API.CONSUMER.MSG.NEXT.${this.#stream}.${name}`;
     const body = Buffer.from(JSON.stringify({ batch: 100, no_wait: true }));
-    const messages = await this.#ask(subject, body, { isLast: (each) => statusOf(each) > 0 });
+    let messages: string[] = [];
+    // The server that is asked may not know yet that the consumer of another one listens.
+    await this.#poll(20, async () => {
+      messages = await this.#ask(subject, body, { isLast: (each) => statusOf(each) > 0 });
+      return !messages[0]?.startsWith("status 503");
+    });
     await this.#api(`CONSUMER.DELETE.${this.#stream}.${name}`);
     return [created.replaceAll(name, "follow"), ...messages].map((each) =>
       each.replaceAll(name, "follow"),

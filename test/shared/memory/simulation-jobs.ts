@@ -122,6 +122,7 @@ export async function playJobs(t: ExecutionContext, play: Play): Promise<Played>
       return { traceHash, deaths, places, virtualMs: time.monotonic(), steps: time.steps, begun };
     } catch (error) {
       t.log(simulation.lastLines.join("\n"));
+      for (const [i, job] of play.jobs.entries()) t.log(historyOf(simulation, job, i));
       const what = error instanceof Error ? error.message : String(error);
       throw new Error(`${what}\n${commandFor(name)}`, { cause: error });
     }
@@ -253,8 +254,7 @@ function checkHistory(
   const runId = `run-${index}`;
   const entries = simulation.commitsOf({ taskName, runId }).flatMap((commit) => commit.entries);
   const fail = (what: string): never => {
-    const kinds = entries.map(({ kind }) => kind).join(", ");
-    throw new Error(`${runId} of ${taskName} ${what}: ${kinds}`);
+    throw new Error(`${runId} of ${taskName} ${what}`);
   };
   const ends: Outcome[] = [];
   const stored = new Set<string>();
@@ -271,6 +271,13 @@ function checkHistory(
     stored.add(entry.key);
   }
   if (mustEnd && ends.length === 0) fail("has not ended");
+}
+
+/** What is stored for a run, for people. */
+function historyOf(simulation: Simulation, { taskName }: Job, index: number): string {
+  const runId = `run-${index}`;
+  const entries = simulation.commitsOf({ taskName, runId }).flatMap((commit) => commit.entries);
+  return `${runId} of ${taskName}: ${entries.map(({ kind }) => kind).join(", ")}`;
 }
 
 /** What is left to wake ended runs by, or is held for them; nothing if nothing. */

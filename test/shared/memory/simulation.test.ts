@@ -23,7 +23,7 @@ const calm: FaultRates = { latencyMs: 2 };
 const stormy: FaultRates = {
   ...{ conflict: 0.05, replyLost: 0.03, writeLost: 0.03, writeDelayed: 0.02, staleRead: 0.1 },
   ...{ countForgotten: 0.05, deliveredTwice: 0.05, answerLost: 0.05, answerDelayed: 0.05 },
-  ...{ firingRepeated: 0.1, firingRefused: 0.05, latencyMs: 5, slowMs: 800 },
+  ...{ firingRepeated: 0.1, latencyMs: 5, slowMs: 800 },
 };
 
 /** Plays seeds of one kind, as many as there is time for. */
@@ -131,7 +131,11 @@ function storm(seed: string): Play {
   const plan = {
     ...{ seed, workers: upTo(3), engines: upTo(2), shards: upTo(2) },
     ...{ dies: random() < 0.5 ? 0.005 : 0.03, deaths: 8, incidents: random() * 0.6 },
-    faults: { ...stormy, writeRepeated: random() < 0.5 ? 0.05 : 0 },
+    faults: {
+      ...stormy,
+      writeRepeated: random() < 0.5 ? 0.05 : 0,
+      firingRefused: random() < 0.5 ? 0.6 : 0,
+    },
   };
   return { plan, jobs: someOf(ALL_JOBS, seed) };
 }
