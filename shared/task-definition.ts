@@ -168,6 +168,12 @@ function define<Kind extends TaskKind>(
     runTimeoutMs: limit(runTimeout, "runTimeout"),
     cleanupTimeoutMs: limit(cleanupTimeout, "cleanupTimeout") ?? CLEANUP_TIMEOUT_MS,
   });
+  return taskOf(definition) as Task<unknown, never, Kind>;
+}
+
+/** The task that has this definition. @internal */
+export function taskOf(definition: TaskDefinition): AnyTask {
+  const { name, kind } = definition;
   return Object.freeze(Object.defineProperty({ name, kind }, taskBrand, { value: definition }));
 }
 
