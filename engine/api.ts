@@ -16,10 +16,10 @@ import {
 import { toFailure } from "../shared/failures.ts";
 import { pause } from "../shared/jetstream/backoff.ts";
 import type { NatsLink } from "../shared/jetstream/connection.ts";
+import { toJson } from "../shared/json.ts";
 import type { LogSink } from "../shared/logger.ts";
 import type { RunStatus } from "../shared/run-state.ts";
 import { decodeToken, type Names } from "../shared/subjects.ts";
-import { toJson } from "./json.ts";
 import {
   MicroService,
   type ServiceEndpoint,

@@ -186,6 +186,12 @@ function define<Kind extends TaskKind>(
     queueTimeoutMs: limit(queueTimeout, "queueTimeout"),
     cleanupTimeoutMs: limit(cleanupTimeout, "cleanupTimeout") ?? CLEANUP_TIMEOUT_MS,
   });
+  return taskOf(definition) as Task<unknown, never, Kind>;
+}
+
+/** The task that has this definition. @internal */
+export function taskOf(definition: TaskDefinition): AnyTask {
+  const { name, kind } = definition;
   return Object.freeze(Object.defineProperty({ name, kind }, taskBrand, { value: definition }));
 }
 

@@ -6,6 +6,7 @@ import { toFailure } from "../shared/failures.ts";
 import type { CancelRequest, Start } from "../shared/messages.ts";
 import type { Interruption, RunState } from "../shared/run-state.ts";
 import type { TaskDefinition } from "../shared/task-definition.ts";
+import type { CodeEnd, Execution } from "./execution.ts";
 import { limitOf, type RunLimits } from "./run-limits.ts";
 
 /** What records that a time limit is over: that of the run, or of its cleanup. Nothing before. */
@@ -67,4 +68,18 @@ export function cleanupOver(
 ): Error {
   const message = `It did not come to its end within ${cleanupTimeoutMs} ms after it was interrupted: ${reason || "it was canceled"}.`;
   return kind === "cancel" ? new RunCanceledError(message) : new TimeoutError(message);
+}
+
+/**
+ * The end of the code whose steps are to be undone now, if there is one: it has failed, or it is given
+ * up because its time for cleanup is over. At the same place among the results in every replay.
+ */
+export function endToUndo(
+  { state, cursor, end, isUndoing, hasUndos }: Execution<unknown>,
+  limits: RunLimits,
+): CodeEnd | undefined {
+  if (isUndoing) return undefined;
+  if (state.givenUpAt !== undefined && cursor.received >= state.givenUpAt)
+    return { ok: false, thrown: cleanupOver(state.interruption as Interruption, limits) };
+  return end && !end.ok && hasUndos ? end : undefined;
 }
