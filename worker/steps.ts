@@ -57,7 +57,8 @@ export async function tryStep(
   const after = services.failpoint("after-step");
   if (after) await after;
   const durationMs = Math.round(services.clock.monotonic() - startedAt);
-  const common = { key, at, attempts: attempt, durationMs };
+  const source = operation.source === undefined ? {} : { source: operation.source };
+  const common = { key, at, attempts: attempt, durationMs, ...source };
   if (result.ok) return { kind: "step-completed", ...common, value: result.value };
   const error = toFailure(result.thrown);
   const delayMs = retryDelayMs(work.retries, { error: result.thrown, attempt }, run.random);
@@ -71,7 +72,15 @@ export async function tryStep(
     delayMs,
     error: error.message,
   });
-  return { kind: "attempt-failed", key, at, attempt, error, retryAt: run.now() + delayMs };
+  return {
+    kind: "attempt-failed",
+    key,
+    at,
+    attempt,
+    error,
+    retryAt: run.now() + delayMs,
+    ...source,
+  };
 }
 
 type Attempt =
