@@ -1,6 +1,8 @@
 /** The client: starts runs, follows them to their end, publishes events. */
+
 import { isDeepStrictEqual } from "node:util";
 import { encodeEventPayload } from "./codec.ts";
+import { type DurationInput, toTimeoutMs } from "./durations.ts";
 import { EndListener } from "./end-listener.ts";
 import type { Outcome } from "./entries.ts";
 import { InvalidInputError, RunConflictError, UnavailableError } from "./errors.ts";
@@ -11,6 +13,7 @@ import { newId } from "./ids.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "./jetstream/connection.ts";
 import { type LeaseRecord, readLeases } from "./leases.ts";
 import { decodeStart, encodeCancel, encodeStart, type Start } from "./messages.ts";
+import { setQueueDeadline } from "./queue-deadline.ts";
 import { readFacts } from "./run-facts.ts";
 import { followRun } from "./run-follow.ts";
 import { type ListOptions, listRuns, type RunSummary } from "./run-list.ts";
@@ -19,7 +22,7 @@ import { type RunView, readView } from "./run-view.ts";
 import { validateInput } from "./schema.ts";
 import { DEFAULT_NAMESPACE, readSetup } from "./setup.ts";
 import { checkName, EVENTS_PREFIX, type Names, type RunAddress } from "./subjects.ts";
-import { definitionOf } from "./task-definition.ts";
+import { definitionOf, queueLimitOf } from "./task-definition.ts";
 import { type AnyTask, isTask, type Task } from "./task-reference.ts";
 
 /** How to connect a client. */
@@ -37,6 +40,11 @@ export interface StartOptions {
   readonly id?: string;
   /** Who starts it, for people who look at the history. @defaultValue The client's name. */
   readonly by?: string;
+  /**
+   * How long the run may wait in the queue for a worker to begin it; then it fails.
+   * @defaultValue The task's, if the task is given and has one.
+   */
+  readonly queueTimeout?: DurationInput;
 }
 
 /** A run, wherever it is executed. */
@@ -179,9 +187,16 @@ class LinkedClient implements Client {
     const events =
       definition?.kind === "regular" ? { after: 0, created: "" } : await this.#events.recent();
     const { nonce, end, forget } = this.#ends.expect();
-    const start: Start = { input: checked, events, nonce, by: options.by ?? this.#by };
+    const { by = this.#by, queueTimeout } = options;
+    const asked =
+      queueTimeout === undefined ? undefined : toTimeoutMs(queueTimeout, "queueTimeout");
+    const queueTimeoutMs = queueLimitOf(definition, asked);
+    const common = { input: checked, events, nonce, by };
+    const start: Start = queueTimeoutMs === undefined ? common : { ...common, queueTimeoutMs };
     try {
       const isOurs = await this.#publishStart(address, start);
+      if (queueTimeoutMs !== undefined)
+        await setQueueDeadline(this.#link, this.#names, address, queueTimeoutMs);
       if (!isOurs) forget(); // whoever started it is told
       return this.#handle(address, isOurs ? end : undefined) as RunHandle<never>;
     } catch (error) {

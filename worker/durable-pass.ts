@@ -7,17 +7,17 @@
  * D2. The slot is given back when the waiting commit is stored, the token is acknowledged when the
  *     waits are registered (rule 5).
  */
+import { cancelEntry, canceledOutcome } from "../shared/early-ends.ts";
 import type { Entry, Outcome } from "../shared/entries.ts";
 import { InvariantError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
 import { SHORT_SLEEP_MS } from "../shared/limits.ts";
 import type { CancelRequest } from "../shared/messages.ts";
-import type { Interruption } from "../shared/run-state.ts";
 import { cancelChildren } from "./child-cancels.ts";
 import type { Committer } from "./committer.ts";
 import { pauseDiverged } from "./diverged.ts";
 import type { Execution } from "./execution.ts";
-import { cancelEntry, canceledOutcome, cleanupOver, overdueEntry } from "./interruptions.ts";
+import { endToUndo, overdueEntry } from "./interruptions.ts";
 import { whyEventsAreLost } from "./lost-events.ts";
 import { dueSleeps } from "./outcomes.ts";
 import { PassOperations } from "./pass-operations.ts";
@@ -110,7 +110,7 @@ export class DurablePass {
       return undefined;
     }
     if (!this.#isLive) {
-      const divergence = this.#divergence();
+      const divergence = execution.divergence();
       if (divergence) return this.#pause(divergence);
       this.#isLive = true;
       execution.wasLive = true;
@@ -146,21 +146,14 @@ export class DurablePass {
   }
 
   /**
-   * Begins the undos when the code has failed, or has used up its time for cleanup: at the same place
-   * among the results in every replay.
+   * Begins the undos when the code has failed, or has used up its time for cleanup.
    */
   #noteCodeEnd(): void {
-    const { state, cursor, end, isUndoing, hasUndos } = this.#execution;
-    if (isUndoing) return;
-    const isGivenUp = state.givenUpAt !== undefined && cursor.received >= state.givenUpAt;
-    if (isGivenUp)
-      this.#execution.beginUndos({
-        ok: false,
-        thrown: cleanupOver(state.interruption as Interruption, this.#run.limits),
-      });
-    else if (end && !end.ok && hasUndos && !this.#operations.hasActiveOpening)
-      this.#execution.beginUndos(end);
-    else return;
+    const execution = this.#execution;
+    const end = endToUndo(execution, this.#run.limits);
+    // Children that the code started are recorded first, unless it is given up.
+    if (!end || (end === execution.end && this.#operations.hasActiveOpening)) return;
+    execution.beginUndos(end);
     this.#operations.giveUpSteps();
   }
 
@@ -283,15 +276,6 @@ export class DurablePass {
     await this.#execution.changed.wait();
     stop();
     if (!this.#isOver) await this.#run.reacquire();
-  }
-
-  /** Where code that has received all that is recorded has parted from the history. */
-  #divergence(): Divergence | undefined {
-    const { cursor, endedAt, wasLive } = this.#execution;
-    const hasEnded = endedAt !== undefined;
-    let divergence = cursor.divergence(hasEnded);
-    if (divergence && this.#execution.adoptWaits()) divergence = cursor.divergence(hasEnded);
-    return divergence ?? (wasLive ? undefined : cursor.divergenceSinceSuspended(endedAt));
   }
 
   #pause(divergence: Divergence | undefined): Promise<PassEnd> {

@@ -166,11 +166,6 @@ export class Execution<Work> {
     return this.#end;
   }
 
-  /** How many results the code had received when it ended, if it has. */
-  get endedAt(): number | undefined {
-    return this.#endedAt;
-  }
-
   /**
    * Notes that the code asks for an operation, and returns the promise of its result.
    * @param name What distinguishes it from others of its kind; a repeated name is numbered.
@@ -273,6 +268,19 @@ export class Execution<Work> {
         break;
       }
     return hasAdopted;
+  }
+
+  /**
+   * Where code that has received all that is recorded has parted from the history. Code that was kept
+   * in memory while its run was suspended is not compared with what it did before that: it is the same.
+   */
+  divergence(): Divergence | undefined {
+    const hasEnded = this.#end !== undefined;
+    let divergence = this.cursor.divergence(hasEnded);
+    if (divergence && this.adoptWaits()) divergence = this.cursor.divergence(hasEnded);
+    return (
+      divergence ?? (this.wasLive ? undefined : this.cursor.divergenceSinceSuspended(this.#endedAt))
+    );
   }
 
   #rename(operation: Operation<Work>, key: string): void {
