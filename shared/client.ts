@@ -1,5 +1,12 @@
 /** The client: starts runs, follows them to their end, publishes events. */
 import { isDeepStrictEqual } from "node:util";
+import {
+  type BulkAction,
+  type BulkFilter,
+  type BulkOptions,
+  type BulkResult,
+  repairAll,
+} from "./bulk-repairs.ts";
 import { encodeEventPayload } from "./codec.ts";
 import { EndListener } from "./end-listener.ts";
 import type { Outcome } from "./entries.ts";
@@ -10,10 +17,12 @@ import { type Explanation, explainRun } from "./explain.ts";
 import { newId } from "./ids.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "./jetstream/connection.ts";
 import { type LeaseRecord, readLeases } from "./leases.ts";
-import { decodeStart, encodeCancel, encodeStart, type Start } from "./messages.ts";
+import { decodeStart, encodeCancel, encodeStart, type Repair, type Start } from "./messages.ts";
+import { type Asker, planResume, planRetry, planSkip } from "./repairs.ts";
 import { readFacts } from "./run-facts.ts";
 import { followRun } from "./run-follow.ts";
 import { type ListOptions, listRuns, type RunSummary } from "./run-list.ts";
+import { askForRepair } from "./run-repairs.ts";
 import { notFound, outputOf, waitForEnd } from "./run-results.ts";
 import { type RunView, readView } from "./run-view.ts";
 import { validateInput } from "./schema.ts";
@@ -39,6 +48,21 @@ export interface StartOptions {
   readonly by?: string;
 }
 
+/** How to repair a run. */
+export interface RepairOptions {
+  /** Why; the history says so. */
+  readonly reason?: string;
+}
+
+/** How to retry a failed run. */
+export interface RetryOptions extends RepairOptions {
+  /**
+   * The name, or the key in the history, of the step or wait to go back to.
+   * @defaultValue The one whose failure ended the run, or the run's end when it failed by itself.
+   */
+  readonly from?: string;
+}
+
 /** A run, wherever it is executed. */
 export interface RunHandle<out Output = unknown> {
   readonly taskName: string;
@@ -61,6 +85,28 @@ export interface RunHandle<out Output = unknown> {
    * @throws {RunNotFoundError} When there is no such run.
    */
   terminate(reason?: string): Promise<void>;
+  /**
+   * Lets a paused run go on, and returns when that is stored. A worker takes it up from its last
+   * checkpoint.
+   * @throws {RepairRefusedError} When it is not paused.
+   */
+  resume(options?: RepairOptions): Promise<void>;
+  /**
+   * Reopens a failed run under its id: it goes on from the step that failed it, with new attempts. The
+   * results before are kept. Steps that were undone are done again. A parent that has recorded the
+   * failure keeps it.
+   * @throws {RepairRefusedError} When it has not failed, or is asked to be canceled.
+   */
+  retry(options?: RetryOptions): Promise<void>;
+  /**
+   * Gives a step a result instead of executing it, of a run that is paused, waits, or has failed,
+   * which reopens it.
+   * @param step Its name, or its key in the history, such as `s1 charge card` for the second of that
+   * name.
+   * @throws {RepairRefusedError} When the step has a result, or the run is at work or has completed.
+   * @throws {InvalidInputError} When the result cannot be stored.
+   */
+  skip(step: string, result?: unknown, options?: RepairOptions): Promise<void>;
   /** What its log says. @throws {RunNotFoundError} When there is no such run. */
   view(): Promise<RunView>;
   /**
@@ -115,6 +161,13 @@ export interface Client {
   publish(name: string, payload?: unknown): Promise<{ readonly sequence: number }>;
   /** Lists runs, the newest first. Reads a header for every run of the log. */
   list(options?: ListOptions): Promise<RunSummary[]>;
+  /**
+   * Asks for the same of all runs that a filter selects. Those that cannot be asked are told of in
+   * the result.
+   * @example
+   * const { matched } = await client.bulk("retry", { taskName: "fulfil" }, { isDryRun: true });
+   */
+  bulk(action: BulkAction, filter: BulkFilter, options?: BulkOptions): Promise<BulkResult>;
   /** Which workers live and hold which slots for which runs, by the lease records of both pools. */
   leases(): Promise<LeaseRecord[]>;
   readonly namespace: string;
@@ -219,15 +272,45 @@ class LinkedClient implements Client {
     return readLeases(this.#link, this.#names);
   }
 
+  bulk(action: BulkAction, filter: BulkFilter, options: BulkOptions = {}): Promise<BulkResult> {
+    const { reason = "" } = options;
+    const runs = {
+      list: (which: ListOptions) => this.list(which),
+      view: (run: RunAddress) => readView(this.#link, this.#names, run),
+      act: (run: RunAddress): Promise<void> => {
+        const handle = this.#handle({ taskName: run.taskName, runId: run.runId });
+        if (action === "resume" || action === "retry") return handle[action]({ reason });
+        return handle[action](reason);
+      },
+    };
+    return repairAll(runs, action, filter, options);
+  }
+
   close(): Promise<void> {
     return this.#link.drain();
   }
 
-  #handle(address: RunAddress, hint?: Promise<Outcome>): RunHandle {
+  #handle(address: RunAddress, firstHint?: Promise<Outcome>): RunHandle {
+    let hint = firstHint;
+    let after = 0;
+    const repair = async (
+      { reason = "" }: RepairOptions,
+      plan: (view: RunView, asker: Asker) => Repair,
+    ): Promise<void> => {
+      const asker = { by: this.#by, reason };
+      // It told of an end that holds no more, as does the log until the run is taken up.
+      hint = undefined;
+      after = await askForRepair(this.#link, this.#names, address, (view) => plan(view, asker));
+    };
     return {
       ...address,
+      resume: (options = {}) => repair(options, planResume),
+      retry: (options = {}) =>
+        repair(options, (view, asker) => planRetry(view, asker, options.from)),
+      skip: (step, result, options = {}) =>
+        repair(options, (view, asker) => planSkip(view, asker, step, result)),
       result: async ({ signal } = {}) => {
-        const how = { signal, hint };
+        const how = { signal, hint, after };
         return outputOf(address, await waitForEnd(this.#link, this.#names, address, how));
       },
       cancel: (reason = "") => this.#cancel(address, reason, false),

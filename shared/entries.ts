@@ -174,7 +174,31 @@ export type Entry =
       readonly key: string;
       readonly at: number;
     }
-  | { readonly kind: "ended"; readonly outcome: Outcome };
+  | { readonly kind: "ended"; readonly outcome: Outcome }
+  | {
+      /** Somebody let a paused run go on. */
+      readonly kind: "resumed";
+      readonly by: string;
+      readonly reason: string;
+    }
+  | {
+      /**
+       * Somebody reopened a failed run. The results of these operations, and what the code asked for
+       * after it had received one of them, count no more.
+       */
+      readonly kind: "retried";
+      readonly by: string;
+      readonly reason: string;
+      readonly again: readonly string[];
+    }
+  | {
+      /** Somebody gave the result of a step, which is not executed when the code asks for it. */
+      readonly kind: "step-skipped";
+      readonly by: string;
+      readonly reason: string;
+      readonly key: string;
+      readonly value: unknown;
+    };
 
 /** Entries that were stored together. */
 export interface Commit {
@@ -213,6 +237,9 @@ const KINDS = [
   "timed-out",
   "operation-interrupted",
   "cleanup-over",
+  "resumed",
+  "retried",
+  "step-skipped",
 ] as const satisfies readonly Entry["kind"][];
 
 /** Fields of each kind on the wire, in order. Only ever added to, at the end. */
@@ -231,6 +258,9 @@ const FIELDS: { readonly [K in Entry["kind"]]: readonly (keyof Extract<Entry, { 
   "timed-out": ["limitMs"],
   "operation-interrupted": ["key", "at"],
   "cleanup-over": [],
+  resumed: ["by", "reason"],
+  retried: ["by", "reason", "again"],
+  "step-skipped": ["by", "reason", "key", "value"],
 };
 
 /** The forms of the fields that are not free data. */
@@ -252,6 +282,7 @@ const FORMS: { readonly [field: string]: Form } = {
   first: isCount,
   reason: isText,
   by: isText,
+  again: isTexts,
 };
 /** What happened to a leaf, and how a run ended, have the same name and not the same form. */
 const OUTCOME_FORMS: { readonly [kind: string]: Form } = {

@@ -1,8 +1,11 @@
 /** `contrail`: the client. */
+export type { BulkAction, BulkFilter, BulkOptions, BulkResult } from "./bulk-repairs.ts";
 export {
   type Client,
   type ClientOptions,
   connect,
+  type RepairOptions,
+  type RetryOptions,
   type RunHandle,
   type StartOptions,
 } from "./client.ts";

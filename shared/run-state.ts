@@ -3,7 +3,7 @@
  * client and the command line all use this one fold.
  *
  * F1. A commit of another start is skipped (rule 24).
- * F2. Nothing follows the end.
+ * F2. Nothing follows the end, but for the commit that reopens a failed run (`rewind.ts`).
  * F3. Folding a history in two parts gives what folding it whole gives.
  */
 import type {
@@ -16,6 +16,7 @@ import type {
   StoredCondition,
 } from "./entries.ts";
 import { parsePassId } from "./pass-id.ts";
+import { rewind } from "./rewind.ts";
 import { leavesOf, type RecordedLeaf, resolveWait, type WaitResult } from "./waits.ts";
 
 /** The statuses of a run. */
@@ -92,6 +93,8 @@ export interface RunState {
   readonly startSequence: number;
   /** When the start was stored, in milliseconds since the epoch. */
   readonly startedAt: number;
+  /** From when its time limit counts: the start, or when it was reopened last. */
+  limitFrom: number;
   /** Sequence of the last message of the history, of whichever start: what the next commit expects. */
   tail: number;
   /** Sequence of a message of the history that cannot be read, if there is one. */
@@ -122,6 +125,8 @@ export interface RunState {
   readonly sleeping: Map<string, WaitState>;
   readonly children: Map<string, StartedChildren>;
   readonly consumedEvents: Set<number>;
+  /** Results that somebody gave for steps, by their keys; the code may not have asked for them yet. */
+  readonly skips: Map<string, unknown>;
   /** The run was canceled, or its time limit is over. */
   interruption?: Interruption;
   /** How many results were recorded when the code was given up. */
@@ -136,6 +141,7 @@ export function initialState(startSequence: number, startedAt: number): RunState
     status: "queued",
     startSequence,
     startedAt,
+    limitFrom: startedAt,
     tail: 0,
     hasNewerStart: false,
     token: startSequence,
@@ -153,6 +159,7 @@ export function initialState(startSequence: number, startedAt: number): RunState
     sleeping: new Map(),
     children: new Map(),
     consumedEvents: new Set(),
+    skips: new Map(),
   };
 }
 
@@ -160,7 +167,8 @@ export function initialState(startSequence: number, startedAt: number): RunState
 export function evolve(state: RunState, commit: StoredCommit): RunState {
   state.tail = commit.sequence;
   if (commit.startSequence > state.startSequence) state.hasNewerStart = true;
-  if (commit.startSequence !== state.startSequence || state.outcome) return state;
+  if (commit.startSequence !== state.startSequence) return state;
+  if (state.outcome && !reopens(state.outcome, commit)) return state;
   state.token = commit.token;
   state.pass = commit.pass;
   state.worker = parsePassId(commit.pass)?.worker ?? state.worker;
@@ -168,6 +176,11 @@ export function evolve(state: RunState, commit: StoredCommit): RunState {
   state.status = "running";
   for (const entry of commit.entries) apply(state, entry, commit);
   return state;
+}
+
+/** Only a run that failed is ever reopened, by the claim of a token that answers its end. */
+function reopens({ status }: Outcome, { entries }: StoredCommit): boolean {
+  return status === "failed" && entries.some(({ kind }) => kind === "retried");
 }
 
 /** Notes a message of the history that is no commit: the run cannot go on by it. */
@@ -254,6 +267,15 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
     case "ended":
       state.outcome = entry.outcome;
       state.status = entry.outcome.status;
+      return;
+    case "resumed":
+      return;
+    case "retried":
+      rewind(state, entry.again);
+      state.limitFrom = commit.time;
+      return;
+    case "step-skipped":
+      state.skips.set(entry.key, entry.value);
       return;
   }
 }

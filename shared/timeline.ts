@@ -26,6 +26,8 @@ export type TimelineKind =
   | "evicted"
   | "paused"
   | "cancel"
+  /** Somebody resumed or retried the run, or gave a step its result. */
+  | "repaired"
   | "ended";
 
 /** One row. */
@@ -177,6 +179,15 @@ function rowOf(
       return { kind: "cancel", text: "has used up its time for cleanup" };
     case "operation-interrupted":
       return { kind: "cancel", text: `gives up ${operationName(entry.key)}` };
+    case "resumed":
+      return { kind: "repaired", text: `${entry.by} resumed it${because(entry.reason)}` };
+    case "retried":
+      return { kind: "repaired", text: `${entry.by} retried it${retryText(entry)}` };
+    case "step-skipped": {
+      const step = operationName(entry.key);
+      const text = `${entry.by} gave step ${step} its result${because(entry.reason)}`;
+      return { kind: "repaired", text };
+    }
     case "ended": {
       const { outcome } = entry;
       const error =
@@ -184,6 +195,11 @@ function rowOf(
       return { kind: "ended", text: `${outcome.status}${error}` };
     }
   }
+}
+
+function retryText({ again, reason }: Extract<Entry, { kind: "retried" }>): string {
+  const from = again[0] === undefined ? "" : ` from ${operationName(again[0])}`;
+  return from + because(reason);
 }
 
 function stepRow(entry: Extract<Entry, { kind: "step-completed" | "step-failed" }>): Row {
@@ -212,6 +228,10 @@ function claimText(
       return `resumes${where}: something it waits for has happened`;
     case "cancel":
       return `resumes${where}: it is to be canceled`;
+    case "resume":
+    case "retry":
+    case "skip":
+      return `resumes${where}: somebody repaired it`;
     case "poke":
       return `resumes${where}: somebody asked it to look again`;
     default:

@@ -122,6 +122,20 @@ const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kin
   }),
   "cleanup-over": fc.constant({ kind: "cleanup-over" as const }),
   ended: fc.record({ kind: fc.constant("ended" as const), outcome }),
+  resumed: fc.record({ kind: fc.constant("resumed" as const), by: text, reason: text }),
+  retried: fc.record({
+    kind: fc.constant("retried" as const),
+    by: text,
+    reason: text,
+    again: fc.array(text),
+  }),
+  "step-skipped": fc.record({
+    kind: fc.constant("step-skipped" as const),
+    by: text,
+    reason: text,
+    key: text,
+    value,
+  }),
 };
 const commits: fc.Arbitrary<Commit> = fc.record({
   startSequence: count,
@@ -184,6 +198,9 @@ test("every kind of entry has its own number on the wire, which never changes", 
     "timed-out": 11,
     "operation-interrupted": 12,
     "cleanup-over": 13,
+    resumed: 14,
+    retried: 15,
+    "step-skipped": 16,
   });
 });
 
