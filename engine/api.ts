@@ -16,10 +16,10 @@ import {
 import { toFailure } from "../shared/failures.ts";
 import { pause } from "../shared/jetstream/backoff.ts";
 import type { NatsLink } from "../shared/jetstream/connection.ts";
+import { toJson } from "../shared/json.ts";
 import type { LogSink } from "../shared/logger.ts";
 import type { RunStatus } from "../shared/run-state.ts";
 import { decodeToken, type Names } from "../shared/subjects.ts";
-import { toJson } from "./json.ts";
 import {
   MicroService,
   type ServiceEndpoint,
@@ -82,8 +82,11 @@ export function apiService(options: ApiOptions): MicroService {
     description: `Contrail: starts and shows runs of namespace ${namespace}`,
     metadata: { namespace, engine: name },
     endpoints: [
-      endpoint("start", `${apiPrefix}.start.>`, '{"input": ..., "id"?: text}', (task, fields) =>
-        handlers.start(task, fields),
+      endpoint(
+        "start",
+        `${apiPrefix}.start.>`,
+        '{"input": ..., "id"?: text, "queueTimeout"?: duration}',
+        (task, fields) => handlers.start(task, fields),
       ),
       endpoint("get", `${apiPrefix}.get.>`, '{"id": text}', (task, fields) =>
         handlers.get(task, fields),
@@ -141,7 +144,12 @@ class ApiHandlers {
 
   async start(task: string, fields: Fields): Promise<unknown> {
     const id = optionalText(fields, "id");
-    const options = { by: "api", ...(id === undefined ? {} : { id }) };
+    const queueTimeout = optionalText(fields, "queueTimeout");
+    const options = {
+      by: "api",
+      ...(id === undefined ? {} : { id }),
+      ...(queueTimeout === undefined ? {} : { queueTimeout }),
+    };
     const run = await this.#options.client.start(task, fields["input"], options);
     return { task, id: run.runId };
   }

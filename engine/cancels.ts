@@ -9,10 +9,11 @@ import type { CancelTimer } from "../shared/clock.ts";
 import { decodeCommit } from "../shared/entries.ts";
 import { ContrailError, UnavailableError } from "../shared/errors.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
-import { decodeCancel, encodeReady } from "../shared/messages.ts";
+import { type CancelRequest, decodeCancel, encodeReady } from "../shared/messages.ts";
 import { STATUS_HEADER } from "../shared/subjects.ts";
 import type { LastReads } from "./last-reads.ts";
 import { isEnd } from "./past.ts";
+import type { QueuedRuns } from "./queued-runs.ts";
 import type { EngineServices } from "./services.ts";
 import { publishReady } from "./tokens.ts";
 
@@ -28,7 +29,8 @@ interface OpenCancel {
   readonly stream: string;
   readonly sequence: number;
   readonly startSequence: number;
-  readonly isTermination: boolean;
+  readonly request: CancelRequest;
+  readonly openedAt: number;
   /** The waiting commit that was told last. */
   toldAt: number;
   nextLookAt: number;
@@ -39,18 +41,26 @@ interface OpenCancel {
 /** Pauses between looks at a run that is carried by a worker, or is queued. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 30_000;
+/** So long a run without a history may be one that a worker has begun and said nothing of yet. */
+const QUEUED_PATIENCE_MS = 3_000;
 
 /** The open cancels of a namespace. */
 export class Cancels {
   readonly #services: EngineServices;
   readonly #reads: Pick<LastReads, "last">;
+  readonly #queued: Pick<QueuedRuns, "cancel">;
   readonly #open = new Map<string, OpenCancel>();
   #stopTimer: CancelTimer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #told = 0;
 
-  constructor(services: EngineServices, reads: Pick<LastReads, "last">) {
+  constructor(
+    services: EngineServices,
+    reads: Pick<LastReads, "last">,
+    queued: Pick<QueuedRuns, "cancel">,
+  ) {
     this.#services = services;
+    this.#queued = queued;
     this.#reads = reads;
   }
 
@@ -63,7 +73,8 @@ export class Cancels {
     const { names, log, clock } = this.#services;
     try {
       const where = `${message.subject}, sequence ${message.sequence}`;
-      const { startSequence, isTermination } = decodeCancel(message.data, where);
+      const request = decodeCancel(message.data, where);
+      const { startSequence } = request;
       const { prefix, stream } = names.run(names.parse(message.subject));
       const earlier = this.#open.get(prefix);
       if (earlier && earlier.sequence >= message.sequence) return;
@@ -72,7 +83,8 @@ export class Cancels {
         stream,
         sequence: message.sequence,
         startSequence,
-        isTermination,
+        request,
+        openedAt: clock.monotonic(),
         toldAt: 0,
         nextLookAt: clock.monotonic(),
         pauseMs: FIRST_PAUSE_MS,
@@ -159,15 +171,31 @@ export class Cancels {
     // Purged with its run, which may have been started again since; or there is a newer request.
     if (stored?.sequence !== sequence) return true;
     const tail = [h, c].find((last) => last && last.sequence > cancel.startSequence);
-    if (!tail) return false;
+    if (!tail) {
+      await this.#endQueued(cancel);
+      return false;
+    }
     if (isEnd(tail)) return true;
     const status = tail.headers.last(STATUS_HEADER);
     if (status !== "waiting" && status !== "paused") return false;
     if (cancel.toldAt === tail.sequence) return false;
-    if (status === "paused" && !cancel.isTermination && (await this.#isRecorded(cancel, tail)))
+    if (
+      status === "paused" &&
+      !cancel.request.isTermination &&
+      (await this.#isRecorded(cancel, tail))
+    )
       return true;
     await this.#tell(cancel, tail);
     return false;
+  }
+
+  /**
+   * A run that no worker has begun is ended here. One that was begun without a claim says so as soon
+   * as its worker hears of the request: it is given time for that.
+   */
+  async #endQueued({ request, prefix, stream, openedAt }: OpenCancel): Promise<void> {
+    if (this.#services.clock.monotonic() - openedAt < QUEUED_PATIENCE_MS) return;
+    await this.#queued.cancel({ prefix, stream }, request);
   }
 
   async #tell(cancel: OpenCancel, tail: StoredMessage): Promise<void> {

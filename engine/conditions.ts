@@ -16,11 +16,6 @@ import type { Watcher } from "./event-index.ts";
 const SPARE_CANDIDATES = 64;
 /** A token names no more than this many bytes of leaves; the rest is named by the next one. */
 export const BECAUSE_BYTES: number = 256 * 1024;
-/** Wake-ups for children are spaced by at least and at most so much. */
-export const SHORTEST_PASS_MS = 1;
-export const LONGEST_HOLD_MS = 250;
-/** So many pending children count as one more pass of patience. */
-const CHILDREN_PER_PATIENCE = 8;
 
 /** A leaf by its operation and number. */
 export interface LeafName {
@@ -209,6 +204,8 @@ export class PendingWait {
   isArmed = false;
   /** When the run was last woken for children, on the monotonic clock. */
   wokenAt: number = Number.NEGATIVE_INFINITY;
+  /** When the run registered this wait, on the monotonic clock. */
+  registeredAt: number = Number.NEGATIVE_INFINITY;
   /** Wake-ups for children in a row, each soon after the one before. */
   streak = 0;
   /** Children awaited alone that have ended. */
@@ -332,23 +329,6 @@ export class PendingWait {
       if (hasEnded && takeRoom(room, name.key.length + 12)) ended.push([name.key, name.leaf, [0]]);
     return ended;
   }
-}
-
-/**
- * How long after the last wake-up for children the next one may come, when some are still missing:
- * one pass at least (rule 19), and more for each that followed closely on another, the more the
- * more children are pending, so that thousands of ends make tens of wake-ups.
- */
-export function holdMs(options: {
-  readonly passMs: number;
-  /** Wake-ups for children in a row without a rest. */
-  readonly streak: number;
-  readonly pendingChildren: number;
-}): number {
-  const { passMs, streak, pendingChildren } = options;
-  const onePassMs = Math.min(Math.max(passMs, SHORTEST_PASS_MS), LONGEST_HOLD_MS);
-  const patience = Math.min(2 ** Math.min(streak, 16), 1 + pendingChildren / CHILDREN_PER_PATIENCE);
-  return Math.min(onePassMs * patience, LONGEST_HOLD_MS);
 }
 
 function takeRoom(room: { bytes: number }, bytes: number): boolean {

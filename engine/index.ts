@@ -1,4 +1,6 @@
 /** `contrail/engine`: matches and mends. It never runs user code. */
+
+export { toJson } from "../shared/json.ts";
 export { type ExamineOptions, examine } from "./doctor/examine.ts";
 export type { Check, Finding, Verdict } from "./doctor/findings.ts";
 export {
@@ -7,7 +9,6 @@ export {
   type EngineStatus,
   startEngine,
 } from "./engine.ts";
-export { toJson } from "./json.ts";
 export { type PreparedNamespace, prepareNamespace } from "./prepare.ts";
 export { type SetupOptions, setupNamespace } from "./setup.ts";
 export type { TermStatus } from "./term.ts";

@@ -16,6 +16,7 @@ import { EVENTS_PREFIX } from "../shared/subjects.ts";
 import { Cancels, type CancelsStatus } from "./cancels.ts";
 import { LastReads } from "./last-reads.ts";
 import { LookBack } from "./look-back.ts";
+import { QueuedRuns } from "./queued-runs.ts";
 import { EventMessage, RecentEvents } from "./recent-events.ts";
 import type { EngineServices } from "./services.ts";
 import { Sweeper, type SweeperStatus } from "./sweeper.ts";
@@ -36,6 +37,7 @@ export interface TermStatus {
 export class Term {
   readonly #services: EngineServices;
   readonly #waits: Waits;
+  readonly #queued: QueuedRuns;
   readonly #cancels: Cancels;
   readonly #sweeper: Sweeper;
   readonly #recent: RecentEvents;
@@ -75,7 +77,8 @@ export class Term {
       logEnd: (shard) => ends.shards[shard] ?? 0,
       eventsStream: { created: ends.eventsCreated, endedAt: ends.events },
     });
-    this.#cancels = new Cancels(services, this.#reads);
+    this.#queued = new QueuedRuns(services);
+    this.#cancels = new Cancels(services, this.#reads, this.#queued);
     this.#sweeper = new Sweeper(services, this.#reads);
   }
 
@@ -147,7 +150,9 @@ export class Term {
     this.#records = this.#ends.shards.map((_, shard) =>
       this.#open({
         stream: names.logStream(shard),
-        subjects: [names.everyRun(shard, "wait"), names.everyRun(shard, "cancel")],
+        subjects: (["wait", "cancel", "expired"] as const).map((kind) =>
+          names.everyRun(shard, kind),
+        ),
         from: "last-per-subject",
         onMessage: (message) => this.#record(names.logStream(shard), message),
       }),
@@ -170,6 +175,8 @@ export class Term {
   #record(stream: string, message: StoredMessage): void {
     this.#reads.witness(stream, message.subject);
     if (message.subject.endsWith(".cancel")) this.#cancels.open(message);
+    else if (message.subject.endsWith(".expired"))
+      void this.#queued.expire(message); // reports its own errors
     else {
       this.#waits.register(message);
       this.#cancels.noteWaiting(prefixOf(message));

@@ -15,13 +15,14 @@ import { ContrailError, UnavailableError } from "../shared/errors.ts";
 import { Backoff, pause } from "../shared/jetstream/backoff.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
 import { decodeWait, EVENTS_REPLACED } from "../shared/messages.ts";
-import { holdMs, PendingWait } from "./conditions.ts";
+import { PendingWait } from "./conditions.ts";
 import { lastReadable } from "./last-readable.ts";
 import { isEnd, Past, type PastOptions, type Positions, shardOf } from "./past.ts";
 import type { EventMessage } from "./recent-events.ts";
 import type { EngineServices } from "./services.ts";
 import { TokenQueue } from "./tokens.ts";
 import { WaitIndex } from "./wait-index.ts";
+import { nextWakeAt, streakAt, type WakePace } from "./wake-pace.ts";
 
 /** What the registry works with. */
 export interface WaitsOptions extends Omit<PastOptions, "names"> {
@@ -106,6 +107,7 @@ export class Waits {
       return;
     }
     if (earlier) wait.learnFrom(earlier);
+    wait.registeredAt = this.#services.clock.monotonic();
     for (const group of wait.events) group.beginLookBack();
     this.#index.add(wait);
     void this.#look(wait, this.#past.positions(wait)); // reports its own errors
@@ -233,7 +235,7 @@ export class Waits {
   #hold(wait: PendingWait): void {
     if (this.#holds.has(wait)) return;
     const { clock } = this.#services;
-    const restMs = wait.wokenAt + holdOf(wait) - clock.monotonic();
+    const restMs = nextWakeAt(paceOf(wait)) - clock.monotonic();
     if (restMs <= 0) {
       this.#answer(wait);
       return;
@@ -248,8 +250,7 @@ export class Waits {
   /** Forgets the wait and wakes its run: it will register what it waits for then. */
   #answer(wait: PendingWait): void {
     const now = this.#services.clock.monotonic();
-    const isSoon = now - wait.wokenAt < SOON * holdOf(wait) + wait.passMs;
-    wait.streak = isSoon ? wait.streak + 1 : 0;
+    wait.streak = streakAt(paceOf(wait), now);
     wait.wokenAt = now;
     this.#forget(wait);
     this.#answered.set(wait.prefix, wait);
@@ -287,9 +288,7 @@ export class Waits {
   }
 }
 
-/** A wake-up within so many holds of the one before continues its series. */
-const SOON = 4;
-
-function holdOf({ passMs, streak, singles }: PendingWait): number {
-  return holdMs({ passMs, streak, pendingChildren: singles.length });
+function paceOf(wait: PendingWait): WakePace {
+  const { passMs, streak, wokenAt, registeredAt, singles } = wait;
+  return { passMs, streak, wokenAt, registeredAt, pendingChildren: singles.length };
 }

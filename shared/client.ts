@@ -1,4 +1,5 @@
 /** The client: starts runs, follows them to their end, publishes events. */
+
 import { isDeepStrictEqual } from "node:util";
 import {
   type BulkAction,
@@ -8,6 +9,7 @@ import {
   repairAll,
 } from "./bulk-repairs.ts";
 import { encodeEventPayload } from "./codec.ts";
+import { type DurationInput, toTimeoutMs } from "./durations.ts";
 import { EndListener } from "./end-listener.ts";
 import type { Outcome } from "./entries.ts";
 import { InvalidInputError, RunConflictError, UnavailableError } from "./errors.ts";
@@ -17,18 +19,18 @@ import { type Explanation, explainRun } from "./explain.ts";
 import { newId } from "./ids.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "./jetstream/connection.ts";
 import { type LeaseRecord, readLeases } from "./leases.ts";
-import { decodeStart, encodeCancel, encodeStart, type Repair, type Start } from "./messages.ts";
-import { type Asker, planResume, planRetry, planSkip } from "./repairs.ts";
+import { decodeStart, encodeCancel, encodeStart, type Start } from "./messages.ts";
+import { setQueueDeadline } from "./queue-deadline.ts";
 import { readFacts } from "./run-facts.ts";
 import { followRun } from "./run-follow.ts";
 import { type ListOptions, listRuns, type RunSummary } from "./run-list.ts";
-import { askForRepair } from "./run-repairs.ts";
+import { type RunRepairs, runRepairs } from "./run-repairs.ts";
 import { notFound, outputOf, waitForEnd } from "./run-results.ts";
 import { type RunView, readView } from "./run-view.ts";
 import { validateInput } from "./schema.ts";
 import { DEFAULT_NAMESPACE, readSetup } from "./setup.ts";
 import { checkName, EVENTS_PREFIX, type Names, type RunAddress } from "./subjects.ts";
-import { definitionOf } from "./task-definition.ts";
+import { definitionOf, queueLimitOf } from "./task-definition.ts";
 import { type AnyTask, isTask, type Task } from "./task-reference.ts";
 
 /** How to connect a client. */
@@ -46,25 +48,15 @@ export interface StartOptions {
   readonly id?: string;
   /** Who starts it, for people who look at the history. @defaultValue The client's name. */
   readonly by?: string;
-}
-
-/** How to repair a run. */
-export interface RepairOptions {
-  /** Why; the history says so. */
-  readonly reason?: string;
-}
-
-/** How to retry a failed run. */
-export interface RetryOptions extends RepairOptions {
   /**
-   * The name, or the key in the history, of the step or wait to go back to.
-   * @defaultValue The one whose failure ended the run, or the run's end when it failed by itself.
+   * How long the run may wait in the queue for a worker to begin it; then it fails.
+   * @defaultValue The task's, if the task is given and has one.
    */
-  readonly from?: string;
+  readonly queueTimeout?: DurationInput;
 }
 
 /** A run, wherever it is executed. */
-export interface RunHandle<out Output = unknown> {
+export interface RunHandle<out Output = unknown> extends RunRepairs {
   readonly taskName: string;
   readonly runId: string;
   /**
@@ -85,28 +77,6 @@ export interface RunHandle<out Output = unknown> {
    * @throws {RunNotFoundError} When there is no such run.
    */
   terminate(reason?: string): Promise<void>;
-  /**
-   * Lets a paused run go on, and returns when that is stored. A worker takes it up from its last
-   * checkpoint.
-   * @throws {RepairRefusedError} When it is not paused.
-   */
-  resume(options?: RepairOptions): Promise<void>;
-  /**
-   * Reopens a failed run under its id: it goes on from the step that failed it, with new attempts. The
-   * results before are kept. Steps that were undone are done again. A parent that has recorded the
-   * failure keeps it.
-   * @throws {RepairRefusedError} When it has not failed, or is asked to be canceled.
-   */
-  retry(options?: RetryOptions): Promise<void>;
-  /**
-   * Gives a step a result instead of executing it, of a run that is paused, waits, or has failed,
-   * which reopens it.
-   * @param step Its name, or its key in the history, such as `s1 charge card` for the second of that
-   * name.
-   * @throws {RepairRefusedError} When the step has a result, or the run is at work or has completed.
-   * @throws {InvalidInputError} When the result cannot be stored.
-   */
-  skip(step: string, result?: unknown, options?: RepairOptions): Promise<void>;
   /** What its log says. @throws {RunNotFoundError} When there is no such run. */
   view(): Promise<RunView>;
   /**
@@ -232,9 +202,16 @@ class LinkedClient implements Client {
     const events =
       definition?.kind === "regular" ? { after: 0, created: "" } : await this.#events.recent();
     const { nonce, end, forget } = this.#ends.expect();
-    const start: Start = { input: checked, events, nonce, by: options.by ?? this.#by };
+    const { by = this.#by, queueTimeout } = options;
+    const asked =
+      queueTimeout === undefined ? undefined : toTimeoutMs(queueTimeout, "queueTimeout");
+    const queueTimeoutMs = queueLimitOf(definition, asked);
+    const common = { input: checked, events, nonce, by };
+    const start: Start = queueTimeoutMs === undefined ? common : { ...common, queueTimeoutMs };
     try {
       const isOurs = await this.#publishStart(address, start);
+      if (queueTimeoutMs !== undefined)
+        await setQueueDeadline(this.#link, this.#names, address, queueTimeoutMs);
       if (!isOurs) forget(); // whoever started it is told
       return this.#handle(address, isOurs ? end : undefined) as RunHandle<never>;
     } catch (error) {
@@ -293,22 +270,16 @@ class LinkedClient implements Client {
   #handle(address: RunAddress, firstHint?: Promise<Outcome>): RunHandle {
     let hint = firstHint;
     let after = 0;
-    const repair = async (
-      { reason = "" }: RepairOptions,
-      plan: (view: RunView, asker: Asker) => Repair,
-    ): Promise<void> => {
-      const asker = { by: this.#by, reason };
-      // It told of an end that holds no more, as does the log until the run is taken up.
-      hint = undefined;
-      after = await askForRepair(this.#link, this.#names, address, (view) => plan(view, asker));
-    };
     return {
       ...address,
-      resume: (options = {}) => repair(options, planResume),
-      retry: (options = {}) =>
-        repair(options, (view, asker) => planRetry(view, asker, options.from)),
-      skip: (step, result, options = {}) =>
-        repair(options, (view, asker) => planSkip(view, asker, step, result)),
+      ...runRepairs(this.#link, this.#names, address, {
+        by: this.#by,
+        onAsked: (answers) => {
+          // It told of an end that holds no more, as does the log until the run is taken up.
+          hint = undefined;
+          after = answers;
+        },
+      }),
       result: async ({ signal } = {}) => {
         const how = { signal, hint, after };
         return outputOf(address, await waitForEnd(this.#link, this.#names, address, how));

@@ -4,8 +4,6 @@ export {
   type Client,
   type ClientOptions,
   connect,
-  type RepairOptions,
-  type RetryOptions,
   type RunHandle,
   type StartOptions,
 } from "./client.ts";
@@ -13,10 +11,12 @@ export { type Clock, systemClock } from "./clock.ts";
 export { toDurationMs } from "./durations.ts";
 export * from "./errors.ts";
 export { type Explanation, explainRun, type RunFacts } from "./explain.ts";
+export { type History, historyText, parseHistory } from "./history-file.ts";
 export type { NatsOptions, TlsFiles } from "./jetstream/connection.ts";
 export type { HeldSlot, LeaseRecord } from "./leases.ts";
 export type { LogFields, LogSink } from "./logger.ts";
 export type { ListOptions, RunSummary } from "./run-list.ts";
+export type { RepairOptions, RetryOptions, RunRepairs } from "./run-repairs.ts";
 export type { RunStatus } from "./run-state.ts";
 export type { RunView } from "./run-view.ts";
 export type { Pool } from "./subjects.ts";

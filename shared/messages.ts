@@ -35,6 +35,14 @@ export interface Start {
   readonly nonce: string;
   /** Who started it, for people. */
   readonly by: string;
+  /** The run fails when nobody has claimed it so long after this message was stored. */
+  readonly queueTimeoutMs?: number;
+}
+
+/** Says that the time of a run in the queue is over. */
+export interface Expiry {
+  readonly startSequence: number;
+  readonly limitMs: number;
 }
 
 /** What a person asks for about a run that stands still: the claim of its token records it. */
@@ -118,16 +126,20 @@ export function encodeStart(start: Start): Uint8Array {
   const parent = start.parent
     ? [start.parent.taskName, start.parent.runId, start.parent.startSequence, start.parent.key]
     : null;
-  const { input, events, nonce, by } = start;
-  return encode([input, events.after, events.created, parent, nonce, by], "input");
+  const { input, events, nonce, by, queueTimeoutMs } = start;
+  const body = [input, events.after, events.created, parent, nonce, by];
+  if (queueTimeoutMs !== undefined) body.push(queueTimeoutMs);
+  return encode(body, "input");
 }
 
 /** Reads a start. @throws {UndecodableError} When it is none. */
 export function decodeStart(message: Uint8Array, where: string): Start {
-  const [input, after, created, parent, nonce, by] = fields(message, where);
-  if (!isCount(after) || !isText(created) || !isText(nonce) || !isText(by))
+  const [input, after, created, parent, nonce, by, queueTimeoutMs] = fields(message, where);
+  const isForm = isCount(after) && isText(created) && isText(nonce) && isText(by);
+  if (!isForm || (queueTimeoutMs !== undefined && !isCount(queueTimeoutMs)))
     throw unreadable("start", where);
-  const start = { input, events: { after, created }, nonce, by } as Start;
+  const common = { input, events: { after, created }, nonce, by };
+  const start = (queueTimeoutMs === undefined ? common : { ...common, queueTimeoutMs }) as Start;
   if (parent === null) return start;
   if (!Array.isArray(parent)) throw unreadable("start", where);
   const [taskName, runId, startSequence, key] = parent as unknown[];
@@ -236,6 +248,18 @@ export function decodeWait(message: Uint8Array, where: string): WaitRegistration
 
 function isRange(value: unknown): boolean {
   return Array.isArray(value) && isCount(value[0]) && isCount(value[1]);
+}
+
+/** Writes what a run's deadline says when it is over. */
+export function encodeExpiry({ startSequence, limitMs }: Expiry): Uint8Array {
+  return encode([startSequence, limitMs], "expiry");
+}
+
+/** Reads what a run's deadline says. @throws {UndecodableError} When it is none. */
+export function decodeExpiry(message: Uint8Array, where: string): Expiry {
+  const [startSequence, limitMs] = fields(message, where);
+  if (!isCount(startSequence) || !isCount(limitMs)) throw unreadable("expiry", where);
+  return { startSequence, limitMs } as Expiry;
 }
 
 /** Writes a request to cancel. */

@@ -8,9 +8,50 @@ import { LimitExceededError, RepairRefusedError, UnavailableError } from "./erro
 import { pause } from "./jetstream/backoff.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
 import { encodeReady, type Repair } from "./messages.ts";
-import { nameOfRepair } from "./repairs.ts";
+import { type Asker, nameOfRepair, planResume, planRetry, planSkip } from "./repairs.ts";
 import { type RunView, readView } from "./run-view.ts";
 import type { Names, RunAddress } from "./subjects.ts";
+
+/** How to repair a run. */
+export interface RepairOptions {
+  /** Why; the history says so. */
+  readonly reason?: string;
+}
+
+/** How to retry a failed run. */
+export interface RetryOptions extends RepairOptions {
+  /**
+   * The name, or the key in the history, of the step or wait to go back to.
+   * @defaultValue The one whose failure ended the run, or the run's end when it failed by itself.
+   */
+  readonly from?: string;
+}
+
+/** What can be asked for about a run that stands still. */
+export interface RunRepairs {
+  /**
+   * Lets a paused run go on, and returns when that is stored. A worker takes it up from its last
+   * checkpoint.
+   * @throws {RepairRefusedError} When it is not paused.
+   */
+  resume(options?: RepairOptions): Promise<void>;
+  /**
+   * Reopens a failed run under its id: it goes on from the step that failed it, with new attempts. The
+   * results before are kept. Steps that were undone are done again. A parent that has recorded the
+   * failure keeps it.
+   * @throws {RepairRefusedError} When it has not failed, or is asked to be canceled.
+   */
+  retry(options?: RetryOptions): Promise<void>;
+  /**
+   * Gives a step a result instead of executing it, of a run that is paused, waits, or has failed,
+   * which reopens it.
+   * @param step Its name, or its key in the history, such as `s1 charge card` for the second of that
+   * name.
+   * @throws {RepairRefusedError} When the step has a result, or the run is at work or has completed.
+   * @throws {InvalidInputError} When the result cannot be stored.
+   */
+  skip(step: string, result?: unknown, options?: RepairOptions): Promise<void>;
+}
 
 /** How often a run that goes on meanwhile, or of which an old replica told, is looked at again. */
 const LOOKS = 20;
@@ -19,13 +60,38 @@ const LOOK_AGAIN_MS = 50;
 const FRAME_BYTES = 4_096;
 
 /**
+ * The repairs of one run.
+ * @param onAsked Called with the sequence of the commit that a repair answers, when it is asked for.
+ */
+export function runRepairs(
+  link: NatsLink,
+  names: Names,
+  address: RunAddress,
+  { by, onAsked }: { readonly by: string; readonly onAsked: (answers: number) => void },
+): RunRepairs {
+  const ask = async (
+    { reason = "" }: RepairOptions,
+    plan: (view: RunView, asker: Asker) => Repair,
+  ): Promise<void> => {
+    const asker = { by, reason };
+    onAsked(await askForRepair(link, names, address, (view) => plan(view, asker)));
+  };
+  return {
+    resume: (options = {}) => ask(options, planResume),
+    retry: (options = {}) => ask(options, (view, asker) => planRetry(view, asker, options.from)),
+    skip: (step, result, options = {}) =>
+      ask(options, (view, asker) => planSkip(view, asker, step, result)),
+  };
+}
+
+/**
  * Asks for a repair of one run.
  * @param plan Says what to ask for, by what the log says now. May be called again.
  * @returns Sequence of the commit that the repair answers.
  * @throws {RepairRefusedError} When the plan refuses, or somebody else has asked for another repair.
  * @throws {UnavailableError} When it may not have been stored.
  */
-export async function askForRepair(
+async function askForRepair(
   link: NatsLink,
   names: Names,
   address: RunAddress,

@@ -23,7 +23,16 @@ export interface RunAddress {
  * What the last token of a log subject says. `h` and `c` are histories: of a run that a client, a
  * trigger or a schedule started, and of a child.
  */
-export type LogKind = "start" | "ready" | "h" | "c" | "wait" | "timer" | "cancel";
+export type LogKind =
+  | "start"
+  | "ready"
+  | "h"
+  | "c"
+  | "wait"
+  | "timer"
+  | "cancel"
+  | "deadline"
+  | "expired";
 
 const LOG_KINDS: ReadonlySet<string> = new Set<LogKind>([
   "start",
@@ -33,6 +42,8 @@ const LOG_KINDS: ReadonlySet<string> = new Set<LogKind>([
   "wait",
   "timer",
   "cancel",
+  "deadline",
+  "expired",
 ]);
 
 /** First token of the subjects of events, with its dot: published by anybody. */

@@ -30,6 +30,13 @@ interface CommonOptions<Input, Parsed> {
    */
   readonly runTimeout?: DurationInput;
   /**
+   * How long a run may wait in the queue for a worker to begin it. When it is over and nobody has, the
+   * run fails with a `TimeoutError`, also when there is no worker at all. Who starts a run may set
+   * another limit.
+   * @defaultValue None; `runTimeout` counts from the start too.
+   */
+  readonly queueTimeout?: DurationInput;
+  /**
    * How long a canceled run, or one whose time limit is over, may go on with its cleanup before it
    * ends without asking. Undos of steps are not cut off by it.
    * @defaultValue 30 seconds
@@ -87,10 +94,20 @@ export interface TaskDefinition {
   readonly timeoutMs: number | undefined;
   /** Of the whole run. */
   readonly runTimeoutMs: number | undefined;
+  /** Of the time before the first claim. */
+  readonly queueTimeoutMs: number | undefined;
   readonly cleanupTimeoutMs: number;
 }
 
-const COMMON_FIELDS = ["name", "input", "retries", "runTimeout", "cleanupTimeout", "run"];
+const COMMON_FIELDS = [
+  "name",
+  "input",
+  "retries",
+  "runTimeout",
+  "queueTimeout",
+  "cleanupTimeout",
+  "run",
+];
 
 /** How long cleanup may take after a cancellation, unless the task says otherwise. */
 const CLEANUP_TIMEOUT_MS = 30_000;
@@ -154,7 +171,7 @@ function define<Kind extends TaskKind>(
   options: TaskOptions<unknown, unknown> | DurableTaskOptions<unknown, unknown>,
   checked: { readonly kind: Kind; readonly what: string; readonly timeoutMs: number | undefined },
 ): Task<unknown, never, Kind> {
-  const { name, input: schema, run, runTimeout, cleanupTimeout } = options;
+  const { name, input: schema, run, runTimeout, queueTimeout, cleanupTimeout } = options;
   const { kind, what, timeoutMs } = checked;
   const limit = (value: DurationInput | undefined, of: string): number | undefined =>
     value === undefined ? undefined : toTimeoutMs(value, `${of} of ${what}`);
@@ -166,8 +183,15 @@ function define<Kind extends TaskKind>(
     retries: Object.freeze(normalizeRetries(options.retries, `retries of ${what}`)),
     timeoutMs,
     runTimeoutMs: limit(runTimeout, "runTimeout"),
+    queueTimeoutMs: limit(queueTimeout, "queueTimeout"),
     cleanupTimeoutMs: limit(cleanupTimeout, "cleanupTimeout") ?? CLEANUP_TIMEOUT_MS,
   });
+  return taskOf(definition) as Task<unknown, never, Kind>;
+}
+
+/** The task that has this definition. @internal */
+export function taskOf(definition: TaskDefinition): AnyTask {
+  const { name, kind } = definition;
   return Object.freeze(Object.defineProperty({ name, kind }, taskBrand, { value: definition }));
 }
 
@@ -192,4 +216,18 @@ function checkOptions(
       input,
     );
   return what;
+}
+
+/**
+ * How long a run of this task may wait in the queue: as its starter says, or the task, and no longer
+ * than the whole run may take.
+ */
+export function queueLimitOf(
+  definition: TaskDefinition | undefined,
+  asked?: number,
+): number | undefined {
+  const { queueTimeoutMs, runTimeoutMs } = definition ?? {};
+  const queue = asked ?? queueTimeoutMs;
+  if (queue === undefined || runTimeoutMs === undefined) return queue ?? runTimeoutMs;
+  return Math.min(queue, runTimeoutMs);
 }

@@ -3,20 +3,25 @@
  * next turn; a simulation steps its clock only when nobody does.
  */
 
-let waiting = 0;
+let waiting: (() => void)[] = [];
 
-/** Returns when all the microtasks queued so far, and those that they queue, have run. */
+/**
+ * Returns when all the microtasks queued so far, and those that they queue, have run. All who wait go
+ * on in one go, so that what they send goes to the server in one piece; what arrives comes in between.
+ */
 export function nextTurn(): Promise<void> {
-  waiting++;
   return new Promise((resolve) => {
-    setImmediate(() => {
-      waiting--;
-      resolve();
-    });
+    if (waiting.push(resolve) === 1) setImmediate(beginTurn);
   });
 }
 
 /** How many wait for the next turn now, in this process. */
 export function waitingForTurn(): number {
-  return waiting;
+  return waiting.length;
+}
+
+function beginTurn(): void {
+  const turn = waiting;
+  waiting = [];
+  for (const resolve of turn) resolve();
 }

@@ -14,10 +14,11 @@ import {
   encodeStart,
   type ParentReference,
 } from "../shared/messages.ts";
+import { setQueueDeadline } from "../shared/queue-deadline.ts";
 import { validateInput } from "../shared/schema.ts";
 import type { RunAddress } from "../shared/subjects.ts";
 import { checkName } from "../shared/subjects.ts";
-import { definitionOf } from "../shared/task-definition.ts";
+import { definitionOf, queueLimitOf } from "../shared/task-definition.ts";
 import type { AnyTask } from "../shared/task-reference.ts";
 import type { Services } from "./services.ts";
 
@@ -73,7 +74,12 @@ async function publishStart(
 ): Promise<void> {
   const { taskName, runId, startSequence, events } = parent;
   const reference: ParentReference = { taskName, runId, startSequence, key: child.key };
-  const run = names.run({ taskName: child.task.name, runId: child.runId });
+  const address = { taskName: child.task.name, runId: child.runId };
+  const run = names.run(address);
+  const queueTimeoutMs = queueLimitOf(definitionOf(child.task));
+  const limitQueue = async (): Promise<void> => {
+    if (queueTimeoutMs !== undefined) await setQueueDeadline(link, names, address, queueTimeoutMs);
+  };
   const subject = `${run.prefix}.start`;
   const body = encodeStart({
     input: child.input,
@@ -81,10 +87,11 @@ async function publishStart(
     parent: reference,
     nonce: newId(),
     by: `worker ${workerId}`,
+    ...(queueTimeoutMs === undefined ? {} : { queueTimeoutMs }),
   });
   for (;;) {
     const outcome = await link.publisher.guardedPublish(subject, body, { expect: 0, signal });
-    if (outcome.ok) return;
+    if (outcome.ok) return limitQueue();
     if (outcome.kind === "guard") break;
     if (outcome.kind === "refused" || signal.aborted)
       throw new UnavailableError(
@@ -93,7 +100,7 @@ async function publishStart(
   }
   const found = await link.reader.lastFor(run.stream, subject, { leader: true });
   const start = found && decodeStart(found.data, `${subject}, sequence ${found.sequence}`);
-  if (start?.parent && isSame(start.parent, reference)) return;
+  if (start?.parent && isSame(start.parent, reference)) return limitQueue();
   throw new RunConflictError(
     `Child "${child.task.name}" with the id "${child.runId}" was not started by this call: another run or a client has taken the id. Give the child another id, or none.`,
     { taskName: child.task.name, runId: child.runId },

@@ -259,10 +259,10 @@ export class Claims {
     ];
     if (action === "claim" && because.repair) entries.push(...repairEntries(because.repair));
     const interruption = interruptionAt({ ...read, now, definition: read.task.definition });
-    if (interruption) entries.push(interruption.entry);
+    if (interruption.entry) entries.push(interruption.entry);
     if (isWaiting)
       entries.push(...(await settledBy(this.#services, read.address, state, because, now)));
-    if (interruption?.outcome) {
+    if (interruption.outcome) {
       // Before the end is recorded: whoever comes after it finds nothing to do any more.
       await cancelChildren(this.#services, run.parent, state, run.signal);
       entries.push({ kind: "ended", outcome: interruption.outcome });
@@ -280,7 +280,7 @@ export class Claims {
     run.noteProof(sentAt);
     const after = this.#services.failpoint("after-claim");
     if (after) await after;
-    if (!interruption?.outcome) return this.#pass(run, read);
+    if (!interruption.outcome) return this.#pass(run, read);
     run.acknowledge();
     return true;
   }

@@ -60,14 +60,13 @@ class Context {
   readonly attempt = 1;
   readonly log: Logger;
   readonly #run: ContextRun;
-  readonly #random: RandomSource;
+  #random: RandomSource | undefined;
   #ordinal = 0;
 
   constructor(run: ContextRun) {
     this.#run = run;
     this.runId = run.runId;
     this.taskName = run.definition.name;
-    this.#random = seededRandom(`${this.taskName}/${run.runId}/${run.startSequence}`);
     this.log = liveLogger(run);
   }
 
@@ -208,11 +207,13 @@ class Context {
   }
 
   random(): number {
+    const { runId, startSequence } = this.#run;
+    this.#random ??= seededRandom(`${this.taskName}/${runId}/${startSequence}`);
     return this.#random();
   }
 
   uuid(): string {
-    const bytes = Uint8Array.from({ length: 16 }, () => Math.floor(this.#random() * 256));
+    const bytes = Uint8Array.from({ length: 16 }, () => Math.floor(this.random() * 256));
     bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40; // version 4
     bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80; // the variant of RFC 9562
     const hex = Buffer.from(bytes).toString("hex");

@@ -7,16 +7,16 @@
  * D2. The slot is given back when the waiting commit is stored, the token is acknowledged when the
  *     waits are registered (rule 5).
  */
+import { cancelEntry, canceledOutcome } from "../shared/early-ends.ts";
 import type { Entry, Outcome } from "../shared/entries.ts";
 import { InvariantError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
 import { SHORT_SLEEP_MS } from "../shared/limits.ts";
 import type { CancelRequest } from "../shared/messages.ts";
-import type { Interruption } from "../shared/run-state.ts";
 import { cancelChildren } from "./child-cancels.ts";
 import type { Committer } from "./committer.ts";
 import type { Execution } from "./execution.ts";
-import { cancelEntry, canceledOutcome, cleanupOver, overdueEntry } from "./interruptions.ts";
+import { endToUndo, overdueEntry } from "./interruptions.ts";
 import { whyEventsAreLost } from "./lost-events.ts";
 import { dueSleeps } from "./outcomes.ts";
 import { PassOperations } from "./pass-operations.ts";
@@ -140,21 +140,14 @@ export class DurablePass {
   }
 
   /**
-   * Begins the undos when the code has failed, or has used up its time for cleanup: at the same place
-   * among the results in every replay.
+   * Begins the undos when the code has failed, or has used up its time for cleanup.
    */
   #noteCodeEnd(): void {
-    const { state, cursor, end, isUndoing, hasUndos } = this.#execution;
-    if (isUndoing) return;
-    const isGivenUp = state.givenUpAt !== undefined && cursor.received >= state.givenUpAt;
-    if (isGivenUp)
-      this.#execution.beginUndos({
-        ok: false,
-        thrown: cleanupOver(state.interruption as Interruption, this.#run.limits),
-      });
-    else if (end && !end.ok && hasUndos && !this.#operations.hasActiveOpening)
-      this.#execution.beginUndos(end);
-    else return;
+    const execution = this.#execution;
+    const end = endToUndo(execution, this.#run.limits);
+    // Children that the code started are recorded first, unless it is given up.
+    if (!end || (end === execution.end && this.#operations.hasActiveOpening)) return;
+    execution.beginUndos(end);
     this.#operations.giveUpSteps();
   }
 

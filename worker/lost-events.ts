@@ -23,8 +23,10 @@ export async function whyEventsAreLost(
   const { created, after } = run.events;
   if (created === "" || !hasEvents(waits)) return undefined;
   let present = await events.recent();
-  // A remembered end may be lower than what the starter of the run knew.
-  if (present.created === created && present.after < after) present = await events.read();
+  // A remembered end may be lower than what the starter of the run knew, and so may the answer of a
+  // leader that was deposed while the question waited for it. Asked once more it knows better.
+  for (let reads = 0; reads < 2 && present.created === created && present.after < after; reads++)
+    present = await events.read();
   const isAnother = present.created !== created;
   if (!isAnother && present.after >= after) return undefined;
   const stream = names.eventsStream;

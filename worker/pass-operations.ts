@@ -225,14 +225,14 @@ export class PassOperations {
   }
 
   async #step(operation: Operation<StepWork>): Promise<void> {
-    const { services, step, signal } = this.#run;
+    const run = this.#run;
     const { key } = operation;
     const { interruption, retries } = this.#execution.state;
     this.#steps.set(key, operation);
     const attempt = (this.#attempts.get(key) ?? retries.get(key)?.attempts ?? 0) + 1;
     // Steps of the cleanup after an interruption are not told to stop by it.
-    const run = interruption ? { ...step, userSignal: signal } : step;
-    const entry = await tryStep(services, run, operation, attempt);
+    const signal = (): AbortSignal => (interruption ? run.signal : run.userSignal);
+    const entry = await tryStep(run.services, run, { operation, attempt, signal });
     if (this.#steps.get(key) !== operation) return; // interrupted: nobody waits for its result
     this.#steps.delete(key);
     if (entry?.kind === "attempt-failed") {
@@ -240,7 +240,7 @@ export class PassOperations {
       this.#events.add(entry);
       this.#retries.set(key, { operation, retryAt: entry.retryAt });
     } else if (entry) this.#events.record(entry);
-    else this.#run.leave(); // not surely ours: it goes on where its token is delivered next
+    else run.leave(); // not surely ours: it goes on where its token is delivered next
   }
 
   /** Opens a wait: its children are started, its times are fixed, its events begin. */

@@ -37,7 +37,7 @@ export interface PassRunOptions {
 }
 
 /** One pass's hold on its run. Given up once: by acknowledging the token or by leaving it. */
-export class PassRun implements HeldRun {
+export class PassRun implements HeldRun, StepRun {
   readonly services: Services;
   readonly address: RunAddress;
   readonly place: RunPlace;
@@ -60,9 +60,8 @@ export class PassRun implements HeldRun {
   #request: CancelRequest | undefined;
   // Made when somebody looks: most runs are over before anybody does.
   #over: AbortController | undefined;
-  #interrupted: AbortController | undefined;
+  #user: AbortController | undefined;
   #random: RandomSource | undefined;
-  #userSignal: AbortSignal | undefined;
   #onOver: (() => void) | undefined;
   #onCancel: ((request: CancelRequest) => void) | undefined;
 
@@ -127,34 +126,19 @@ export class PassRun implements HeldRun {
 
   /** What user code gets: aborts also when the run is canceled or has used up its time. */
   get userSignal(): AbortSignal {
-    this.#interrupted ??= aborter(this.#isInterrupted);
-    this.#userSignal ??= AbortSignal.any([this.signal, this.#interrupted.signal]);
-    return this.#userSignal;
+    this.#user ??= aborter(this.#isOver || this.#isInterrupted);
+    return this.#user.signal;
   }
 
   /** Tells user code by its signal that it is to stop. */
   interrupt(): void {
     this.#isInterrupted = true;
-    this.#interrupted?.abort();
+    this.#user?.abort();
   }
 
   get random(): RandomSource {
     this.#random ??= seededRandom(this.pass);
     return this.#random;
-  }
-
-  /** What steps are given. */
-  get step(): StepRun {
-    return {
-      ...this.address,
-      startSequence: this.state.startSequence,
-      fencingToken: String(this.state.tail).padStart(16, "0"),
-      userSignal: this.userSignal,
-      random: this.random,
-      now: () => this.serverClock.latest(),
-      isOver: () => this.#isOver,
-      prove: () => this.prove(),
-    };
   }
 
   /** Whether the run is surely ours (rule 8). */
@@ -193,6 +177,7 @@ export class PassRun implements HeldRun {
     this.#letGo();
     this.#isOver = true;
     this.#over?.abort();
+    this.#user?.abort();
     this.#onOver?.();
   }
 

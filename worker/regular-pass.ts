@@ -5,6 +5,7 @@
 
 import type { CancelTimer } from "../shared/clock.ts";
 import type { DurableContext, Logger, TaskContext } from "../shared/contexts.ts";
+import { cancelEntry, canceledOutcome } from "../shared/early-ends.ts";
 import type { Entry, Outcome } from "../shared/entries.ts";
 import { TimeoutError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
@@ -12,7 +13,7 @@ import { SHORT_SLEEP_MS } from "../shared/limits.ts";
 import { retryDelayMs } from "../shared/retry.ts";
 import type { TaskDefinition } from "../shared/task-definition.ts";
 import type { PassEnd } from "./durable-pass.ts";
-import { cancelEntry, canceledOutcome, timedOutOutcome } from "./interruptions.ts";
+import { timedOutOutcome } from "./interruptions.ts";
 import type { PassRun } from "./pass-run.ts";
 import { limitOf } from "./run-limits.ts";
 import { limited, pause } from "./steps.ts";
@@ -35,7 +36,6 @@ export async function runRegular(
     const outcome = await Promise.race([attempted, limits.cutOff]);
     if (run.isOver) return "lost";
     if (!outcome) return await suspend(run, startedAt);
-    if (limits.entry) committer.add(limits.entry);
     committer.add({ kind: "ended", outcome });
     const before = services.failpoint("before-commit");
     if (before) await before;
@@ -138,11 +138,24 @@ class RegularLimits {
     this.#stopTimer?.();
   }
 
+  /**
+   * Recorded at once: of a run that began without a claim the log shows nothing yet, and the engine
+   * ends what it takes for queued.
+   */
+  #record(entry: Entry): void {
+    const { committer, services, address } = this.#run;
+    committer.add(entry);
+    committer.commit().catch((error: unknown) => {
+      services.log.warn("An interruption could not be recorded yet.", { ...address, error });
+    });
+  }
+
   #interrupt(entry: Entry): void {
     if (this.#entry) return;
     this.#entry = entry;
     const { services, limits } = this.#run;
     this.#run.interrupt();
+    this.#record(entry);
     this.#stopTimer?.();
     this.#stopTimer = services.clock.after(limits.cleanupTimeoutMs, () => {
       const ms = limits.cleanupTimeoutMs;

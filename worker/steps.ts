@@ -1,28 +1,37 @@
 /** One attempt of a step. Says how it ended as an entry; commits nothing itself. */
+import type { StepContext } from "../shared/contexts.ts";
 import type { Entry } from "../shared/entries.ts";
 import { TimeoutError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
 import { hashId, type RandomSource } from "../shared/ids.ts";
 import { retryDelayMs } from "../shared/retry.ts";
+import type { RunState } from "../shared/run-state.ts";
+import type { ServerClock } from "../shared/server-clock.ts";
+import type { RunAddress } from "../shared/subjects.ts";
 import type { Operation } from "./execution.ts";
 import type { Services } from "./services.ts";
 import type { StepWork } from "./work.ts";
 
 /** What a step needs to know of its run. */
 export interface StepRun {
-  readonly taskName: string;
-  readonly runId: string;
-  readonly startSequence: number;
-  readonly fencingToken: string;
-  /** What the action gets: aborts when the pass is over or the run is canceled. */
-  readonly userSignal: AbortSignal;
+  readonly address: RunAddress;
+  readonly state: RunState;
+  readonly serverClock: ServerClock;
+  /** Makes the pauses between attempts differ. */
   readonly random: RandomSource;
-  /** The server's clock. */
-  readonly now: () => number;
   /** Whether the pass is over: nothing more is recorded. */
-  readonly isOver: () => boolean;
+  readonly isOver: boolean;
   /** Whether the run is surely ours (rule 8). */
-  readonly prove: () => Promise<boolean>;
+  prove(): Promise<boolean>;
+}
+
+/** One attempt of a step. */
+export interface StepAttempt {
+  readonly operation: Operation<StepWork>;
+  /** From 1. */
+  readonly attempt: number;
+  /** What the action gets: aborts when the pass is over or the run is canceled. Made when asked for. */
+  readonly signal: () => AbortSignal;
 }
 
 /** How an attempt ended. */
@@ -33,45 +42,76 @@ export type StepEntry = Extract<
 
 /**
  * Executes one attempt of a step.
- * @param attempt Its number, from 1.
  * @returns The entry to commit, or nothing when the run was lost or given up meanwhile.
  */
 export async function tryStep(
   services: Services,
   run: StepRun,
-  operation: Operation<StepWork>,
-  attempt: number,
+  { operation, attempt, signal }: StepAttempt,
 ): Promise<StepEntry | undefined> {
   const { key, at, work } = operation;
-  if (!(await run.prove()) || run.isOver()) return undefined;
+  const context = { run, key, attempt, tail: run.state.tail };
+  if (!(await run.prove()) || run.isOver) return undefined;
   const startedAt = services.clock.monotonic();
   const before = services.failpoint("before-step");
   if (before) await before;
-  const idempotencyKey = hashId(run.taskName, run.runId, run.startSequence, key);
-  const { fencingToken } = run;
   const result = await limited(
     services,
-    async (signal) => work.action({ attempt, idempotencyKey, fencingToken, signal: signal() }),
-    { signal: () => run.userSignal, timeoutMs: work.timeoutMs, what: `Step "${work.name}"` },
+    async (limitedSignal) => work.action(new ActionContext(context, limitedSignal)),
+    { signal, timeoutMs: work.timeoutMs, what: `Step "${work.name}"` },
   );
   const after = services.failpoint("after-step");
   if (after) await after;
   const durationMs = Math.round(services.clock.monotonic() - startedAt);
-  const common = { key, at, attempts: attempt, durationMs };
-  if (result.ok) return { kind: "step-completed", ...common, value: result.value };
+  if (result.ok)
+    return { kind: "step-completed", key, at, attempts: attempt, durationMs, value: result.value };
   const error = toFailure(result.thrown);
   const delayMs = retryDelayMs(work.retries, { error: result.thrown, attempt }, run.random);
-  if (delayMs === undefined || run.userSignal.aborted)
-    return { kind: "step-failed", ...common, error };
-  const { taskName, runId } = run;
+  if (delayMs === undefined || signal().aborted)
+    return { kind: "step-failed", key, at, attempts: attempt, durationMs, error };
   services.log.warn(`Step "${work.name}" failed and is tried again.`, {
-    taskName,
-    runId,
+    ...run.address,
     attempt,
     delayMs,
     error: error.message,
   });
-  return { kind: "attempt-failed", key, at, attempt, error, retryAt: run.now() + delayMs };
+  const retryAt = run.serverClock.latest() + delayMs;
+  return { kind: "attempt-failed", key, at, attempt, error, retryAt };
+}
+
+/** What the action of a step gets. What costs more than a field is made when it is looked at. */
+class ActionContext implements StepContext {
+  readonly attempt: number;
+  readonly #step: { readonly run: StepRun; readonly key: string; readonly tail: number };
+  readonly #signal: () => AbortSignal;
+
+  constructor(
+    step: {
+      readonly run: StepRun;
+      readonly key: string;
+      readonly attempt: number;
+      /** Where the history ended when the attempt began. */
+      readonly tail: number;
+    },
+    signal: () => AbortSignal,
+  ) {
+    this.attempt = step.attempt;
+    this.#step = step;
+    this.#signal = signal;
+  }
+
+  get signal(): AbortSignal {
+    return this.#signal();
+  }
+
+  get idempotencyKey(): string {
+    const { run, key } = this.#step;
+    return hashId(run.address.taskName, run.address.runId, run.state.startSequence, key);
+  }
+
+  get fencingToken(): string {
+    return String(this.#step.tail).padStart(16, "0");
+  }
 }
 
 type Attempt =

@@ -83,7 +83,9 @@ export class TokenReader {
     const startedAt = { sequence: token.streamSequence, timeMs: token.timeMs };
     if (!lasts.has(history) && !mustBeFresh) {
       const state = initialState(startedAt.sequence, startedAt.timeMs);
-      const isSurelyFirst = !cancel && this.#isInTime(token);
+      // With a deadline the claim decides: the engine may be about to end the run.
+      const hasDeadline = start.queueTimeoutMs !== undefined;
+      const isSurelyFirst = !cancel && !hasDeadline && this.#isInTime(token);
       return { ...common, state, cancel, isSurelyFirst };
     }
     const at = { stream: subjects.stream, prefix: subjects.prefix, history };

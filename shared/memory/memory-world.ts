@@ -16,6 +16,15 @@ export interface MemoryWorldOptions {
   readonly startMs?: number;
   /** Whether time may leap now to the next schedule, when the server has nothing to do. Default yes. */
   readonly mayLeap?: () => boolean;
+  /**
+   * How far time may leap, on the monotonic clock, also when no schedule is due. Default to the next
+   * schedule.
+   */
+  readonly leapTo?: () => number;
+  /** Nothing is written for so long before time leaps. Default 10,000. */
+  readonly quietMs?: number;
+  /** What is under way outside of this world's time: it is waited for. */
+  readonly outside?: () => Promise<void> | undefined;
 }
 
 /** Nothing is written for so long before time leaps; longer than any program's own pauses. */
@@ -29,12 +38,18 @@ export class MemoryWorld {
   readonly time: VirtualTime;
   readonly server: MemoryServer;
   readonly #mayLeap: () => boolean;
+  readonly #leapTo: () => number;
+  readonly #quietMs: number;
   #lookAt = 0;
 
-  constructor({ startMs, mayLeap = () => true, ...options }: MemoryWorldOptions = {}) {
-    this.#mayLeap = mayLeap;
+  constructor(options: MemoryWorldOptions = {}) {
+    const { startMs, outside, quietMs = QUIET_MS } = options;
+    this.#quietMs = quietMs;
+    this.#mayLeap = options.mayLeap ?? (() => true);
+    this.#leapTo = options.leapTo ?? (() => Number.POSITIVE_INFINITY);
     this.time = new VirtualTime({
       ...(startMs === undefined ? {} : { startMs }),
+      ...(outside === undefined ? {} : { outside }),
       idleUntil: () => this.#idleUntil(),
     });
     this.server = new MemoryServer({ clock: this.time, ...options });
@@ -50,15 +65,21 @@ export class MemoryWorld {
     return this.time.run(promise, limits);
   }
 
+  /** Whether nobody has written anything for a while, and nobody is about to. */
+  get isIdle(): boolean {
+    return this.server.isQuiet && this.time.monotonic() - this.server.activeAt >= this.#quietMs;
+  }
+
   /** When all wait for a schedule, time leaps to where it is due: days take as long as minutes. */
   #idleUntil(): number | undefined {
     const { server, time } = this;
     const now = time.monotonic();
     if (now < this.#lookAt) return undefined;
     this.#lookAt = now + LOOK_EVERY_MS;
-    if (now - server.activeAt < QUIET_MS || !server.isQuiet || !this.#mayLeap()) return undefined;
-    const dueAt = server.nextDueAt;
-    if (dueAt === undefined) return undefined;
-    return dueAt - time.now() + now - BEFORE_DUE_MS;
+    if (!this.isIdle || !this.#mayLeap()) return undefined;
+    const { nextDueAt } = server;
+    const due = nextDueAt === undefined ? Infinity : nextDueAt - time.now() + now - BEFORE_DUE_MS;
+    const target = Math.min(due, this.#leapTo());
+    return Number.isFinite(target) ? target : undefined;
   }
 }

@@ -4,7 +4,8 @@
  *
  * V1. Timers fire one at a time, by due time, then in the order in which they were set; before the
  *     next one all microtasks and turns of the event loop that the last one led to are over.
- * V2. What waits for anything else (a socket, a file, a timer of Node) is not waited for.
+ * V2. What waits for anything else (a socket, a file, a timer of Node) is not waited for, unless it is
+ *     told of (`outside`).
  */
 import type { CancelTimer, Clock } from "../clock.ts";
 import { InvariantError } from "../errors.ts";
@@ -33,6 +34,11 @@ export interface VirtualTimeOptions {
    * until then fires late, at once. Without it every timer is waited for.
    */
   readonly idleUntil?: () => number | undefined;
+  /**
+   * What is under way outside of this time, such as code that awaits a file: no timer fires until it is
+   * over. Nothing when there is nothing.
+   */
+  readonly outside?: () => Promise<void> | undefined;
 }
 
 /** Shorter times are waited for timer by timer. */
@@ -46,6 +52,7 @@ const STEPS_IN_ONE_TURN = 1_000;
 export class VirtualTime implements Clock {
   readonly #startMs: number;
   readonly #idleUntil: (() => number | undefined) | undefined;
+  readonly #outside: (() => Promise<void> | undefined) | undefined;
   /** Milliseconds since the start. */
   #elapsedMs = 0;
   /** A heap: the first is the next. */
@@ -53,8 +60,9 @@ export class VirtualTime implements Clock {
   #order = 0;
   #steps = 0;
 
-  constructor({ startMs = START_MS, idleUntil }: VirtualTimeOptions = {}) {
+  constructor({ startMs = START_MS, idleUntil, outside }: VirtualTimeOptions = {}) {
     this.#startMs = startMs;
+    this.#outside = outside;
     this.#idleUntil = idleUntil;
   }
 
@@ -82,6 +90,14 @@ export class VirtualTime implements Clock {
 
   /** Returns when nothing happens any more without the next timer. */
   async settle(): Promise<void> {
+    await this.#settleInside();
+    for (let outside = this.#outside?.(); outside; outside = this.#outside?.()) {
+      await outside;
+      await this.#settleInside();
+    }
+  }
+
+  async #settleInside(): Promise<void> {
     await Promise.resolve(); // from here on this is a microtask, and ticks come after all of those
     await new Promise((resolve) => process.nextTick(resolve));
     // Others in this process get their turn now and then, such as a test's own timeout.

@@ -186,6 +186,29 @@ forEachWorld(test, (title, open) => {
     await checkQuiet(t, world);
   });
 
+  test(`${title}: a queued run that is canceled, or whose time in the queue is over, ends without any worker`, async (t) => {
+    const world = await open(t);
+    await world.startEngine();
+    const { client } = world;
+    const canceled = await client.start(order, { activity: "failure" });
+    await canceled.cancel("too slow");
+    const late = await client.start(order, { activity: "failure" }, { queueTimeout: "200ms" });
+    const limited = await client.start(hasty, { activity: "sleep" });
+    await checkCanceled(t, world, canceled, /too slow/);
+    await timedOut(t, world, late, /No worker began the run within 200 ms/);
+    await timedOut(t, world, limited, /No worker began the run within 1500 ms/);
+    const begun = await client.start(busy, { obeys: true }, { queueTimeout: "60s" });
+    const inTime = await client.start(order, { activity: "failure" }, { queueTimeout: "60s" });
+    await world.startWorker({ tasksFile });
+    await t.throwsAsync(world.result(inTime), { instanceOf: RunFailedError });
+    t.true(did(world, inTime).includes("charge"));
+    await until(() => did(world, begun).includes("begun"));
+    await begun.cancel();
+    await checkCanceled(t, world, begun, /abort/);
+    for (const run of [canceled, late, limited]) t.deepEqual(did(world, run), []);
+    await checkQuiet(t, world);
+  });
+
   test(`${title}: a regular run is told by its signal, and given up when it does not stop`, async (t) => {
     const world = await open(t);
     await world.startEngine();

@@ -1,10 +1,10 @@
 import test, { type ExecutionContext } from "ava";
 import { apiService } from "../../engine/api.ts";
-import { toJson } from "../../engine/json.ts";
 import { VERSION } from "../../engine/version.ts";
 import { clientOver } from "../../shared/client.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { headersOf } from "../../shared/jetstream/headers.ts";
+import { toJson } from "../../shared/json.ts";
 import { silentLog } from "../../shared/logger.ts";
 import { decodeCancel } from "../../shared/messages.ts";
 import { encodeToken } from "../../shared/subjects.ts";

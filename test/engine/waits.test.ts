@@ -1,5 +1,4 @@
 import test from "ava";
-import { holdMs } from "../../engine/conditions.ts";
 import { EventMessage, RecentEvents } from "../../engine/recent-events.ts";
 import { Waits } from "../../engine/waits.ts";
 import type { LeafCondition } from "../../shared/entries.ts";
@@ -243,16 +242,4 @@ test("an event is not held back for the children beside it", async (t) => {
     events: [["w99", 0, sequence]],
     children: [["w0", 0, [0]]],
   });
-});
-
-test("the next token comes after one pass at least and a quarter of a second at most", (t) => {
-  for (const [options, expected] of [
-    [{ passMs: 10, streak: 0, pendingChildren: 10_000 }, 10],
-    [{ passMs: 10, streak: 3, pendingChildren: 10_000 }, 80],
-    [{ passMs: 10, streak: 60, pendingChildren: 10_000 }, 250],
-    [{ passMs: 10, streak: 60, pendingChildren: 8 }, 20],
-    [{ passMs: 0, streak: 0, pendingChildren: 1 }, 1],
-    [{ passMs: 60_000, streak: 0, pendingChildren: 1 }, 250],
-  ] as const)
-    t.is(holdMs(options), expected);
 });

@@ -68,8 +68,8 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     name: "every-end-of-a-child-is-a-wake-up",
     rule: "19",
-    file: "engine/conditions.ts",
-    find: "return Math.min(onePassMs * patience, LONGEST_HOLD_MS);",
+    file: "engine/wake-pace.ts",
+    find: "return Math.min(onePassMs * patience, longestMs);",
     replace: "return 0;",
   },
 ];

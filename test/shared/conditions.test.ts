@@ -94,6 +94,11 @@ const refused: readonly [name: string, make: () => unknown, message: RegExp][] =
     () => child(hostile.proxy as never),
     /child\(\) got an object that cannot be read/,
   ],
+  [
+    "a child with an odd way to go on",
+    () => child(packItem, { sku: "a" }, { whenCanceled: "stay" as never }),
+    /The option "whenCanceled" of a child is "stay"\. Expected "cancel" or "leave"\./,
+  ],
   ["a child of no task", () => child({} as never), /child\(\) got \{\}\. Expected a task made by/],
   ["a child of nothing", () => child(null as never), /child\(\) got null/],
   [
@@ -147,6 +152,9 @@ test("a child is one to start, or one that was started", (t) => {
     task: packItem,
     input: { sku: "a" },
     id: "p",
+  });
+  t.deepEqual<unknown, unknown>(child(packItem, { sku: "a" }, { whenCanceled: "leave" }).child, {
+    ...{ task: packItem, input: { sku: "a" }, isLeft: true },
   });
   t.deepEqual<unknown, unknown>(child(handle).child, { taskName: "pack-item", runId: "started" });
 });

@@ -6,10 +6,12 @@ import {
   type Because,
   type CancelRequest,
   decodeCancel,
+  decodeExpiry,
   decodeReady,
   decodeStart,
   decodeWait,
   encodeCancel,
+  encodeExpiry,
   encodeReady,
   encodeStart,
   encodeWait,
@@ -31,6 +33,7 @@ const starts: fc.Arbitrary<Start> = fc.record(
     parent: fc.record({ taskName: name, runId: name, startSequence: count, key: text }),
     nonce: text,
     by: text,
+    queueTimeoutMs: count,
   },
   { requiredKeys: ["input", "events", "nonce", "by"] },
 );
@@ -74,14 +77,18 @@ const leaves: fc.Arbitrary<WatchedLeaf> = fc.record({
   ),
   recorded: fc.array(fc.tuple(count, count), { maxLength: 3 }),
 });
-const waits: fc.Arbitrary<WaitRegistration> = fc.record({
-  waitSequence: count,
-  startSequence: count,
-  isChild: fc.boolean(),
-  leaves: fc.array(leaves, { maxLength: 4 }),
-  consumed: positions,
-  passMs: count,
-});
+const waits: fc.Arbitrary<WaitRegistration> = fc.record(
+  {
+    waitSequence: count,
+    startSequence: count,
+    isChild: fc.boolean(),
+    leaves: fc.array(leaves, { maxLength: 4 }),
+    consumed: positions,
+    passMs: count,
+    eventsCreated: text,
+  },
+  { requiredKeys: ["waitSequence", "startSequence", "isChild", "leaves", "consumed", "passMs"] },
+);
 const cancels: fc.Arbitrary<CancelRequest> = fc.record({
   startSequence: count,
   by: text,
@@ -114,6 +121,8 @@ const kinds: readonly {
       [1, 0, "created", ["task", "", 1, "key"], "nonce", "by"],
       [1, 0, "created", ["t".repeat(129), "run", 1, "key"], "nonce", "by"],
       [1, 0, "created", ["task", "run", "1", "key"], "nonce", "by"],
+      [1, 0, "created", null, "nonce", "by", "soon"],
+      [1, 0, "created", null, "nonce", "by", -1],
     ],
   },
   {
@@ -161,6 +170,7 @@ const kinds: readonly {
       [1, 1, false, {}, [], 0],
       [1, 1, false, [], 5, 0],
       [1, 1, false, [], ["5"], 0],
+      [1, 1, false, [], [], 0, 7],
       [1, 1, false, [], [], "0"],
       [1, 1, false, [5], [], 0],
       [1, 1, false, [["key", 0, 7, []]], [], 0],
@@ -172,6 +182,13 @@ const kinds: readonly {
       [1, 1, false, [["key", 0, { kind: "child", taskName: "t", runId: "r" }, [5]]], [], 0],
       [1, 1, false, [["key", 0, { kind: "child", taskName: "t", runId: "r" }]], [], 0],
     ],
+  },
+  {
+    kind: "expiry",
+    messages: fc.record({ startSequence: count, limitMs: count }),
+    write: encodeExpiry,
+    read: decodeExpiry,
+    bad: [[1], ["1", 5], [1, -5]],
   },
   {
     kind: "cancel",

@@ -11,7 +11,10 @@ import {
   type RunAddress,
 } from "../../shared/subjects.ts";
 
-const KINDS: readonly LogKind[] = ["start", "ready", "h", "c", "wait", "timer", "cancel"];
+const KINDS: readonly LogKind[] = [
+  ...(["start", "ready", "h", "c", "wait", "timer"] as const),
+  ...(["cancel", "deadline", "expired"] as const),
+];
 const HOSTILE = [
   ...["*", ">", ".", "..", "a.b", "*.>", "$JS.API", "$KV", " ", "a b", "\t", "\r\n", "\u0000"],
   ...["_", "__", "_2a", "-", "ä", "漢字", "🦊", "e\u0301", "\uFEFF", "__proto__", "constructor"],

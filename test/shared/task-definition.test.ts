@@ -4,7 +4,7 @@ import { describe } from "../../shared/describe.ts";
 import { InvalidInputError } from "../../shared/errors.ts";
 import { DEFAULT_RETRIES } from "../../shared/retry.ts";
 import { durableTask, isTask, task } from "../../shared/task.ts";
-import { definitionOf, type TaskOptions } from "../../shared/task-definition.ts";
+import { definitionOf, queueLimitOf, type TaskOptions } from "../../shared/task-definition.ts";
 
 const run = (): number => 1;
 const revoked = Proxy.revocable({}, {});
@@ -28,6 +28,7 @@ test("a regular task has a name and a kind, and its definition what a worker nee
     retries: { ...DEFAULT_RETRIES, limit: 5, initialMs: 2_000 },
     timeoutMs: 30_000,
     runTimeoutMs: undefined,
+    queueTimeoutMs: undefined,
     cleanupTimeoutMs: 30_000,
   });
 });
@@ -42,6 +43,7 @@ test("a durable task has defaults for its steps and no time limit", (t) => {
     retries: { ...DEFAULT_RETRIES, limit: 1 },
     timeoutMs: undefined,
     runTimeoutMs: undefined,
+    queueTimeoutMs: undefined,
     cleanupTimeoutMs: 30_000,
   });
 });
@@ -50,12 +52,25 @@ test("a task of either kind may limit the time of its runs and of their cleanup"
   for (const make of [task, durableTask]) {
     const limited = make({ name: "a", runTimeout: "1h", cleanupTimeout: "5s", run });
     t.like(definitionOf(limited), { runTimeoutMs: 3_600_000, cleanupTimeoutMs: 5_000 });
-    for (const field of ["runTimeout", "cleanupTimeout"] as const)
+    for (const field of ["runTimeout", "queueTimeout", "cleanupTimeout"] as const)
       t.throws(() => make({ name: "a", run, [field]: "soon" }), {
         instanceOf: InvalidInputError,
         message: new RegExp(`${field} of .*task "a".*"soon"`),
       });
   }
+});
+
+test("a run waits in the queue as long as its starter, its task and its whole time allow", (t) => {
+  const limitOf = (options: { runTimeout?: string; queueTimeout?: string }, asked?: number) =>
+    queueLimitOf(definitionOf(task({ name: "a", run, ...options })), asked);
+  t.is(queueLimitOf(undefined), undefined);
+  t.is(queueLimitOf(undefined, 5), 5);
+  t.is(limitOf({}), undefined);
+  t.is(limitOf({ runTimeout: "2s" }), 2_000);
+  t.is(limitOf({ queueTimeout: "1s" }), 1_000);
+  t.is(limitOf({ queueTimeout: "1s" }, 7), 7);
+  t.is(limitOf({ queueTimeout: "1h", runTimeout: "2s" }), 2_000);
+  t.is(limitOf({ runTimeout: "2s" }, 7), 7);
 });
 
 test("a task cannot be changed, nor what defines it", (t) => {

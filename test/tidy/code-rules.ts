@@ -1,7 +1,7 @@
 /** What must not stand in the code, and what to use instead. */
 import { but, codeRule, type HouseRule, under } from "./rule.ts";
 
-const sources = under("shared", "engine", "worker");
+const sources = under("shared", "engine", "worker", "testing");
 const tests = under("test");
 const everything = (path: string): boolean => path.endsWith(".ts");
 
@@ -12,7 +12,10 @@ export const codeRules: readonly HouseRule[] = [
   codeRule({
     title: "randomness comes from shared/ids.ts",
     pattern: /\bMath\.random\b|\brandomUUID\b|\brandomBytes\b|\bgetRandomValues\b/,
-    where: but(under("shared", "engine", "worker", "test"), under("shared/ids.ts", "engine/cli")),
+    where: but(
+      under("shared", "engine", "worker", "testing", "test"),
+      under("shared/ids.ts", "engine/cli"),
+    ),
     instead: "use newId, hashId or a seededRandom of shared/ids.ts, so that a run can be repeated",
     bad: [
       file("worker/pass.ts", "const id = Math.random();"),

@@ -20,6 +20,7 @@ const TELL_AFTER_MS = 3_000;
 interface Options {
   readonly input?: string;
   readonly id?: string;
+  readonly queueTimeout?: string;
   readonly wait?: boolean;
 }
 
@@ -37,6 +38,10 @@ export function addStart(program: Command): void {
       "--id <id>",
       "id of the run; starting twice with one id and one input starts one run (default: a new one)",
     )
+    .option(
+      "--queue-timeout <duration>",
+      'the run fails when no worker has begun it after so long, such as "30s" or "5m"',
+    )
     .option("--wait", "wait for the run to end")
     .addHelpText(
       "after",
@@ -51,10 +56,13 @@ export function addStart(program: Command): void {
 }
 
 async function start(cli: Cli, task: string, options: Options): Promise<number> {
-  const { input, id, wait = false } = options;
+  const { input, id, queueTimeout, wait = false } = options;
   const value = input === undefined ? undefined : jsonValue(input, `input of task "${task}"`);
   return cli.withClient(async (client: Client) => {
-    const run = await client.start(task, value, id === undefined ? {} : { id });
+    const run = await client.start(task, value, {
+      ...(id === undefined ? {} : { id }),
+      ...(queueTimeout === undefined ? {} : { queueTimeout }),
+    });
     const { taskName, runId } = run;
     if (wait) return waitFor(cli, run);
     cli.output.data(printable(runText(run)), { taskName, runId });
