@@ -12,6 +12,7 @@ import { addDev } from "./commands/dev.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEngine } from "./commands/engine.ts";
 import { addPublish } from "./commands/publish.ts";
+import { addResume, addRetry, addSkip } from "./commands/repairs.ts";
 import { addRuns } from "./commands/runs.ts";
 import { addSetup } from "./commands/setup.ts";
 import { addShow } from "./commands/show.ts";
@@ -30,6 +31,9 @@ const COMMANDS: readonly AddCommand[] = [
   addShow,
   addWhy,
   addCancel,
+  addResume,
+  addRetry,
+  addSkip,
   addPublish,
   addSlots,
   addSetup,
