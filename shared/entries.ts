@@ -132,6 +132,12 @@ export type Entry =
       readonly retryAt: number;
     }
   | {
+      /** What a step that is at work said of itself; the last one is given to its next attempt. */
+      readonly kind: "heartbeat";
+      readonly key: string;
+      readonly details: unknown;
+    }
+  | {
       readonly kind: "wait-opened";
       readonly key: string;
       readonly at: number;
@@ -213,6 +219,7 @@ const KINDS = [
   "timed-out",
   "operation-interrupted",
   "cleanup-over",
+  "heartbeat",
 ] as const satisfies readonly Entry["kind"][];
 
 /** Fields of each kind on the wire, in order. Only ever added to, at the end. */
@@ -231,6 +238,7 @@ const FIELDS: { readonly [K in Entry["kind"]]: readonly (keyof Extract<Entry, { 
   "timed-out": ["limitMs"],
   "operation-interrupted": ["key", "at"],
   "cleanup-over": [],
+  heartbeat: ["key", "details"],
 };
 
 /** The forms of the fields that are not free data. */

@@ -115,6 +115,8 @@ export interface RunState {
   readonly steps: Set<string>;
   /** Steps that failed and will be tried again. */
   readonly retries: Map<string, RetryState>;
+  /** What steps that have no result yet said of themselves last. */
+  readonly heartbeats: Map<string, unknown>;
   readonly waits: Map<string, WaitState>;
   /** Those of them that are not settled, in the order in which they were opened. */
   readonly pending: Map<string, WaitState>;
@@ -148,6 +150,7 @@ export function initialState(startSequence: number, startedAt: number): RunState
     deliveries: [],
     steps: new Set(),
     retries: new Map(),
+    heartbeats: new Map(),
     waits: new Map(),
     pending: new Map(),
     sleeping: new Map(),
@@ -191,7 +194,7 @@ function isLeafDone(condition: LeafCondition, recorded: RecordedLeaf | undefined
 }
 
 function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
-  if (entry.kind !== "claimed" && entry.kind !== "wait-opened") state.takeovers = 0;
+  if (isProgress(entry)) state.takeovers = 0;
   switch (entry.kind) {
     case "claimed":
       state.claims++;
@@ -204,14 +207,15 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       state.retries.set(entry.key, { attempts, error, retryAt });
       return;
     }
+    case "heartbeat":
+      state.heartbeats.set(entry.key, entry.details);
+      return;
     case "step-completed":
-      state.retries.delete(entry.key);
-      state.steps.add(entry.key);
+      closeStep(state, entry.key);
       deliver(state, entry, { ok: true, value: entry.value });
       return;
     case "step-failed":
-      state.retries.delete(entry.key);
-      state.steps.add(entry.key);
+      closeStep(state, entry.key);
       deliver(state, entry, { ok: false, error: entry.error, status: "failed" });
       return;
     case "wait-opened":
@@ -247,8 +251,7 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       state.givenUpAt ??= state.deliveries.length;
       return;
     case "operation-interrupted":
-      state.retries.delete(entry.key);
-      state.steps.add(entry.key);
+      closeStep(state, entry.key);
       deliver(state, entry, interruptedResult(state));
       return;
     case "ended":
@@ -256,6 +259,18 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       state.status = entry.outcome.status;
       return;
   }
+}
+
+/** Whether a worker that dies behind this entry has come further than the one before. */
+function isProgress({ kind }: Entry): boolean {
+  return kind !== "claimed" && kind !== "wait-opened" && kind !== "heartbeat";
+}
+
+/** A step has its result. */
+function closeStep(state: RunState, key: string): void {
+  state.retries.delete(key);
+  state.heartbeats.delete(key);
+  state.steps.add(key);
 }
 
 function openWait(

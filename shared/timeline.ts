@@ -149,6 +149,8 @@ function rowOf(
       const text = `attempt ${attempt} of step ${operationName(key)} failed: ${error.name}: ${error.message}; ${again}`;
       return { kind: "step", text };
     }
+    case "heartbeat":
+      return { kind: "step", text: `step ${operationName(entry.key)} goes on` };
     case "wait-opened":
       return { kind: "wait", text: `waits for ${conditionText(entry.condition, around.at)}` };
     case "wait-settled":

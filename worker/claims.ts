@@ -332,9 +332,13 @@ export class Claims {
 
   #passRun(read: Reading, slot: Slot): PassRun {
     return new PassRun({
-      ...read,
       services: this.#services,
+      address: read.address,
       definition: read.task.definition,
+      subjects: read.subjects,
+      isChild: read.isChild,
+      state: read.state,
+      token: read.token,
       events: read.start?.events ?? read.warm?.events ?? NO_EVENTS,
       nonce: read.start?.nonce ?? read.warm?.nonce ?? "",
       slot,

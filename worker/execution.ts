@@ -33,6 +33,8 @@ export interface Operation<Work = unknown> {
   readonly key: string;
   /** How many results the code had received when it asked. */
   readonly at: number;
+  /** When what it had received last was recorded, in milliseconds since the epoch. */
+  readonly askedAt: number;
   readonly work: Work;
   /** Gives the code its result. */
   readonly deliver: (delivery: Delivery) => void;
@@ -170,7 +172,8 @@ export class Execution<Work> {
         if (result.ok) resolve(receive(result.value));
         else reject(toError(kind, name, result));
       };
-      const operation = { key, at: this.cursor.received, work, deliver };
+      const askedAt = this.#receivedAt ?? this.state.startedAt;
+      const operation = { key, at: this.cursor.received, askedAt, work, deliver };
       this.#operations.set(key, operation);
       this.#fresh.push(operation);
       this.cursor.ask(key);

@@ -226,7 +226,12 @@ export class PassOperations {
     const attempt = (this.#attempts.get(key) ?? retries.get(key)?.attempts ?? 0) + 1;
     // Steps of the cleanup after an interruption are not told to stop by it.
     const signal = (): AbortSignal => (interruption ? run.signal : run.userSignal);
-    const entry = await tryStep(run.services, run, { operation, attempt, signal });
+    const record = (entry: Entry): void => {
+      if (this.#steps.get(key) !== operation) return;
+      this.#events.record(entry);
+      this.#execution.changed.raise();
+    };
+    const entry = await tryStep(run.services, run, { operation, attempt, signal, record });
     if (this.#steps.get(key) !== operation) return; // interrupted: nobody waits for its result
     this.#steps.delete(key);
     if (entry?.kind === "attempt-failed") {

@@ -114,6 +114,7 @@ const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kin
     by: text,
     reason: text,
   }),
+  heartbeat: fc.record({ kind: fc.constant("heartbeat" as const), key: text, details: value }),
   "timed-out": fc.record({ kind: fc.constant("timed-out" as const), limitMs: count }),
   "operation-interrupted": fc.record({
     kind: fc.constant("operation-interrupted" as const),
@@ -184,6 +185,7 @@ test("every kind of entry has its own number on the wire, which never changes", 
     "timed-out": 11,
     "operation-interrupted": 12,
     "cleanup-over": 13,
+    heartbeat: 14,
   });
 });
 

@@ -138,6 +138,7 @@ test("failures, children, pauses and cancels have their rows", (t) => {
       { kind: "timed-out", limitMs: 50 },
       "1 w1 durable cancel: has used up its time limit of 50 ms",
     ],
+    [{ kind: "heartbeat", key: "s0 pay", details: 5 }, '1 w1 durable step: step "pay" goes on'],
     [{ kind: "cleanup-over" }, "1 w1 durable cancel: has used up its time for cleanup"],
     [
       { kind: "operation-interrupted", key: "s0 pay", at: 0 },
