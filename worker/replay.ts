@@ -69,8 +69,8 @@ export async function replayHistory(
     return { verdict: "skipped", reason: "A regular task is not replayed: it begins anew." };
   const state = initialState(history.startSequence, history.startedAt);
   for (const commit of history.commits) evolve(state, commit);
-  if (history.commits.length === 0)
-    return { verdict: "skipped", reason: "Nothing is recorded of the run yet." };
+  if (state.status === "queued")
+    return { verdict: "skipped", reason: "No worker has begun the run: there is nothing yet." };
   const divergence = await new Replay(definition, history, state, clock).run();
   if ("recorded" in divergence) {
     const entry = findEntry(history, divergence.recorded);
