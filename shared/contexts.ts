@@ -259,6 +259,21 @@ export interface DurableContext extends TaskContext {
   ): Promise<ChildHandle<Output>>;
 
   /**
+   * Whether this run takes part in a change of the code: `true` for runs that come to this place for
+   * the first time, `false` for those that had passed it before the change was deployed, and for one
+   * run the same whenever it is asked. Put the new code where it is true and keep the old where it is
+   * false. When no run is left that began before the change, remove the question and the old code;
+   * runs that took part go on.
+   * @param name Names the change, 1 to 128 bytes. The answer for a name holds for the whole run, also
+   * in loops: a run that had begun a loop keeps the old code until its end.
+   * @throws {InvalidInputError} When the name cannot be used.
+   * @example
+   * if (ctx.changed("check stock first")) await ctx.step("check stock", () => stock.check(order));
+   * await ctx.step("charge card", () => payments.charge(order.id));
+   */
+  changed(name: string): boolean;
+
+  /**
    * The time, the same in every replay: when what the run last received was recorded. It stands still
    * between two awaits.
    */

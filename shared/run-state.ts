@@ -128,6 +128,20 @@ export interface RunState {
   interruption?: Interruption;
   /** How many results were recorded when the code was given up. */
   givenUpAt?: number;
+  /**
+   * How many results the code had received when it was suspended last; nothing before, and when it
+   * was told to stop since.
+   */
+  suspendedAt?: number;
+  /**
+   * The code has surely done all that it does with so many results; -1 when it has surely done
+   * nothing. A result that was recorded and never handed out does not count.
+   */
+  passedAt: number;
+  /** What `ctx.changed` was found true for. */
+  readonly changes: Set<string>;
+  /** The version of the task that the run goes on with, if its task had one. */
+  version?: string;
   paused?: { readonly reason: string; readonly details: unknown };
   outcome?: Outcome;
 }
@@ -156,6 +170,8 @@ export function initialState(startSequence: number, startedAt: number): RunState
     sleeping: new Map(),
     children: new Map(),
     consumedEvents: new Set(),
+    passedAt: -1,
+    changes: new Set(),
   };
 }
 
@@ -193,8 +209,17 @@ function isLeafDone(condition: LeafCondition, recorded: RecordedLeaf | undefined
   return recorded.outcome.ended.length >= condition.count;
 }
 
+/** Entries that a pass writes again and again without getting any further. */
+const NO_PROGRESS: ReadonlySet<Entry["kind"]> = new Set([
+  "claimed",
+  "wait-opened",
+  "version-pinned",
+  "heartbeat",
+]);
+
 function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
-  if (isProgress(entry)) state.takeovers = 0;
+  if (!NO_PROGRESS.has(entry.kind)) state.takeovers = 0;
+  if ("at" in entry) state.passedAt = Math.max(state.passedAt, entry.at);
   switch (entry.kind) {
     case "claimed":
       state.claims++;
@@ -233,6 +258,8 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
     case "waiting":
       state.status = "waiting";
       state.waitSequence = commit.sequence;
+      state.suspendedAt = state.deliveries.length;
+      state.passedAt = Math.max(state.passedAt, state.suspendedAt);
       return;
     case "paused":
       state.status = "paused";
@@ -249,21 +276,23 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
     }
     case "cleanup-over":
       state.givenUpAt ??= state.deliveries.length;
+      delete state.suspendedAt;
       return;
     case "operation-interrupted":
       closeStep(state, entry.key);
       deliver(state, entry, interruptedResult(state));
+      return;
+    case "change-noted":
+      state.changes.add(entry.name);
+      return;
+    case "version-pinned":
+      state.version = entry.version;
       return;
     case "ended":
       state.outcome = entry.outcome;
       state.status = entry.outcome.status;
       return;
   }
-}
-
-/** Whether a worker that dies behind this entry has come further than the one before. */
-function isProgress({ kind }: Entry): boolean {
-  return kind !== "claimed" && kind !== "wait-opened" && kind !== "heartbeat";
 }
 
 /** A step has its result. */
@@ -307,6 +336,7 @@ export function hasSleep(wait: WaitState): boolean {
  */
 function interrupt(state: RunState, why: Pick<Interruption, "kind" | "by" | "reason">): void {
   if (state.interruption) return;
+  delete state.suspendedAt; // from here on the code goes another way than it did then
   state.interruption = { ...why, at: state.changedAt };
   for (const wait of [...state.pending.values()]) settleWait(state, wait, interruptedResult(state));
 }

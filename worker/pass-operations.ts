@@ -243,14 +243,15 @@ export class PassOperations {
   }
 
   /** Opens a wait: its children are started, its times are fixed, its events begin. */
-  async #openWait({ key, at, work }: Operation<WaitWork>): Promise<void> {
+  async #openWait({ key, at, work, source }: Operation<WaitWork>): Promise<void> {
     const opened = await openCondition(this.#run, key, work);
     if ("refused" in opened) {
       this.#events.record(failed(key, at, opened.refused));
       return;
     }
     const { condition, settled } = opened;
-    const entry = { kind: "wait-opened", key, at, condition } as const;
+    const place = source === undefined ? {} : { source };
+    const entry = { kind: "wait-opened", key, at, condition, ...place } as const;
     if (isLarge(condition)) {
       // The code is told now: in the commit that suspends the run it would be told too late.
       const form = storedForm(entry, this.#run.services.link.maxPayload);
@@ -268,7 +269,7 @@ export class PassOperations {
       this.#events.record({ kind: "wait-settled", key, leaf, outcome });
   }
 
-  async #startChildren({ key, at, work }: Operation<StartWork>): Promise<void> {
+  async #startChildren({ key, at, work, source }: Operation<StartWork>): Promise<void> {
     const { services, parent, signal } = this.#run;
     const { task, inputs, firstOrdinal: first } = work;
     const runIds = inputs.map((_, i) => work.id ?? this.#run.childId(first + i));
@@ -288,6 +289,7 @@ export class PassOperations {
         runIds,
         first,
         isLeft: work.isLeft,
+        ...(source === undefined ? {} : { source }),
       });
   }
 }

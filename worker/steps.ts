@@ -81,16 +81,17 @@ export async function tryStep(
   const after = services.failpoint("after-step");
   if (after) await after;
   const durationMs = Math.round(services.clock.monotonic() - startedAt);
-  if (result.ok)
-    return { kind: "step-completed", key, at, attempts: attempt, durationMs, value: result.value };
+  const source = operation.source === undefined ? {} : { source: operation.source };
+  const common = { key, at, attempts: attempt, durationMs, ...source };
+  if (result.ok) return { kind: "step-completed", ...common, value: result.value };
   const error = toFailure(result.thrown);
-  const common = { kind: "step-failed", key, at, attempts: attempt, durationMs } as const;
   const delayMs = retryDelayMs(work.retries, { error: result.thrown, attempt }, run.random);
-  if (delayMs === undefined || signal().aborted) return { ...common, error };
+  if (delayMs === undefined || signal().aborted) return { kind: "step-failed", ...common, error };
   const retryAt = run.serverClock.latest() + delayMs;
   if (retryAt >= endsAt) {
     const message = `Step "${work.name}" did not succeed within its limit of ${totalTimeoutMs} ms, all attempts included.`;
-    return { ...common, error: toFailure(new TimeoutError(message, { cause: result.thrown })) };
+    const over = toFailure(new TimeoutError(message, { cause: result.thrown }));
+    return { kind: "step-failed", ...common, error: over };
   }
   services.log.warn(`Step "${work.name}" failed and is tried again.`, {
     ...run.address,
@@ -98,7 +99,7 @@ export async function tryStep(
     delayMs,
     error: error.message,
   });
-  return { kind: "attempt-failed", key, at, attempt, error, retryAt };
+  return { kind: "attempt-failed", key, at, attempt, error, retryAt, ...source };
 }
 
 /** How long it is until a time of the server's clock; nothing when there is no such time. */

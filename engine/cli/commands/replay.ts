@@ -142,7 +142,8 @@ function verdictText(history: History, verdict: ReplayVerdict): string {
         ? `entry ${entry.number} (${entry.kind}, ${instantText(entry.at)}) `
         : "the history ";
       const now = asked.map((key) => `"${printable(key)}"`).join(", ") || "nothing more";
-      return `diverged  ${run}: ${where}has "${printable(recorded)}", the code asks for ${now}: ${printable(likelyCause)}`;
+      const had = recorded === undefined ? "nothing more" : `"${printable(recorded)}"`;
+      return `diverged  ${run}: ${where}has ${had}, the code asks for ${now}: ${printable(likelyCause)}`;
     }
   }
 }
