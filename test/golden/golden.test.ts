@@ -43,7 +43,7 @@ test("every scenario has its golden history, and the other way round", (t) => {
 const KINDS: readonly Entry["kind"][] = [
   ...(["claimed", "step-completed", "step-failed", "attempt-failed", "wait-opened"] as const),
   ...(["wait-settled", "child-started", "waiting", "paused", "cancel-requested"] as const),
-  ...(["timed-out", "cleanup-over", "operation-interrupted", "ended"] as const),
+  ...(["timed-out", "cleanup-over", "operation-interrupted", "ended", "change-noted"] as const),
 ];
 
 test("the golden histories hold every kind of entry", (t) => {

@@ -125,6 +125,7 @@ export const scenarios: readonly Scenario[] = [
       return ended(run);
     },
   },
+  { name: "guarded", play: async (kit) => ended(await kit.start(tasks.guarded)) },
   {
     name: "diverged",
     play: async (kit) => {

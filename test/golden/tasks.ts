@@ -145,3 +145,14 @@ export const unsteady: Task<undefined, string> = durableTask({
     return text;
   },
 });
+
+export const guarded: Task<undefined, string> = durableTask({
+  name: "guarded",
+  run: async (_: undefined, ctx) => {
+    await ctx.sleepFor("1 day");
+    const name = ctx.changed("rename") ? "new" : "old";
+    await ctx.step(name, () => name);
+    await ctx.sleepFor("1 day");
+    return name;
+  },
+});
