@@ -22,9 +22,9 @@ import {
 import { initialState } from "../shared/run-state.ts";
 import { cancelChildren } from "./child-cancels.ts";
 import { makeContext } from "./context.ts";
-import { durableBefore, pauseDiverged } from "./diverged.ts";
 import { DurablePass, type PassEnd } from "./durable-pass.ts";
 import { Execution } from "./execution.ts";
+import { ForeignTokens, pinOf, versionedFor } from "./foreign-tokens.ts";
 import type { HeldRuns } from "./held-runs.ts";
 import { interruptionAt, overdueEntry } from "./interruptions.ts";
 import { settledBy } from "./outcomes.ts";
@@ -43,6 +43,7 @@ import {
   whereIs,
 } from "./token-reader.ts";
 import type { WarmRun, WarmRuns } from "./warm-runs.ts";
+import { whyGivenUp } from "./why-given-up.ts";
 import type { Work } from "./work.ts";
 
 /** How often a token is read again before it is left to be delivered again. */
@@ -58,12 +59,14 @@ export class Claims {
   readonly #held: HeldRuns;
   readonly #warm: WarmRuns;
   readonly #reader: TokenReader;
+  readonly #foreign: ForeignTokens;
 
   constructor(services: Services, held: HeldRuns, warm: WarmRuns) {
     this.#services = services;
     this.#held = held;
     this.#warm = warm;
     this.#reader = new TokenReader(services, warm);
+    this.#foreign = new ForeignTokens(services.log);
   }
 
   /** Handles one token; it owns the slot from here on. Never throws. */
@@ -123,7 +126,9 @@ export class Claims {
       const mustBeFresh = isRecovery || (action === "claim" && read.state.status === "queued");
       if (mustBeFresh && !isFresh) continue;
       if (isThere && action !== "read-again") {
-        if (await this.#carryOut(action, read, slot)) return;
+        const versioned = versionedFor(action, read);
+        if (!versioned) return this.#foreign.leave(read);
+        if (await this.#carryOut(action, versioned, slot)) return;
         hasLost = true;
       }
       await pause(this.#services, READ_AGAIN_MS * reading);
@@ -173,8 +178,10 @@ export class Claims {
     const { token } = run;
     const read = await this.#reader.read(run, true);
     const action = this.#decide(read, true);
-    const { definition } = run.task;
-    const isNoTimer = action === "claim" && nextDue(read.state, definition) !== read.because.timer;
+    const definition = run.task.versions.forRun(read.state);
+    if (!definition && action === "claim") return this.#foreign.leave(read);
+    const limits = definition ?? run.task.definition;
+    const isNoTimer = action === "claim" && nextDue(read.state, limits) !== read.because.timer;
     if (!read.start || action === "drop" || isNoTimer) return token.ack();
     token.nak(Math.min(this.#restMs(run, read.because.timer), this.#services.claimTimeoutMs));
   }
@@ -203,7 +210,9 @@ export class Claims {
         return this.#withRun(read, slot, (run) => {
           const { state } = read;
           const isOverdue = overdueEntry(state, run.limits, run.serverClock.earliest());
-          return isOverdue ? this.#claim("claim", read, run) : this.#pass(run, read);
+          if (isOverdue) return this.#claim("claim", read, run);
+          for (const entry of pinOf(read)) run.committer.add(entry);
+          return this.#pass(run, read);
         });
       case "claim":
       case "take-over":
@@ -257,6 +266,7 @@ export class Claims {
       },
     ];
     const interruption = interruptionAt({ ...read, now, definition: read.task.definition });
+    if (!interruption.outcome) entries.push(...pinOf(read));
     if (interruption.entry) entries.push(interruption.entry);
     if (isWaiting)
       entries.push(...(await settledBy(this.#services, read.address, state, because, now)));
@@ -284,22 +294,7 @@ export class Claims {
   }
 
   async #pauseRun(read: Reading, run: PassRun): Promise<boolean> {
-    const { taskName, runId } = read.address;
-    const what = `Run "${runId}" of task "${taskName}"`;
-    const { unreadableAt } = read.state;
-    const entry: Entry =
-      unreadableAt === undefined
-        ? {
-            kind: "paused",
-            reason: `${what} lost its worker ${TAKEOVERS_BEFORE_PAUSE} times in a row without getting any further.`,
-            details: { code: "workers-lost" },
-          }
-        : {
-            kind: "paused",
-            reason: `${what} has a message in its history, at sequence ${unreadableAt}, that cannot be read. Remove it from the stream if it does not belong there.`,
-            details: { code: "history-unreadable", sequence: unreadableAt },
-          };
-    run.committer.add(entry);
+    run.committer.add(whyGivenUp(read));
     const isStored = (await run.committer.commit()) === "stored";
     if (isStored) run.acknowledge();
     else run.leave();
@@ -349,11 +344,6 @@ export class Claims {
 
   async #pass(run: PassRun, read: Reading): Promise<true> {
     const { definition } = read.task;
-    const before = definition.kind === "regular" ? durableBefore(read.state) : undefined;
-    if (before) {
-      if ((await pauseDiverged(run, before, () => undefined)) === "lost") run.leave();
-      return true;
-    }
     const end: PassEnd =
       definition.kind === "regular"
         ? await runRegular(run, definition, read.start?.input)
