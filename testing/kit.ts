@@ -244,7 +244,7 @@ export class MemoryKit implements TestKit {
     await this.settle(); // what was started just now begins its waits before the time passes
     const target = time.monotonic() + toDurationMs(duration, "duration");
     const stop = time.after(target - time.monotonic(), () => {});
-    await this.#wait(this.#driver.until(() => time.monotonic() >= target, target));
+    await this.#driver.until(() => time.monotonic() >= target, target);
     stop();
     await this.#settleUntil(target + SETTLE_WITHIN_MS, 0);
   }
@@ -260,14 +260,14 @@ export class MemoryKit implements TestKit {
       const now = time.monotonic();
       return now >= latest || (server.isQuiet && now - server.activeAt >= quietMs);
     };
-    await this.#wait(this.#driver.until(isSettled, latest));
+    await this.#driver.until(isSettled, latest);
   }
 
   async crash(): Promise<void> {
     const { time } = this.#world;
     this.#process?.die();
     const process = this.#process;
-    await this.#wait(this.#driver.until(() => this.#process !== process, time.monotonic()));
+    await this.#driver.until(() => this.#process !== process, time.monotonic());
   }
 
   close(): void {
@@ -290,7 +290,7 @@ export class MemoryKit implements TestKit {
 
   async #result<T>(result: Promise<T>, why: () => Promise<Explanation>): Promise<T> {
     try {
-      return await this.#drive(result);
+      return await this.#driver.settled(result);
     } catch (cause) {
       if (!(cause instanceof TestKitError)) throw cause;
       const { sentence } = await this.#drive(why());
@@ -307,11 +307,7 @@ export class MemoryKit implements TestKit {
   }
 
   #drive<T>(promise: Promise<T>): Promise<T> {
-    return this.#wait(this.#driver.settled(promise));
-  }
-
-  #wait<T>(promise: Promise<T>): Promise<T> {
-    return this.#work.call(promise);
+    return this.#work.call(this.#driver.settled(promise));
   }
 
   #noteStep(step: ExecutedStep, idempotencyKey: string): void {
