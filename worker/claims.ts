@@ -19,6 +19,7 @@ import {
   EVENTS_REPLACED,
   type EventPosition,
 } from "../shared/messages.ts";
+import { nameOfRepair, repairEntries } from "../shared/repairs.ts";
 import { initialState } from "../shared/run-state.ts";
 import { cancelChildren } from "./child-cancels.ts";
 import { makeContext } from "./context.ts";
@@ -29,6 +30,7 @@ import type { HeldRuns } from "./held-runs.ts";
 import { interruptionAt, overdueEntry } from "./interruptions.ts";
 import { settledBy } from "./outcomes.ts";
 import { PassRun } from "./pass-run.ts";
+import { pauseEntry } from "./poison.ts";
 import { cancelTimer, nextDue, registerWaits } from "./registration.ts";
 import { runRegular } from "./regular-pass.ts";
 import type { Services } from "./services.ts";
@@ -136,7 +138,8 @@ export class Claims {
     const { streamSequence: sequence } = token;
     const isHeldHere = this.#held.isHeld(history, sequence);
     const facts = { isFresh, isHeldHere, isSurelyFirst };
-    return decideToken({ sequence, answers }, state, facts, TAKEOVERS_BEFORE_PAUSE);
+    const reopens = read.because.repair?.again !== undefined;
+    return decideToken({ sequence, answers, reopens }, state, facts, TAKEOVERS_BEFORE_PAUSE);
   }
 
   /** How long it is until a timer's token is due, by the server's clock. */
@@ -256,6 +259,7 @@ export class Claims {
         because: action === "take-over" ? "takeover" : nameOf(because),
       },
     ];
+    if (action === "claim" && because.repair) entries.push(...repairEntries(because.repair));
     const interruption = interruptionAt({ ...read, now, definition: read.task.definition });
     if (interruption.entry) entries.push(interruption.entry);
     if (isWaiting)
@@ -284,22 +288,7 @@ export class Claims {
   }
 
   async #pauseRun(read: Reading, run: PassRun): Promise<boolean> {
-    const { taskName, runId } = read.address;
-    const what = `Run "${runId}" of task "${taskName}"`;
-    const { unreadableAt } = read.state;
-    const entry: Entry =
-      unreadableAt === undefined
-        ? {
-            kind: "paused",
-            reason: `${what} lost its worker ${TAKEOVERS_BEFORE_PAUSE} times in a row without getting any further.`,
-            details: { code: "workers-lost" },
-          }
-        : {
-            kind: "paused",
-            reason: `${what} has a message in its history, at sequence ${unreadableAt}, that cannot be read. Remove it from the stream if it does not belong there.`,
-            details: { code: "history-unreadable", sequence: unreadableAt },
-          };
-    run.committer.add(entry);
+    run.committer.add(pauseEntry(read.address, read.state));
     const isStored = (await run.committer.commit()) === "stored";
     if (isStored) run.acknowledge();
     else run.leave();
@@ -405,5 +394,6 @@ function nameOf(because: Because): string {
   if (because.cancel !== undefined) return "cancel";
   if (because.timer !== undefined) return "timer";
   if (because.events || because.children) return "match";
+  if (because.repair) return nameOfRepair(because.repair);
   return because.poke === undefined ? "start" : "poke";
 }
