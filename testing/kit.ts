@@ -16,6 +16,7 @@ import { hashId } from "../shared/ids.ts";
 import { type LogSink, silentLog } from "../shared/logger.ts";
 import { MemoryWorld } from "../shared/memory/memory-world.ts";
 import { checkFields } from "../shared/option-fields.ts";
+import type { RunRepairs } from "../shared/run-repairs.ts";
 import type { RunView } from "../shared/run-view.ts";
 import type { AnyTask, Task } from "../shared/task-reference.ts";
 import { type Worker, workerOver } from "../worker/worker.ts";
@@ -55,7 +56,7 @@ export interface KitOptions {
 }
 
 /** A run in a kit. Whatever is awaited here lets time pass. */
-export interface TestRun<out Output = unknown> {
+export interface TestRun<out Output = unknown> extends RunRepairs {
   readonly taskName: string;
   readonly runId: string;
   /**
@@ -282,6 +283,9 @@ export class MemoryKit implements TestKit {
       result: () => this.#result(run.result(), () => run.why()),
       cancel: (reason) => this.#drive(run.cancel(reason)),
       terminate: (reason) => this.#drive(run.terminate(reason)),
+      resume: (how) => this.#drive(run.resume(how)),
+      retry: (how) => this.#drive(run.retry(how)),
+      skip: (step, result, how) => this.#drive(run.skip(step, result, how)),
       view: () => this.#drive(run.view()),
       why: async () => (await this.#drive(run.why())).sentence,
       history: async () => historyText(await this.#drive(run.view())),
