@@ -34,6 +34,24 @@ function interrupted(
   };
 }
 
+/** Plays `brittle` to its failure, repairs it, and waits for its end. */
+function repaired(repair: (run: TestRun) => Promise<void>): Scenario["play"] {
+  return async (kit) => {
+    const run = await ended(await kit.start(tasks.brittle));
+    await repair(run);
+    return ended(run);
+  };
+}
+
+/** A step that fails the first time that it is executed. */
+function failsOnce(message: string, value: unknown): () => unknown {
+  let calls = 0;
+  return () => {
+    if (++calls === 1) throw new Error(message);
+    return value;
+  };
+}
+
 export const scenarios: readonly Scenario[] = [
   {
     name: "values",
@@ -136,6 +154,33 @@ export const scenarios: readonly Scenario[] = [
       tasks.code.hasChanged = false;
       return run;
     },
+  },
+  {
+    name: "resumed",
+    play: async (kit) => {
+      const run = await kit.start(tasks.unsteady);
+      await kit.settle();
+      tasks.code.hasChanged = true;
+      await kit.advance("2 days");
+      tasks.code.hasChanged = false;
+      await run.resume({ reason: "rolled back" });
+      return ended(run);
+    },
+  },
+  {
+    name: "retried",
+    options: { steps: { broken: failsOnce("no", "worked") } },
+    play: repaired((run) => run.retry({ reason: "mended" })),
+  },
+  {
+    name: "skipped",
+    options: { steps: { broken: new Error("no") } },
+    play: repaired((run) => run.skip("broken", "by hand")),
+  },
+  {
+    name: "heartbeat",
+    options: { patienceMs: 10 },
+    play: async (kit) => ended(await kit.start(tasks.lengthy)),
   },
 ];
 

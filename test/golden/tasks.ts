@@ -156,3 +156,31 @@ export const guarded: Task<undefined, string> = durableTask({
     return name;
   },
 });
+
+export const brittle: Task<undefined, unknown> = durableTask({
+  name: "brittle",
+  retries: 0,
+  run: async (_: undefined, ctx) => {
+    const before = await ctx.step("before", () => 1);
+    await ctx.sleepFor("1 day");
+    const [kept, broken] = await Promise.all([
+      ctx.step("kept", () => "kept"),
+      ctx.step("broken", () => "real"),
+    ]);
+    return { before, kept, broken };
+  },
+});
+
+export const lengthy: Task<undefined, unknown> = durableTask({
+  name: "lengthy",
+  run: (_: undefined, ctx) =>
+    ctx.step(
+      "copy",
+      ({ attempt, heartbeat, lastHeartbeat }) => {
+        if (attempt > 1) return { attempt, lastHeartbeat };
+        heartbeat({ copied: 7 });
+        return new Promise(() => {});
+      },
+      { timeout: "5s", retries: { limit: 1, backoff: { initial: "1h" } } },
+    ),
+});
