@@ -109,6 +109,8 @@ export interface RunState {
   claims: number;
   /** Claims by takeover since the last entry of another kind (rule 9). */
   takeovers: number;
+  /** The same, counting on when a worker has outlived the run for a while. */
+  losses: number;
   /** Id of the worker that wrote the last commit; "" before the first. */
   worker: string;
   /** When the last commit was written; the start's time before the first. */
@@ -149,6 +151,7 @@ export function initialState(startSequence: number, startedAt: number): RunState
     waitSequence: 0,
     claims: 0,
     takeovers: 0,
+    losses: 0,
     worker: "",
     changedAt: startedAt,
     deliveries: [],
@@ -204,11 +207,15 @@ function isLeafDone(condition: LeafCondition, recorded: RecordedLeaf | undefined
 }
 
 function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
-  if (entry.kind !== "claimed" && entry.kind !== "wait-opened") state.takeovers = 0;
+  if (entry.kind !== "claimed" && entry.kind !== "wait-opened") {
+    state.takeovers = 0;
+    if (entry.kind !== "outlived") state.losses = 0;
+  }
   switch (entry.kind) {
     case "claimed":
       state.claims++;
       state.takeovers = entry.because === "takeover" ? state.takeovers + 1 : 0;
+      state.losses = entry.because === "takeover" ? state.losses + 1 : 0;
       state.worker = entry.worker;
       delete state.paused;
       return;
@@ -268,6 +275,7 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       state.outcome = entry.outcome;
       state.status = entry.outcome.status;
       return;
+    case "outlived":
     case "resumed":
       return;
     case "retried":

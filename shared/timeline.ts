@@ -179,6 +179,8 @@ function rowOf(
       return { kind: "cancel", text: "has used up its time for cleanup" };
     case "operation-interrupted":
       return { kind: "cancel", text: `gives up ${operationName(entry.key)}` };
+    case "outlived":
+      return undefined;
     case "resumed":
       return { kind: "repaired", text: `${entry.by} resumed it${because(entry.reason)}` };
     case "retried":

@@ -29,7 +29,7 @@ import type { HeldRuns } from "./held-runs.ts";
 import { interruptionAt, overdueEntry } from "./interruptions.ts";
 import { settledBy } from "./outcomes.ts";
 import { PassRun } from "./pass-run.ts";
-import { pauseEntry } from "./poison.ts";
+import { pauseEntry, SuspectSeat } from "./poison.ts";
 import { cancelTimer, nextDue, registerWaits } from "./registration.ts";
 import { runRegular } from "./regular-pass.ts";
 import type { Services } from "./services.ts";
@@ -58,12 +58,14 @@ export class Claims {
   readonly #held: HeldRuns;
   readonly #warm: WarmRuns;
   readonly #reader: TokenReader;
+  readonly #seat: SuspectSeat;
 
   constructor(services: Services, held: HeldRuns, warm: WarmRuns) {
     this.#services = services;
     this.#held = held;
     this.#warm = warm;
     this.#reader = new TokenReader(services, warm);
+    this.#seat = new SuspectSeat(held, services.claimTimeoutMs);
   }
 
   /** Handles one token; it owns the slot from here on. Never throws. */
@@ -206,8 +208,17 @@ export class Claims {
           const isOverdue = overdueEntry(state, run.limits, run.serverClock.earliest());
           return isOverdue ? this.#claim("claim", read, run) : this.#pass(run, read);
         });
+      case "take-over": {
+        const { history, state } = read;
+        const now = this.#services.clock.monotonic();
+        const suspect = { history, tokenSequence: token.streamSequence, state, now };
+        if (!this.#seat.admits(suspect)) {
+          token.nak(RETRY_MS);
+          return true;
+        }
+        return this.#withRun(read, slot, (run) => this.#claim(action, read, run));
+      }
       case "claim":
-      case "take-over":
         return this.#withRun(read, slot, (run) => this.#claim(action, read, run));
       case "pause":
         return this.#withRun(read, slot, (run) => this.#pauseRun(read, run));

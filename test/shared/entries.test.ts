@@ -129,6 +129,7 @@ const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kin
     reason: text,
     again: fc.array(text),
   }),
+  outlived: fc.constant({ kind: "outlived" as const }),
   "step-skipped": fc.record({
     kind: fc.constant("step-skipped" as const),
     by: text,
@@ -201,6 +202,7 @@ test("every kind of entry has its own number on the wire, which never changes", 
     resumed: 14,
     retried: 15,
     "step-skipped": 16,
+    outlived: 17,
   });
 });
 
