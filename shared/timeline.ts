@@ -188,6 +188,8 @@ function rowOf(
       return { kind: "code", text: `takes part in change ${describe(entry.name)}` };
     case "version-pinned":
       return { kind: "code", text: `goes on with version ${describe(entry.version)} of its task` };
+    case "outlived":
+      return undefined;
     case "resumed":
       return { kind: "repaired", text: `${entry.by} resumed it${because(entry.reason)}` };
     case "retried":

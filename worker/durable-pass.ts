@@ -74,6 +74,10 @@ export class DurablePass {
     });
     this.#watch = new PassWatch(run, execution, this.#operations, record);
     run.whenOver(() => execution.changed.raise());
+    run.whenOutlived(() => {
+      this.#record({ kind: "outlived" });
+      execution.changed.raise();
+    });
     run.whenCanceled((request) => {
       if (!execution.state.interruption) this.#record(cancelEntry(request));
       execution.changed.raise();
