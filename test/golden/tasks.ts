@@ -184,3 +184,12 @@ export const lengthy: Task<undefined, unknown> = durableTask({
       { timeout: "5s", retries: { limit: 1, backoff: { initial: "1h" } } },
     ),
 });
+
+export const pinned: Task<undefined, string> = durableTask({
+  name: "pinned",
+  version: "1.2",
+  run: async (_: undefined, ctx) => {
+    await ctx.sleepFor("1 day");
+    return ctx.step("after", () => "1.2");
+  },
+});
