@@ -22,6 +22,7 @@ import {
 import { initialState } from "../shared/run-state.ts";
 import { cancelChildren } from "./child-cancels.ts";
 import { makeContext } from "./context.ts";
+import { durableBefore, pauseDiverged } from "./diverged.ts";
 import { DurablePass, type PassEnd } from "./durable-pass.ts";
 import { Execution } from "./execution.ts";
 import type { HeldRuns } from "./held-runs.ts";
@@ -32,6 +33,7 @@ import { cancelTimer, nextDue, registerWaits } from "./registration.ts";
 import { runRegular } from "./regular-pass.ts";
 import type { Services } from "./services.ts";
 import type { Slot } from "./slots.ts";
+import { sourcePlace } from "./source-places.ts";
 import { pause } from "./steps.ts";
 import {
   type Reading,
@@ -351,6 +353,11 @@ export class Claims {
 
   async #pass(run: PassRun, read: Reading): Promise<true> {
     const { definition } = read.task;
+    const before = definition.kind === "regular" ? durableBefore(read.state) : undefined;
+    if (before) {
+      if ((await pauseDiverged(run, before, () => undefined)) === "lost") run.leave();
+      return true;
+    }
     const end: PassEnd =
       definition.kind === "regular"
         ? await runRegular(run, definition, read.start?.input)
@@ -370,7 +377,7 @@ export class Claims {
   /** The code from its beginning, over what is recorded. */
   #cold(run: PassRun, read: Reading): WarmRun {
     const { definition } = read.task;
-    const execution = new Execution<Work>(read.state);
+    const execution = new Execution<Work>(read.state, (name) => sourcePlace(definition, name));
     let present = run;
     const context = makeContext({
       runId: read.address.runId,
