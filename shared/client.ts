@@ -22,6 +22,8 @@ import { checkName, EVENTS_PREFIX, type Names, type RunAddress } from "./subject
 import { definitionOf, queueLimitOf } from "./task-definition.ts";
 import { type AnyTask, isTask, type Task } from "./task-reference.ts";
 
+export type { RunHandle } from "./run-handle.ts";
+
 /** How to connect a client. */
 export interface ClientOptions extends NatsOptions {
   /** @defaultValue "contrail" */

@@ -3,6 +3,7 @@ export {
   type Client,
   type ClientOptions,
   connect,
+  type RunHandle,
   type StartOptions,
 } from "./client.ts";
 export { type Clock, systemClock } from "./clock.ts";
@@ -13,7 +14,6 @@ export { type History, historyText, parseHistory } from "./history-file.ts";
 export type { NatsOptions, TlsFiles } from "./jetstream/connection.ts";
 export type { HeldSlot, LeaseRecord } from "./leases.ts";
 export type { LogFields, LogSink } from "./logger.ts";
-export type { RunHandle } from "./run-handle.ts";
 export type { ListOptions, RunSummary } from "./run-list.ts";
 export type { RunStatus } from "./run-state.ts";
 export type { RunView } from "./run-view.ts";

@@ -1,9 +1,9 @@
 /** What is asked of a simulated world, and what must have become of it in the end. */
 import type { ExecutionContext } from "ava";
+import type { RunHandle } from "../../../shared/client.ts";
 import type { Outcome } from "../../../shared/entries.ts";
 import { ContrailError, RunCanceledError, RunFailedError } from "../../../shared/errors.ts";
 import { TAKEOVERS_BEFORE_PAUSE } from "../../../shared/limits.ts";
-import type { RunHandle } from "../../../shared/run-handle.ts";
 import { type Plan, Simulation } from "./simulation.ts";
 import { type Begun, Effects, tasksOf } from "./simulation-tasks.ts";
 
