@@ -1,6 +1,13 @@
 /** The client: starts runs, follows them to their end, publishes events. */
 
 import { isDeepStrictEqual } from "node:util";
+import {
+  type BulkAction,
+  type BulkFilter,
+  type BulkOptions,
+  type BulkResult,
+  repairAll,
+} from "./bulk-repairs.ts";
 import { encodeEventPayload } from "./codec.ts";
 import { type DurationInput, toTimeoutMs } from "./durations.ts";
 import { EndListener } from "./end-listener.ts";
@@ -16,6 +23,7 @@ import { setQueueDeadline } from "./queue-deadline.ts";
 import { LinkedRun, type RunHandle, type RunHub } from "./run-handle.ts";
 import { type ListOptions, listRuns, type RunSummary } from "./run-list.ts";
 import { HintPatience } from "./run-results.ts";
+import { readView } from "./run-view.ts";
 import { validateInput } from "./schema.ts";
 import { DEFAULT_NAMESPACE, readSetup } from "./setup.ts";
 import { checkName, EVENTS_PREFIX, type Names, type RunAddress } from "./subjects.ts";
@@ -80,6 +88,13 @@ export interface Client {
   publish(name: string, payload?: unknown): Promise<{ readonly sequence: number }>;
   /** Lists runs, the newest first. Reads a header for every run of the log. */
   list(options?: ListOptions): Promise<RunSummary[]>;
+  /**
+   * Asks for the same of all runs that a filter selects. Those that cannot be asked are told of in
+   * the result.
+   * @example
+   * const { matched } = await client.bulk("retry", { taskName: "fulfil" }, { isDryRun: true });
+   */
+  bulk(action: BulkAction, filter: BulkFilter, options?: BulkOptions): Promise<BulkResult>;
   /** Which workers live and hold which slots for which runs, by the lease records of both pools. */
   leases(): Promise<LeaseRecord[]>;
   readonly namespace: string;
@@ -191,6 +206,20 @@ class LinkedClient implements Client {
 
   leases(): Promise<LeaseRecord[]> {
     return readLeases(this.#link, this.#names);
+  }
+
+  bulk(action: BulkAction, filter: BulkFilter, options: BulkOptions = {}): Promise<BulkResult> {
+    const { reason = "" } = options;
+    const runs = {
+      list: (which: ListOptions) => this.list(which),
+      view: (run: RunAddress) => readView(this.#link, this.#names, run),
+      act: (run: RunAddress): Promise<void> => {
+        const handle = this.#handle({ taskName: run.taskName, runId: run.runId });
+        if (action === "resume" || action === "retry") return handle[action]({ reason });
+        return handle[action](reason);
+      },
+    };
+    return repairAll(runs, action, filter, options);
   }
 
   close(): Promise<void> {

@@ -5,6 +5,7 @@ import type { LeafCondition } from "./entries.ts";
 import type { LeaseRecord } from "./leases.ts";
 import { CLAIM_TIMEOUT_MS } from "./limits.ts";
 import { parsePassId } from "./pass-id.ts";
+import { nameOfRepair } from "./repairs.ts";
 import { pendingLeaves, type RunStatus, type WaitState } from "./run-state.ts";
 import type { RunView } from "./run-view.ts";
 import type { TaskGroup } from "./task-group.ts";
@@ -47,12 +48,18 @@ export function explainRun(view: RunView, facts: RunFacts): Explanation {
   const asked =
     view.cancelRequest && !state.interruption && !state.outcome
       ? `, and has not yet noticed that ${describe(view.cancelRequest.by)} asked to cancel it`
-      : "";
+      : view.repairRequest
+        ? `, and ${describe(view.repairRequest.by)} asked to ${nameOfRepair(view.repairRequest)} it: ${forWorkers(facts)}`
+        : "";
   const since = sinceOf(view, holder);
   const text = isHeld(status, holder)
     ? `is running: worker ${holder.lease.worker} holds one of its ${holder.lease.capacity} ${holder.lease.pool} slots for it since ${relativeText(since, facts.now)}`
     : textOf(status, view, { ...facts, since });
-  const sentence = `Run ${JSON.stringify(runId)} of task ${JSON.stringify(taskName)} ${text}${asked}.`;
+  const isOpen = !state.outcome && state.version !== undefined && !isHeld(status, holder);
+  const at = isOpen
+    ? `; it goes on only at workers that have version ${describe(state.version)} of its task or one that is compatible`
+    : "";
+  const sentence = `Run ${JSON.stringify(runId)} of task ${JSON.stringify(taskName)} ${text}${asked}${at}.`;
   return { status, since, sentence };
 }
 

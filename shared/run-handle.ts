@@ -6,12 +6,18 @@ import type { NatsLink } from "./jetstream/connection.ts";
 import { encodeCancel } from "./messages.ts";
 import { readFacts } from "./run-facts.ts";
 import { followRun } from "./run-follow.ts";
+import {
+  type RepairOptions,
+  type RetryOptions,
+  type RunRepairs,
+  runRepairs,
+} from "./run-repairs.ts";
 import { type HintPatience, notFound, outputOf, waitForEnd } from "./run-results.ts";
 import { type RunView, readView } from "./run-view.ts";
 import type { Names, RunAddress } from "./subjects.ts";
 
 /** A run, wherever it is executed. */
-export interface RunHandle<out Output = unknown> {
+export interface RunHandle<out Output = unknown> extends RunRepairs {
   readonly taskName: string;
   readonly runId: string;
   /**
@@ -67,7 +73,9 @@ export class LinkedRun implements RunHandle {
   readonly runId: string;
   readonly #hub: RunHub;
   /** May resolve with the end; may stay pending. */
-  readonly #end: Promise<Outcome> | undefined;
+  #end: Promise<Outcome> | undefined;
+  /** Sequence of an end that holds no more. */
+  #after = 0;
 
   constructor(hub: RunHub, address: RunAddress, end: Promise<Outcome> | undefined) {
     this.taskName = address.taskName;
@@ -79,7 +87,22 @@ export class LinkedRun implements RunHandle {
   async result({ signal }: { readonly signal?: AbortSignal } = {}): Promise<unknown> {
     const { link, names, patience } = this.#hub;
     const hint = this.#end && { end: this.#end, patience };
-    return outputOf(this, await waitForEnd(link, names, this, { signal, hint }));
+    return outputOf(
+      this,
+      await waitForEnd(link, names, this, { signal, hint, after: this.#after }),
+    );
+  }
+
+  resume(options?: RepairOptions): Promise<void> {
+    return this.#repairs.resume(options);
+  }
+
+  retry(options?: RetryOptions): Promise<void> {
+    return this.#repairs.retry(options);
+  }
+
+  skip(step: string, result?: unknown, options?: RepairOptions): Promise<void> {
+    return this.#repairs.skip(step, result, options);
   }
 
   cancel(reason = ""): Promise<void> {
@@ -102,6 +125,16 @@ export class LinkedRun implements RunHandle {
     const { link, names } = this.#hub;
     const facts = await readFacts(link, names, this);
     return explainRun(await readView(link, names, this), facts);
+  }
+
+  get #repairs(): RunRepairs {
+    const { link, names, by } = this.#hub;
+    const onAsked = (answers: number): void => {
+      // What was told of an end holds no more, as what the log says until the run is taken up.
+      this.#end = undefined;
+      this.#after = answers;
+    };
+    return runRepairs(link, names, this, { by, onAsked });
   }
 
   async #cancel(reason: string, isTermination: boolean): Promise<void> {

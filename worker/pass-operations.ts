@@ -123,7 +123,13 @@ export class PassOperations {
       this.#events.record({ kind: "operation-interrupted", key, at });
       return;
     }
-    const before = this.#execution.state.retries.get(key);
+    const { retries, skips } = this.#execution.state;
+    if (work.kind === "step" && skips.has(key)) {
+      const given = { attempts: 0, durationMs: 0, value: skips.get(key) };
+      this.#events.record({ kind: "step-completed", key, at, ...given });
+      return;
+    }
+    const before = retries.get(key);
     if (work.kind === "step" && before)
       this.#retries.set(key, { operation: { ...operation, work }, retryAt: before.retryAt });
     else this.#start(key, this.#work(operation));

@@ -13,6 +13,7 @@ import { addDoctor } from "./commands/doctor.ts";
 import { addEngine } from "./commands/engine.ts";
 import { addExport } from "./commands/export.ts";
 import { addPublish } from "./commands/publish.ts";
+import { addResume, addRetry, addSkip } from "./commands/repairs.ts";
 import { addReplay } from "./commands/replay.ts";
 import { addRuns } from "./commands/runs.ts";
 import { addSetup } from "./commands/setup.ts";
@@ -32,6 +33,9 @@ const COMMANDS: readonly AddCommand[] = [
   addShow,
   addWhy,
   addCancel,
+  addResume,
+  addRetry,
+  addSkip,
   addPublish,
   addExport,
   addReplay,

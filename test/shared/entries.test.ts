@@ -133,6 +133,20 @@ const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kin
   ended: fc.record({ kind: fc.constant("ended" as const), outcome }),
   "change-noted": fc.record({ kind: fc.constant("change-noted" as const), name: text, at: count }),
   "version-pinned": fc.record({ kind: fc.constant("version-pinned" as const), version: text }),
+  resumed: fc.record({ kind: fc.constant("resumed" as const), by: text, reason: text }),
+  retried: fc.record({
+    kind: fc.constant("retried" as const),
+    by: text,
+    reason: text,
+    again: fc.array(text),
+  }),
+  "step-skipped": fc.record({
+    kind: fc.constant("step-skipped" as const),
+    by: text,
+    reason: text,
+    key: text,
+    value,
+  }),
 };
 const commits: fc.Arbitrary<Commit> = fc.record({
   startSequence: count,
@@ -198,6 +212,9 @@ test("every kind of entry has its own number on the wire, which never changes", 
     heartbeat: 14,
     "change-noted": 15,
     "version-pinned": 16,
+    resumed: 17,
+    retried: 18,
+    "step-skipped": 19,
   });
 });
 
@@ -243,8 +260,8 @@ test("a message that is no commit, or has an entry that is none, is undecodable"
     entry(3, "key", 0, "sleep"),
     entry(4, "key", 0, undefined),
     entry(1, "key", 0, 1, 1, null, 5),
-    entry(14, "name"),
-    entry(15, 2),
+    entry(15, "name"),
+    entry(16, 2),
     entry(9, null),
     entry(9, "completed"),
   ];

@@ -180,3 +180,12 @@ test("a regular task is attempted again, and a worker that crashes is replaced",
   t.is(kit.executed.filter(({ step }) => step === "charge").length, 1);
   kit.close();
 });
+
+test("a history of the kit says where in the task its steps are", async (t) => {
+  const kit = await testKit({ tasks: [fulfil, pack], steps });
+  const run = await kit.start(fulfil, order);
+  await kit.settle();
+  const { commits } = await run.view();
+  const [step] = commits.flatMap(({ entries }) => entries);
+  t.regex(step && "source" in step ? String(step.source) : "", /^testing\/sample\.[jt]s:\d+$/);
+});

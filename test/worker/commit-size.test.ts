@@ -216,6 +216,9 @@ test("a pause or a request to cancel with a text too large says its beginning", 
   const { state } = stored(
     t,
     commitOf(
+      { kind: "resumed", by: large, reason: large },
+      { kind: "retried", by: large, reason: large, again: [] },
+      { kind: "step-skipped", by: large, reason: large, key: "s0 a", value: large },
       { kind: "cancel-requested", by: large, reason: large },
       { kind: "paused", reason: large, details: { asked: [large] } },
     ),

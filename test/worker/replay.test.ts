@@ -76,7 +76,7 @@ const CHANGES: readonly (readonly [what: string, code: Code, ended: string, wait
       await ctx.sleepFor("3h");
     },
     "step-completed s0 b: ",
-    "same",
+    "step-completed s0 b: ",
   ],
   [
     "a throw at the end",
