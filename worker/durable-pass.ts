@@ -121,7 +121,7 @@ export class DurablePass {
     }
     for (const entry of execution.takeNoted()) this.#committer.add(entry);
     for (const operation of execution.takeUnrecorded()) this.#operations.begin(operation);
-    if (execution.end) return this.#finish();
+    if (execution.end && !this.#mustUndoLater) return this.#finish();
     this.#noteDue();
     if (this.#wantsCommit && !this.#isCommitting) this.#flush();
     if (this.#operations.activeCount > 0 || this.#isCommitting) {
@@ -170,6 +170,12 @@ export class DurablePass {
       this.#record({ kind: "wait-settled", key, leaf, outcome });
     const overdue = overdueEntry(this.#execution.state, this.#run.limits, now);
     if (overdue) this.#record(overdue);
+  }
+
+  /** Whether the code has failed and its undos wait for what is being opened. */
+  get #mustUndoLater(): boolean {
+    const { hasActiveOpening } = this.#operations;
+    return hasActiveOpening && endToUndo(this.#execution, this.#run.limits) !== undefined;
   }
 
   // --- committing

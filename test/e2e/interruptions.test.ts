@@ -6,6 +6,7 @@ import {
   type Activity,
   busy,
   calmOrder,
+  careless,
   hasty,
   hastyBusy,
   order,
@@ -133,6 +134,15 @@ forEachWorld(test, (title, open) => {
     t.is(name, "UndoFailedError");
     t.regex(message, /^2 of 2 undos failed\. Step "undo reserve" failed: not yet: 4/);
     t.is((cause as Error).message, "out of stock");
+  });
+
+  test(`${title}: a run that fails while it starts a child undoes its steps`, async (t) => {
+    const world = await open(t);
+    await world.startWorker({ tasksFile });
+    const run = await world.client.start(careless, null);
+    await t.throwsAsync(world.result(run), { instanceOf: RunFailedError });
+    t.deepEqual(did(world, run), ["charge", "undo"]);
+    checkHistory(t, await world.endOf(run));
   });
 
   test(`${title}: a run that is terminated ends at once wherever it is, and its code is not asked`, async (t) => {
