@@ -60,6 +60,7 @@ const STATUS_OF: Readonly<Record<string, number>> = {
   "run-not-found": 404,
   timeout: 408,
   "run-conflict": 409,
+  "repair-refused": 409,
   "limit-exceeded": 413,
   unavailable: 503,
   "incompatible-setup": 503,
@@ -99,6 +100,21 @@ export function apiService(options: ApiOptions): MicroService {
       ),
       endpoint("cancel", `${apiPrefix}.cancel.>`, '{"id": text, "reason"?: text}', (task, fields) =>
         handlers.cancel(task, fields),
+      ),
+      endpoint("resume", `${apiPrefix}.resume.>`, '{"id": text, "reason"?: text}', (task, fields) =>
+        handlers.resume(task, fields),
+      ),
+      endpoint(
+        "retry",
+        `${apiPrefix}.retry.>`,
+        '{"id": text, "from"?: text, "reason"?: text}',
+        (task, fields) => handlers.retry(task, fields),
+      ),
+      endpoint(
+        "skip",
+        `${apiPrefix}.skip.>`,
+        '{"id": text, "step": text, "result"?: ..., "reason"?: text}',
+        (task, fields) => handlers.skip(task, fields),
       ),
       endpoint(
         "list",
@@ -203,6 +219,27 @@ class ApiHandlers {
     return { task, id };
   }
 
+  async resume(task: string, fields: Fields): Promise<unknown> {
+    const id = text(fields, "id");
+    await this.#options.client.get(task, id).resume(reasonIn(fields));
+    return { task, id };
+  }
+
+  async retry(task: string, fields: Fields): Promise<unknown> {
+    const id = text(fields, "id");
+    const from = optionalText(fields, "from");
+    const options = { ...reasonIn(fields), ...(from === undefined ? {} : { from }) };
+    await this.#options.client.get(task, id).retry(options);
+    return { task, id };
+  }
+
+  async skip(task: string, fields: Fields): Promise<unknown> {
+    const id = text(fields, "id");
+    const run = this.#options.client.get(task, id);
+    await run.skip(text(fields, "step"), fields["result"] ?? null, reasonIn(fields));
+    return { task, id };
+  }
+
   async list(fields: Fields): Promise<unknown> {
     const taskName = optionalText(fields, "task");
     const status = optionalText(fields, "status");
@@ -225,6 +262,11 @@ class ApiHandlers {
       })),
     };
   }
+}
+
+function reasonIn(fields: Fields): { readonly reason?: string } {
+  const reason = optionalText(fields, "reason");
+  return reason === undefined ? {} : { reason };
 }
 
 function stillRuns(task: string, id: string, timeoutMs: number): TimeoutError {

@@ -13,6 +13,8 @@ export interface TokenFacts {
   readonly sequence: number;
   /** Sequence of the waiting commit it answers; 0 for the start. */
   readonly answers: number;
+  /** It reopens a run that failed, whose end it answers. */
+  readonly reopens?: boolean;
 }
 
 /** What the worker knows about the reading besides what was read. */
@@ -54,7 +56,8 @@ export function decideToken(
   facts: ReadingFacts,
   takeoverLimit: number,
 ): TokenAction {
-  if (state.outcome || state.hasNewerStart) return "drop";
+  if (state.hasNewerStart) return "drop";
+  if (state.outcome) return decideEnded(token, state, facts);
   if (state.unreadableAt !== undefined && state.status !== "paused") return "pause";
   if (token.answers > state.tail) return facts.isFresh ? "drop" : "read-again";
   switch (state.status) {
@@ -73,4 +76,15 @@ export function decideToken(
     default:
       return "drop";
   }
+}
+
+/** The end of a failed run is answered like a wait, by a token that reopens it and by no other. */
+function decideEnded(
+  token: TokenFacts,
+  { status, tail }: RunState,
+  facts: ReadingFacts,
+): TokenAction {
+  if (status !== "failed") return "drop";
+  if (token.answers > tail) return facts.isFresh ? "drop" : "read-again";
+  return token.reopens && token.answers === tail ? "claim" : "drop";
 }

@@ -1,6 +1,13 @@
 /** The client: starts runs, follows them to their end, publishes events. */
 
 import { isDeepStrictEqual } from "node:util";
+import {
+  type BulkAction,
+  type BulkFilter,
+  type BulkOptions,
+  type BulkResult,
+  repairAll,
+} from "./bulk-repairs.ts";
 import { encodeEventPayload } from "./codec.ts";
 import { type DurationInput, toTimeoutMs } from "./durations.ts";
 import { EndListener } from "./end-listener.ts";
@@ -17,6 +24,7 @@ import { setQueueDeadline } from "./queue-deadline.ts";
 import { readFacts } from "./run-facts.ts";
 import { followRun } from "./run-follow.ts";
 import { type ListOptions, listRuns, type RunSummary } from "./run-list.ts";
+import { type RunRepairs, runRepairs } from "./run-repairs.ts";
 import { notFound, outputOf, waitForEnd } from "./run-results.ts";
 import { type RunView, readView } from "./run-view.ts";
 import { validateInput } from "./schema.ts";
@@ -48,7 +56,7 @@ export interface StartOptions {
 }
 
 /** A run, wherever it is executed. */
-export interface RunHandle<out Output = unknown> {
+export interface RunHandle<out Output = unknown> extends RunRepairs {
   readonly taskName: string;
   readonly runId: string;
   /**
@@ -123,6 +131,13 @@ export interface Client {
   publish(name: string, payload?: unknown): Promise<{ readonly sequence: number }>;
   /** Lists runs, the newest first. Reads a header for every run of the log. */
   list(options?: ListOptions): Promise<RunSummary[]>;
+  /**
+   * Asks for the same of all runs that a filter selects. Those that cannot be asked are told of in
+   * the result.
+   * @example
+   * const { matched } = await client.bulk("retry", { taskName: "fulfil" }, { isDryRun: true });
+   */
+  bulk(action: BulkAction, filter: BulkFilter, options?: BulkOptions): Promise<BulkResult>;
   /** Which workers live and hold which slots for which runs, by the lease records of both pools. */
   leases(): Promise<LeaseRecord[]>;
   readonly namespace: string;
@@ -234,15 +249,39 @@ class LinkedClient implements Client {
     return readLeases(this.#link, this.#names);
   }
 
+  bulk(action: BulkAction, filter: BulkFilter, options: BulkOptions = {}): Promise<BulkResult> {
+    const { reason = "" } = options;
+    const runs = {
+      list: (which: ListOptions) => this.list(which),
+      view: (run: RunAddress) => readView(this.#link, this.#names, run),
+      act: (run: RunAddress): Promise<void> => {
+        const handle = this.#handle({ taskName: run.taskName, runId: run.runId });
+        if (action === "resume" || action === "retry") return handle[action]({ reason });
+        return handle[action](reason);
+      },
+    };
+    return repairAll(runs, action, filter, options);
+  }
+
   close(): Promise<void> {
     return this.#link.drain();
   }
 
-  #handle(address: RunAddress, hint?: Promise<Outcome>): RunHandle {
+  #handle(address: RunAddress, firstHint?: Promise<Outcome>): RunHandle {
+    let hint = firstHint;
+    let after = 0;
     return {
       ...address,
+      ...runRepairs(this.#link, this.#names, address, {
+        by: this.#by,
+        onAsked: (answers) => {
+          // It told of an end that holds no more, as does the log until the run is taken up.
+          hint = undefined;
+          after = answers;
+        },
+      }),
       result: async ({ signal } = {}) => {
-        const how = { signal, hint };
+        const how = { signal, hint, after };
         return outputOf(address, await waitForEnd(this.#link, this.#names, address, how));
       },
       cancel: (reason = "") => this.#cancel(address, reason, false),

@@ -136,6 +136,12 @@ export type Entry =
       readonly source?: string;
     }
   | {
+      /** What a step that is at work said of itself; the last one is given to its next attempt. */
+      readonly kind: "heartbeat";
+      readonly key: string;
+      readonly details: unknown;
+    }
+  | {
       readonly kind: "wait-opened";
       readonly key: string;
       readonly at: number;
@@ -191,6 +197,30 @@ export type Entry =
       /** From here on the run goes on with this version of its task. */
       readonly kind: "version-pinned";
       readonly version: string;
+    }
+  | {
+      /** Somebody let a paused run go on. */
+      readonly kind: "resumed";
+      readonly by: string;
+      readonly reason: string;
+    }
+  | {
+      /**
+       * Somebody reopened a failed run. The results of these operations, and what the code asked for
+       * after it had received one of them, count no more.
+       */
+      readonly kind: "retried";
+      readonly by: string;
+      readonly reason: string;
+      readonly again: readonly string[];
+    }
+  | {
+      /** Somebody gave the result of a step, which is not executed when the code asks for it. */
+      readonly kind: "step-skipped";
+      readonly by: string;
+      readonly reason: string;
+      readonly key: string;
+      readonly value: unknown;
     };
 
 /** Entries that were stored together. */
@@ -230,8 +260,12 @@ const KINDS = [
   "timed-out",
   "operation-interrupted",
   "cleanup-over",
+  "heartbeat",
   "change-noted",
   "version-pinned",
+  "resumed",
+  "retried",
+  "step-skipped",
 ] as const satisfies readonly Entry["kind"][];
 
 /** Fields of each kind on the wire, in order. Only ever added to, at the end. */
@@ -250,8 +284,12 @@ const FIELDS: { readonly [K in Entry["kind"]]: readonly (keyof Extract<Entry, { 
   "timed-out": ["limitMs"],
   "operation-interrupted": ["key", "at"],
   "cleanup-over": [],
+  heartbeat: ["key", "details"],
   "change-noted": ["name", "at"],
   "version-pinned": ["version"],
+  resumed: ["by", "reason"],
+  retried: ["by", "reason", "again"],
+  "step-skipped": ["by", "reason", "key", "value"],
 };
 
 /** Fields that may be absent. They come last. */
@@ -279,6 +317,7 @@ const FORMS: { readonly [field: string]: Form } = {
   name: isText,
   version: isText,
   source: isText,
+  again: isTexts,
 };
 /** What happened to a leaf, and how a run ended, have the same name and not the same form. */
 const OUTCOME_FORMS: { readonly [kind: string]: Form } = {

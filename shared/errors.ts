@@ -58,6 +58,12 @@ export class RunNotFoundError extends ContrailError {
   readonly retryable = false;
 }
 
+/** A run cannot be resumed, retried, skipped or forked like that; `status` is what it was then. */
+export class RepairRefusedError extends ContrailError {
+  readonly code = "repair-refused";
+  readonly retryable = false;
+}
+
 /** The run failed; `cause` holds what its task threw. */
 export class RunFailedError extends ContrailError {
   readonly code = "run-failed";

@@ -5,6 +5,7 @@ import type { LeafCondition } from "./entries.ts";
 import type { LeaseRecord } from "./leases.ts";
 import { CLAIM_TIMEOUT_MS } from "./limits.ts";
 import { parsePassId } from "./pass-id.ts";
+import { nameOfRepair } from "./repairs.ts";
 import { pendingLeaves, type RunStatus, type WaitState } from "./run-state.ts";
 import type { RunView } from "./run-view.ts";
 import type { TaskGroup } from "./task-group.ts";
@@ -47,7 +48,9 @@ export function explainRun(view: RunView, facts: RunFacts): Explanation {
   const asked =
     view.cancelRequest && !state.interruption && !state.outcome
       ? `, and has not yet noticed that ${describe(view.cancelRequest.by)} asked to cancel it`
-      : "";
+      : view.repairRequest
+        ? `, and ${describe(view.repairRequest.by)} asked to ${nameOfRepair(view.repairRequest)} it: ${forWorkers(facts)}`
+        : "";
   const since = sinceOf(view, holder);
   const text = isHeld(status, holder)
     ? `is running: worker ${holder.lease.worker} holds one of its ${holder.lease.capacity} ${holder.lease.pool} slots for it since ${relativeText(since, facts.now)}`

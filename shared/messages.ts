@@ -1,7 +1,7 @@
 /** The messages of a run's log besides its history: start, ready, wait, timer, cancel. */
 import { decode, encode, encodeCompact } from "./codec.ts";
 import type { LeafCondition } from "./entries.ts";
-import { isCount, isLeafCondition, isName, isText, isTime } from "./entry-forms.ts";
+import { isCount, isLeafCondition, isName, isText, isTexts, isTime } from "./entry-forms.ts";
 import { UndecodableError } from "./errors.ts";
 
 /** Where the events of a run begin (rules 20 and 23). */
@@ -45,6 +45,16 @@ export interface Expiry {
   readonly limitMs: number;
 }
 
+/** What a person asks for about a run that stands still: the claim of its token records it. */
+export interface Repair {
+  readonly by: string;
+  readonly reason: string;
+  /** Reopens a failed run; these operations are done again. */
+  readonly again?: readonly string[];
+  /** Gives a step its result. */
+  readonly skip?: { readonly key: string; readonly value: unknown };
+}
+
 /** Proof that a wait is satisfied, or another reason to look at the run. */
 export interface Because {
   /** A time has come. */
@@ -61,6 +71,8 @@ export interface Because {
   readonly cancel?: number;
   /** Somebody asked to look again; says who. */
   readonly poke?: string;
+  /** Somebody repairs the run. */
+  readonly repair?: Repair;
 }
 
 /** The engine asks to look at a run whose events stream is not the one it began with (rule 23). */
@@ -156,13 +168,28 @@ export function decodeReady(message: Uint8Array, where: string): Ready {
 
 function isBecause(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
-  const { timer, events, children, cancel, poke } = value as { readonly [field: string]: unknown };
+  const { timer, events, children, cancel, poke, repair } = value as Fields;
   return (
     (timer === undefined || isTime(timer)) &&
     (events === undefined || isListOf(events, isNamedEvent)) &&
     (children === undefined || isListOf(children, areNamedChildren)) &&
     (cancel === undefined || isCount(cancel)) &&
-    (poke === undefined || isText(poke))
+    (poke === undefined || isText(poke)) &&
+    (repair === undefined || isRepair(repair))
+  );
+}
+
+type Fields = { readonly [field: string]: unknown };
+
+function isRepair(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { by, reason, again, skip } = value as Fields;
+  return (
+    isText(by) &&
+    isText(reason) &&
+    (again === undefined || isTexts(again)) &&
+    (skip === undefined ||
+      (typeof skip === "object" && skip !== null && isText((skip as Fields)["key"])))
   );
 }
 

@@ -14,7 +14,8 @@ import { fromFailure } from "./failures.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
 import { headersOf } from "./jetstream/headers.ts";
 import type { StoredMessage } from "./jetstream/reader.ts";
-import { type Names, type RunAddress, STATUS_HEADER } from "./subjects.ts";
+import { decodeReady } from "./messages.ts";
+import { HEADERS, type Names, type RunAddress, STATUS_HEADER } from "./subjects.ts";
 
 /** The pauses between two looks at the log, while the live feed says nothing. */
 const FIRST_LOOK_MS = 2_000;
@@ -29,6 +30,8 @@ export interface EndOptions {
   readonly signal?: AbortSignal | undefined;
   /** May resolve with the end; may stay pending. */
   readonly hint?: Promise<Outcome> | undefined;
+  /** Sequence of an end that holds no more, because the run was reopened. */
+  readonly after?: number;
 }
 
 /**
@@ -40,10 +43,10 @@ export function waitForEnd(
   link: NatsLink,
   names: Names,
   run: RunAddress,
-  { signal, hint }: EndOptions = {},
+  { signal, hint, after = 0 }: EndOptions = {},
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const wait = new EndWait(link, names, run, (end) => {
+    const wait = new EndWait(link, names, { run, after }, (end) => {
       signal?.removeEventListener("abort", abort);
       if (end instanceof Error) reject(end);
       else resolve(end);
@@ -62,6 +65,7 @@ class EndWait {
   readonly #link: NatsLink;
   readonly #names: Names;
   readonly #run: RunAddress;
+  readonly #after: number;
   readonly #done: (end: Outcome | Error) => void;
   #isOver = false;
   /** Sequence of the run's start, as far as it was read: the commits of another are not the run's. */
@@ -69,10 +73,16 @@ class EndWait {
   #stop: (() => void)[] = [];
   #pauseMs = FIRST_LOOK_MS;
 
-  constructor(link: NatsLink, names: Names, run: RunAddress, done: (end: Outcome | Error) => void) {
+  constructor(
+    link: NatsLink,
+    names: Names,
+    { run, after }: { readonly run: RunAddress; readonly after: number },
+    done: (end: Outcome | Error) => void,
+  ) {
     this.#link = link;
     this.#names = names;
     this.#run = run;
+    this.#after = after;
     this.#done = done;
     this.#stop = [link.onClose(() => this.#noteClosed())];
   }
@@ -89,9 +99,11 @@ class EndWait {
     const subscriptions = (["h", "c"] as const).map((kind) =>
       nc.subscribe(this.#names.liveSubject(this.#run, kind), {
         callback: (error, message) => {
-          if (error !== null || !END_STATUSES.has(headersOf(message).last(STATUS_HEADER) ?? ""))
-            return;
-          this.#take(message.data, message.subject);
+          if (error !== null) return;
+          const headers = headersOf(message);
+          if (!END_STATUSES.has(headers.last(STATUS_HEADER) ?? "")) return;
+          const sequence = Number(headers.last(HEADERS.sequence) ?? 0);
+          this.#take({ data: message.data, subject: message.subject, sequence });
           if (!this.#isOver) void this.#read();
         },
       }),
@@ -139,16 +151,17 @@ class EndWait {
       if (this.#isOver) return;
       this.#startSequence = last.startSequence;
       if (last.startSequence === undefined) this.finish(notFound(this.#run));
-      else if (last.commit) this.#take(last.commit.data, last.commit.subject);
+      else if (last.commit) this.#take(last.commit);
     } catch (error) {
       const isPassing = error instanceof ContrailError && error.retryable; // no server for a while
       if (!isPassing) this.finish(error as Error);
     }
   }
 
-  #take(data: Uint8Array, where: string): void {
+  #take({ data, subject, sequence }: Pick<StoredMessage, "data" | "subject" | "sequence">): void {
+    if (sequence <= this.#after) return;
     try {
-      const { startSequence, entries } = decodeCommit(data, 0, where);
+      const { startSequence, entries } = decodeCommit(data, sequence, subject);
       const last = entries.at(-1);
       if (last?.kind === "ended" && startSequence === this.#startSequence)
         this.finish(last.outcome);
@@ -159,7 +172,10 @@ class EndWait {
   }
 }
 
-/** The last commit of a run, and the sequence of its start; no start when there is no such run. */
+/**
+ * The last commit of a run, and the sequence of its start; no start when there is no such run. An end
+ * that somebody asked to take back is none.
+ */
 export async function lastCommit(
   link: Pick<NatsLink, "reader">,
   names: Names,
@@ -167,7 +183,7 @@ export async function lastCommit(
   leader: boolean,
 ): Promise<{ readonly commit: StoredMessage | undefined; readonly startSequence?: number }> {
   const { prefix, stream } = names.run(run);
-  const subjects = [`${prefix}.start`, `${prefix}.h`, `${prefix}.c`];
+  const subjects = [`${prefix}.start`, `${prefix}.h`, `${prefix}.c`, `${prefix}.ready`];
   const { messages } = await link.reader.multiLast(stream, subjects);
   const find = (kind: string): StoredMessage | undefined =>
     messages.find(({ subject }) => subject === `${prefix}.${kind}`);
@@ -179,7 +195,21 @@ export async function lastCommit(
     asksLeader ? ofLeader("h") : find("h"),
     asksLeader ? ofLeader("c") : find("c"),
   ]);
-  return { commit: history ?? child, ...(start ? { startSequence: start.sequence } : {}) };
+  const last = history ?? child;
+  const commit = isReopened(last, find("ready")) ? undefined : last;
+  return { commit, ...(start ? { startSequence: start.sequence } : {}) };
+}
+
+/** Whether a retry was asked for that no worker has taken up yet. */
+function isReopened(last: StoredMessage | undefined, ready: StoredMessage | undefined): boolean {
+  if (!last || !ready || ready.sequence < last.sequence) return false;
+  try {
+    const { answers, because } = decodeReady(ready.data, ready.subject);
+    return answers === last.sequence && because.repair?.again !== undefined;
+  } catch (error) {
+    if (error instanceof UndecodableError) return false;
+    throw error;
+  }
 }
 
 /** The output of a run that completed. @throws What became of it instead. */

@@ -3,7 +3,7 @@
  * client and the command line all use this one fold.
  *
  * F1. A commit of another start is skipped (rule 24).
- * F2. Nothing follows the end.
+ * F2. Nothing follows the end, but for the commit that reopens a failed run (`rewind.ts`).
  * F3. Folding a history in two parts gives what folding it whole gives.
  */
 import type {
@@ -15,7 +15,9 @@ import type {
   StoredCommit,
   StoredCondition,
 } from "./entries.ts";
+import { type Interruption, interruptedResult } from "./interruption.ts";
 import { parsePassId } from "./pass-id.ts";
+import { rewind } from "./rewind.ts";
 import { leavesOf, type RecordedLeaf, resolveWait, type WaitResult } from "./waits.ts";
 
 /** The statuses of a run. */
@@ -60,21 +62,6 @@ export interface RetryState {
   readonly retryAt: number;
 }
 
-/** Why the code is told to stop. */
-export interface Interruption {
-  readonly kind: "cancel" | "timeout";
-  /** Who asked for it; "" for a time limit. */
-  readonly by: string;
-  readonly reason: string;
-  /** When it was recorded, in milliseconds since the epoch. */
-  readonly at: number;
-  /**
-   * Place among the results of the first that is the interruption. What was asked for before the code
-   * received it is interrupted: everything, as long as there is none.
-   */
-  position?: number;
-}
-
 /** Children that were started, whether awaited or not. */
 export interface StartedChildren {
   readonly key: string;
@@ -92,6 +79,8 @@ export interface RunState {
   readonly startSequence: number;
   /** When the start was stored, in milliseconds since the epoch. */
   readonly startedAt: number;
+  /** From when its time limit counts: the start, or when it was reopened last. */
+  limitFrom: number;
   /** Sequence of the last message of the history, of whichever start: what the next commit expects. */
   tail: number;
   /** Sequence of a message of the history that cannot be read, if there is one. */
@@ -115,6 +104,8 @@ export interface RunState {
   readonly steps: Set<string>;
   /** Steps that failed and will be tried again. */
   readonly retries: Map<string, RetryState>;
+  /** What steps that have no result yet said of themselves last. */
+  readonly heartbeats: Map<string, unknown>;
   readonly waits: Map<string, WaitState>;
   /** Those of them that are not settled, in the order in which they were opened. */
   readonly pending: Map<string, WaitState>;
@@ -122,6 +113,8 @@ export interface RunState {
   readonly sleeping: Map<string, WaitState>;
   readonly children: Map<string, StartedChildren>;
   readonly consumedEvents: Set<number>;
+  /** Results that somebody gave for steps, by their keys; the code may not have asked for them yet. */
+  readonly skips: Map<string, unknown>;
   /** The run was canceled, or its time limit is over. */
   interruption?: Interruption;
   /** How many results were recorded when the code was given up. */
@@ -150,6 +143,7 @@ export function initialState(startSequence: number, startedAt: number): RunState
     status: "queued",
     startSequence,
     startedAt,
+    limitFrom: startedAt,
     tail: 0,
     hasNewerStart: false,
     token: startSequence,
@@ -162,6 +156,7 @@ export function initialState(startSequence: number, startedAt: number): RunState
     deliveries: [],
     steps: new Set(),
     retries: new Map(),
+    heartbeats: new Map(),
     waits: new Map(),
     pending: new Map(),
     sleeping: new Map(),
@@ -169,6 +164,7 @@ export function initialState(startSequence: number, startedAt: number): RunState
     consumedEvents: new Set(),
     passedAt: -1,
     changes: new Set(),
+    skips: new Map(),
   };
 }
 
@@ -176,7 +172,8 @@ export function initialState(startSequence: number, startedAt: number): RunState
 export function evolve(state: RunState, commit: StoredCommit): RunState {
   state.tail = commit.sequence;
   if (commit.startSequence > state.startSequence) state.hasNewerStart = true;
-  if (commit.startSequence !== state.startSequence || state.outcome) return state;
+  if (commit.startSequence !== state.startSequence) return state;
+  if (state.outcome && !reopens(state.outcome, commit)) return state;
   state.token = commit.token;
   state.pass = commit.pass;
   state.worker = parsePassId(commit.pass)?.worker ?? state.worker;
@@ -184,6 +181,11 @@ export function evolve(state: RunState, commit: StoredCommit): RunState {
   state.status = "running";
   for (const entry of commit.entries) apply(state, entry, commit);
   return state;
+}
+
+/** Only a run that failed is ever reopened, by the claim of a token that answers its end. */
+function reopens({ status }: Outcome, { entries }: StoredCommit): boolean {
+  return status === "failed" && entries.some(({ kind }) => kind === "retried");
 }
 
 /** Notes a message of the history that is no commit: the run cannot go on by it. */
@@ -211,6 +213,7 @@ const NO_PROGRESS: ReadonlySet<Entry["kind"]> = new Set([
   "claimed",
   "wait-opened",
   "version-pinned",
+  "heartbeat",
 ]);
 
 function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
@@ -228,14 +231,15 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       state.retries.set(entry.key, { attempts, error, retryAt });
       return;
     }
+    case "heartbeat":
+      state.heartbeats.set(entry.key, entry.details);
+      return;
     case "step-completed":
-      state.retries.delete(entry.key);
-      state.steps.add(entry.key);
+      closeStep(state, entry.key);
       deliver(state, entry, { ok: true, value: entry.value });
       return;
     case "step-failed":
-      state.retries.delete(entry.key);
-      state.steps.add(entry.key);
+      closeStep(state, entry.key);
       deliver(state, entry, { ok: false, error: entry.error, status: "failed" });
       return;
     case "wait-opened":
@@ -274,9 +278,8 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       delete state.suspendedAt;
       return;
     case "operation-interrupted":
-      state.retries.delete(entry.key);
-      state.steps.add(entry.key);
-      deliver(state, entry, interruptedResult(state));
+      closeStep(state, entry.key);
+      deliver(state, entry, interruptedResult(state.interruption));
       return;
     case "change-noted":
       state.changes.add(entry.name);
@@ -288,7 +291,23 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       state.outcome = entry.outcome;
       state.status = entry.outcome.status;
       return;
+    case "resumed":
+      return;
+    case "retried":
+      rewind(state, entry.again);
+      state.limitFrom = commit.time;
+      return;
+    case "step-skipped":
+      state.skips.set(entry.key, entry.value);
+      return;
   }
+}
+
+/** A step has its result. */
+function closeStep(state: RunState, key: string): void {
+  state.retries.delete(key);
+  state.heartbeats.delete(key);
+  state.steps.add(key);
 }
 
 function openWait(
@@ -301,7 +320,7 @@ function openWait(
   state.pending.set(wait.key, wait);
   if (hasSleep(wait)) state.sleeping.set(wait.key, wait);
   const result = resolveWait(wait.condition, wait.recorded); // allOf() of nothing holds at once
-  if (state.interruption) settleWait(state, wait, interruptedResult(state));
+  if (state.interruption) settleWait(state, wait, interruptedResult(state.interruption));
   else if (result) settleWait(state, wait, result);
 }
 
@@ -327,17 +346,8 @@ function interrupt(state: RunState, why: Pick<Interruption, "kind" | "by" | "rea
   if (state.interruption) return;
   delete state.suspendedAt; // from here on the code goes another way than it did then
   state.interruption = { ...why, at: state.changedAt };
-  for (const wait of [...state.pending.values()]) settleWait(state, wait, interruptedResult(state));
-}
-
-/** What an operation of an interrupted run results in. */
-export function interruptedResult({ interruption }: RunState): WaitResult & { ok: false } {
-  const isTimeout = interruption?.kind === "timeout";
-  const message = interruption?.reason || "the run was canceled";
-  const error = isTimeout
-    ? { name: "TimeoutError", message, code: "timeout" }
-    : { name: "RunCanceledError", message, code: "run-canceled" };
-  return { ok: false, status: isTimeout ? "failed" : "canceled", error, isInterruption: true };
+  for (const wait of [...state.pending.values()])
+    settleWait(state, wait, interruptedResult(state.interruption));
 }
 
 function settleWait(state: RunState, wait: WaitState, result: WaitResult): void {

@@ -3,7 +3,13 @@ import { decodeCommit, type StoredCommit } from "./entries.ts";
 import { UndecodableError } from "./errors.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
 import type { StoredMessage } from "./jetstream/reader.ts";
-import { decodeCancel, decodeStart, type ParentReference } from "./messages.ts";
+import {
+  decodeCancel,
+  decodeReady,
+  decodeStart,
+  type ParentReference,
+  type Repair,
+} from "./messages.ts";
 import { notFound } from "./run-results.ts";
 import { evolve, initialState, noteUnreadable, type RunState } from "./run-state.ts";
 import type { Names, RunAddress } from "./subjects.ts";
@@ -19,6 +25,8 @@ export interface RunView {
   readonly parent?: ParentReference;
   /** A request to cancel that the run may not have noticed yet. */
   readonly cancelRequest?: { readonly by: string; readonly reason: string; readonly at: number };
+  /** A repair that somebody asked for and no worker has taken up yet. */
+  readonly repairRequest?: Repair & { readonly at: number };
   /** Sequence of the last registration with the engine, and when its schedule is set for. */
   readonly hasRegistration: boolean;
   readonly hasTimer: boolean;
@@ -65,11 +73,23 @@ export async function readView(
     ...(cancel && request?.startSequence === first.sequence
       ? { cancelRequest: { by: request.by, reason: request.reason, at: cancel.timeMs } }
       : {}),
+    ...repairOf(lastOf("ready"), state),
     hasRegistration: lastOf("wait") !== undefined,
     hasTimer: lastOf("timer") !== undefined,
     commits,
     state,
   };
+}
+
+/** The repair that the run's last token asks for, as long as the run stands where it was asked. */
+function repairOf(
+  ready: StoredMessage | undefined,
+  { tail, startSequence }: RunState,
+): Pick<RunView, "repairRequest"> {
+  const token = ready && readable(() => decodeReady(ready.data, ready.subject));
+  if (!token?.because.repair || token.answers !== tail || token.startSequence !== startSequence)
+    return {};
+  return { repairRequest: { ...token.because.repair, at: ready?.timeMs ?? 0 } };
 }
 
 /** What was decoded, or nothing when it cannot be: a view shows what there is. */

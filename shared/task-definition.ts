@@ -1,5 +1,5 @@
 /** Defines tasks: checks what the user wrote, once, when the module is loaded. */
-import type { DurableContext, TaskContext } from "./contexts.ts";
+import type { DurableContext, RegularContext } from "./contexts.ts";
 import { describe } from "./describe.ts";
 import { type DurationInput, toTimeoutMs } from "./durations.ts";
 import { InvalidInputError } from "./errors.ts";
@@ -77,10 +77,16 @@ export interface TaskOptions<Input, Output, Parsed = Input> extends CommonOption
    */
   readonly timeout?: DurationInput;
   /**
+   * The longest time between two calls of `ctx.heartbeat()`, and from an attempt's begin to the first
+   * one. When it is over the attempt counts as failed.
+   * @defaultValue None.
+   */
+  readonly heartbeatTimeout?: DurationInput;
+  /**
    * Does the work and returns the run's output: plain data, or nothing. It can be called more than
    * once for one run: when an attempt fails, and when a worker dies before the end is recorded.
    */
-  readonly run: (input: Parsed, ctx: TaskContext) => Promise<Output> | Output;
+  readonly run: (input: Parsed, ctx: RegularContext) => Promise<Output> | Output;
 }
 
 /** A durable task: it gives its slot back whenever it waits. */
@@ -104,13 +110,15 @@ export interface DurableTaskOptions<Input, Output, Parsed = Input>
 export interface TaskDefinition {
   readonly name: string;
   readonly kind: TaskKind;
-  /** The user's function. A durable task's takes a DurableContext. */
-  readonly run: (input: unknown, ctx: TaskContext & DurableContext) => unknown;
+  /** The user's function. That of a regular task is given a RegularContext. */
+  readonly run: (input: unknown, ctx: DurableContext) => unknown;
   readonly schema: Schema | undefined;
   /** Of the run, or, in a durable task, of steps that do not say. */
   readonly retries: RetryPolicy;
   /** Of one attempt of a regular task. */
   readonly timeoutMs: number | undefined;
+  /** Between two heartbeats of a regular task. */
+  readonly heartbeatTimeoutMs: number | undefined;
   /** Of the whole run. */
   readonly runTimeoutMs: number | undefined;
   /** Of the time before the first claim. */
@@ -151,10 +159,8 @@ const CLEANUP_TIMEOUT_MS = 30_000;
 export function task<Parsed, Output, Input = Parsed>(
   options: TaskOptions<Input, Output, Parsed>,
 ): Task<Input, Output, "regular"> {
-  const what = checkOptions(options, "task", [...COMMON_FIELDS, "timeout"]);
-  const { timeout } = options;
-  const timeoutMs = timeout === undefined ? undefined : toTimeoutMs(timeout, `timeout of ${what}`);
-  return define(options as TaskOptions<unknown, Output>, { kind: "regular", what, timeoutMs });
+  const what = checkOptions(options, "task", [...COMMON_FIELDS, "timeout", "heartbeatTimeout"]);
+  return define(options as TaskOptions<unknown, Output>, "regular", what);
 }
 
 /**
@@ -174,11 +180,7 @@ export function durableTask<Parsed, Output, Input = Parsed>(
   options: DurableTaskOptions<Input, Output, Parsed>,
 ): Task<Input, Output, "durable"> {
   const what = checkOptions(options, "durableTask", COMMON_FIELDS);
-  return define(options as DurableTaskOptions<unknown, Output>, {
-    kind: "durable",
-    what,
-    timeoutMs: undefined,
-  });
+  return define(options as DurableTaskOptions<unknown, Output>, "durable", what);
 }
 
 /** What `task` or `durableTask` made of its options; of this copy of the package or another. */
@@ -193,19 +195,21 @@ export function definitionOf(value: AnyTask): TaskDefinition {
 
 function define<Kind extends TaskKind>(
   options: TaskOptions<unknown, unknown> | DurableTaskOptions<unknown, unknown>,
-  checked: { readonly kind: Kind; readonly what: string; readonly timeoutMs: number | undefined },
+  kind: Kind,
+  what: string,
 ): Task<unknown, never, Kind> {
   const { name, input: schema, run, runTimeout, queueTimeout, cleanupTimeout } = options;
-  const { kind, what, timeoutMs } = checked;
+  const { timeout, heartbeatTimeout } = options as TaskOptions<unknown, unknown>;
   const limit = (value: DurationInput | undefined, of: string): number | undefined =>
     value === undefined ? undefined : toTimeoutMs(value, `${of} of ${what}`);
   const definition: TaskDefinition = Object.freeze({
     name,
     kind,
-    run,
+    run: run as TaskDefinition["run"],
     schema,
     retries: Object.freeze(normalizeRetries(options.retries, `retries of ${what}`)),
-    timeoutMs,
+    timeoutMs: limit(timeout, "timeout"),
+    heartbeatTimeoutMs: limit(heartbeatTimeout, "heartbeatTimeout"),
     runTimeoutMs: limit(runTimeout, "runTimeout"),
     queueTimeoutMs: limit(queueTimeout, "queueTimeout"),
     cleanupTimeoutMs: limit(cleanupTimeout, "cleanupTimeout") ?? CLEANUP_TIMEOUT_MS,

@@ -16,8 +16,10 @@ export type {
 export { allOf, anyOf, child, event, sleep, sleepUntil } from "./conditions.ts";
 export type {
   DurableContext,
+  HeartbeatContext,
   LogFields,
   Logger,
+  RegularContext,
   StepContext,
   StepOptions,
   TaskContext,

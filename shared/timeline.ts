@@ -29,6 +29,8 @@ export type TimelineKind =
   | "cancel"
   /** Which code it goes on with: a version, or a change that it takes part in. */
   | "code"
+  /** Somebody resumed or retried the run, or gave a step its result. */
+  | "repaired"
   | "ended";
 
 /** One row. */
@@ -152,6 +154,8 @@ function rowOf(
       const text = `attempt ${attempt} of step ${operationName(key)} failed: ${error.name}: ${error.message}; ${again}`;
       return { kind: "step", text };
     }
+    case "heartbeat":
+      return { kind: "step", text: `step ${operationName(entry.key)} goes on` };
     case "wait-opened":
       return { kind: "wait", text: `waits for ${conditionText(entry.condition, around.at)}` };
     case "wait-settled":
@@ -184,6 +188,15 @@ function rowOf(
       return { kind: "code", text: `takes part in change ${describe(entry.name)}` };
     case "version-pinned":
       return { kind: "code", text: `goes on with version ${describe(entry.version)} of its task` };
+    case "resumed":
+      return { kind: "repaired", text: `${entry.by} resumed it${because(entry.reason)}` };
+    case "retried":
+      return { kind: "repaired", text: `${entry.by} retried it${retryText(entry)}` };
+    case "step-skipped": {
+      const step = operationName(entry.key);
+      const text = `${entry.by} gave step ${step} its result${because(entry.reason)}`;
+      return { kind: "repaired", text };
+    }
     case "ended": {
       const { outcome } = entry;
       const error =
@@ -191,6 +204,11 @@ function rowOf(
       return { kind: "ended", text: `${outcome.status}${error}` };
     }
   }
+}
+
+function retryText({ again, reason }: Extract<Entry, { kind: "retried" }>): string {
+  const from = again[0] === undefined ? "" : ` from ${operationName(again[0])}`;
+  return from + because(reason);
 }
 
 function stepRow(entry: Extract<Entry, { kind: "step-completed" | "step-failed" }>): Row {
@@ -219,6 +237,10 @@ function claimText(
       return `resumes${where}: something it waits for has happened`;
     case "cancel":
       return `resumes${where}: it is to be canceled`;
+    case "resume":
+    case "retry":
+    case "skip":
+      return `resumes${where}: somebody repaired it`;
     case "poke":
       return `resumes${where}: somebody asked it to look again`;
     default:

@@ -13,13 +13,10 @@ import { UndecodableError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import { TAKEOVERS_BEFORE_PAUSE } from "../shared/limits.ts";
-import {
-  type Because,
-  decodeReady,
-  EVENTS_REPLACED,
-  type EventPosition,
-} from "../shared/messages.ts";
+import { decodeReady, EVENTS_REPLACED, type EventPosition } from "../shared/messages.ts";
+import { repairEntries } from "../shared/repairs.ts";
 import { initialState } from "../shared/run-state.ts";
+import { nameOf } from "./because.ts";
 import { cancelChildren } from "./child-cancels.ts";
 import { makeContext } from "./context.ts";
 import { DurablePass, type PassEnd } from "./durable-pass.ts";
@@ -29,6 +26,7 @@ import type { HeldRuns } from "./held-runs.ts";
 import { interruptionAt, overdueEntry } from "./interruptions.ts";
 import { settledBy } from "./outcomes.ts";
 import { PassRun } from "./pass-run.ts";
+import { pauseEntry } from "./poison.ts";
 import { cancelTimer, nextDue, registerWaits } from "./registration.ts";
 import { runRegular } from "./regular-pass.ts";
 import type { Services } from "./services.ts";
@@ -43,7 +41,6 @@ import {
   whereIs,
 } from "./token-reader.ts";
 import type { WarmRun, WarmRuns } from "./warm-runs.ts";
-import { whyGivenUp } from "./why-given-up.ts";
 import type { Work } from "./work.ts";
 
 /** How often a token is read again before it is left to be delivered again. */
@@ -141,7 +138,8 @@ export class Claims {
     const { streamSequence: sequence } = token;
     const isHeldHere = this.#held.isHeld(history, sequence);
     const facts = { isFresh, isHeldHere, isSurelyFirst };
-    return decideToken({ sequence, answers }, state, facts, TAKEOVERS_BEFORE_PAUSE);
+    const reopens = read.because.repair?.again !== undefined;
+    return decideToken({ sequence, answers, reopens }, state, facts, TAKEOVERS_BEFORE_PAUSE);
   }
 
   /** How long it is until a timer's token is due, by the server's clock. */
@@ -265,6 +263,7 @@ export class Claims {
         because: action === "take-over" ? "takeover" : nameOf(because),
       },
     ];
+    if (action === "claim" && because.repair) entries.push(...repairEntries(because.repair));
     const interruption = interruptionAt({ ...read, now, definition: read.task.definition });
     if (!interruption.outcome) entries.push(...pinOf(read));
     if (interruption.entry) entries.push(interruption.entry);
@@ -294,7 +293,7 @@ export class Claims {
   }
 
   async #pauseRun(read: Reading, run: PassRun): Promise<boolean> {
-    run.committer.add(whyGivenUp(read));
+    run.committer.add(pauseEntry(read.address, read.state));
     const isStored = (await run.committer.commit()) === "stored";
     if (isStored) run.acknowledge();
     else run.leave();
@@ -329,9 +328,13 @@ export class Claims {
 
   #passRun(read: Reading, slot: Slot): PassRun {
     return new PassRun({
-      ...read,
       services: this.#services,
+      address: read.address,
       definition: read.task.definition,
+      subjects: read.subjects,
+      isChild: read.isChild,
+      state: read.state,
+      token: read.token,
       events: read.start?.events ?? read.warm?.events ?? NO_EVENTS,
       nonce: read.start?.nonce ?? read.warm?.nonce ?? "",
       slot,
@@ -384,12 +387,4 @@ export class Claims {
       },
     };
   }
-}
-
-/** One word for why a run goes on. */
-function nameOf(because: Because): string {
-  if (because.cancel !== undefined) return "cancel";
-  if (because.timer !== undefined) return "timer";
-  if (because.events || because.children) return "match";
-  return because.poke === undefined ? "start" : "poke";
 }

@@ -130,10 +130,16 @@ function withoutValue(entry: Entry, problem: Failure): Entry | undefined {
     }
     case "wait-settled":
       return settledWithout(entry, problem);
+    case "heartbeat":
+      return { ...entry, details: { problem: problem.message } };
     case "paused":
       return { ...entry, reason: cut(entry.reason), details: { problem: problem.message } };
     case "cancel-requested":
+    case "resumed":
+    case "retried":
       return { ...entry, by: cut(entry.by), reason: cut(entry.reason) };
+    case "step-skipped":
+      return { kind: "resumed", by: cut(entry.by), reason: cut(problem.message) };
     case "ended": {
       const { outcome } = entry;
       if (outcome.status === "completed")

@@ -110,7 +110,12 @@ export class Committer {
         this.#lost = true;
         return "lost";
       }
-      evolve(state, decodeCommit(part.bytes, sequence, history));
+      // The code receives nothing any more of what is stored with the end.
+      const isEnd = part.commit.entries.at(-1)?.kind === "ended";
+      evolve(
+        state,
+        isEnd ? { ...part.commit, sequence } : decodeCommit(part.bytes, sequence, history),
+      );
       if (state.outcome) this.#options.onEnded?.(part.bytes);
     }
     return "stored";

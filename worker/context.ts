@@ -121,13 +121,21 @@ class Context {
     checkStep(name, action);
     const { definition, execution } = this.#run;
     const what = `step ${describe(name)}`;
-    checkFields(options, `options of ${what}`, ["retries", "timeout", "undo"]);
+    checkFields(options, `options of ${what}`, [
+      ...["retries", "timeout", "totalTimeout", "heartbeatTimeout", "undo"],
+    ]);
     const retries = normalizeRetries(options.retries, `retries of ${what}`, definition.retries);
-    const timeoutMs =
-      options.timeout === undefined
-        ? undefined
-        : toTimeoutMs(options.timeout, `timeout of ${what}`);
-    const work = { kind: "step", name, action, retries, timeoutMs } as const;
+    const limit = (option: "timeout" | "totalTimeout" | "heartbeatTimeout"): number | undefined => {
+      const { [option]: value } = options;
+      return value === undefined ? undefined : toTimeoutMs(value, `${option} of ${what}`);
+    };
+    const work = {
+      kind: "step",
+      ...{ name, action, retries },
+      timeoutMs: limit("timeout"),
+      totalTimeoutMs: limit("totalTimeout"),
+      heartbeatTimeoutMs: limit("heartbeatTimeout"),
+    } as const;
     const { undo } = options;
     if (undo === undefined) return execution.ask("s", name, work, (value) => value);
     if (typeof undo !== "function")

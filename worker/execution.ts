@@ -34,6 +34,8 @@ export interface Operation<Work = unknown> {
   readonly key: string;
   /** How many results the code had received when it asked. */
   readonly at: number;
+  /** When what it had received last was recorded, in milliseconds since the epoch. */
+  readonly askedAt: number;
   readonly work: Work;
   /** Where in the code it was asked for, as file and line, where that is known. */
   readonly source?: string;
@@ -226,6 +228,7 @@ export class Execution<Work> {
       const operation: Operation<Work> = {
         key,
         at: this.cursor.received,
+        askedAt: this.#receivedAt ?? this.state.startedAt,
         work,
         ...(source === undefined ? {} : { source }),
         ...(match === undefined ? {} : { match }),

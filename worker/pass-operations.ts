@@ -123,7 +123,13 @@ export class PassOperations {
       this.#events.record({ kind: "operation-interrupted", key, at });
       return;
     }
-    const before = this.#execution.state.retries.get(key);
+    const { retries, skips } = this.#execution.state;
+    if (work.kind === "step" && skips.has(key)) {
+      const given = { attempts: 0, durationMs: 0, value: skips.get(key) };
+      this.#events.record({ kind: "step-completed", key, at, ...given });
+      return;
+    }
+    const before = retries.get(key);
     if (work.kind === "step" && before)
       this.#retries.set(key, { operation: { ...operation, work }, retryAt: before.retryAt });
     else this.#start(key, this.#work(operation));
@@ -226,7 +232,12 @@ export class PassOperations {
     const attempt = (this.#attempts.get(key) ?? retries.get(key)?.attempts ?? 0) + 1;
     // Steps of the cleanup after an interruption are not told to stop by it.
     const signal = (): AbortSignal => (interruption ? run.signal : run.userSignal);
-    const entry = await tryStep(run.services, run, { operation, attempt, signal });
+    const record = (entry: Entry): void => {
+      if (this.#steps.get(key) !== operation) return;
+      this.#events.record(entry);
+      this.#execution.changed.raise();
+    };
+    const entry = await tryStep(run.services, run, { operation, attempt, signal, record });
     if (this.#steps.get(key) !== operation) return; // interrupted: nobody waits for its result
     this.#steps.delete(key);
     if (entry?.kind === "attempt-failed") {

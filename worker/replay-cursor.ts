@@ -136,8 +136,9 @@ export class ReplayCursor {
     const next = this.next;
     if (next && !this.#asked.has(next.key)) return next.key;
     if (next && !end) return undefined;
-    const { steps, waits, children, retries } = this.#state;
-    for (const keys of [steps, waits.keys(), children.keys(), retries.keys()])
+    const { steps, waits, children, retries, heartbeats } = this.#state;
+    const begun = [retries.keys(), heartbeats.keys()];
+    for (const keys of [steps, waits.keys(), children.keys(), ...begun])
       for (const key of keys) if (!this.#asked.has(key)) return key;
     return undefined;
   }

@@ -16,8 +16,8 @@ export function earlier(a: number | undefined, b: number | undefined): number | 
  * is interrupted, that of its cleanup. Undos have none.
  */
 export function limitOf(state: RunState, limits: RunLimits): number | undefined {
-  const { interruption, givenUpAt, startedAt, outcome } = state;
+  const { interruption, givenUpAt, limitFrom, outcome } = state;
   if (outcome || givenUpAt !== undefined) return undefined;
   if (interruption) return interruption.at + limits.cleanupTimeoutMs;
-  return limits.runTimeoutMs === undefined ? undefined : startedAt + limits.runTimeoutMs;
+  return limits.runTimeoutMs === undefined ? undefined : limitFrom + limits.runTimeoutMs;
 }

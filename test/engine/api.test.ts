@@ -118,6 +118,38 @@ test.serial("a run that failed or was canceled is a result", async (t) => {
   }
 });
 
+test.serial(
+  "a run that stands still is repaired once, and a run that does not is left",
+  async (t) => {
+    const api = await apiOf(t, topology);
+    const { link, names } = api;
+    const error = { name: "TypeError", message: "it is broken" };
+    const failed = await new FakeRun(link, names, { taskName: "bad", runId: "f" }).start();
+    await failed.commit([{ kind: "ended", outcome: { status: "failed", error } }], "failed");
+    const paused = await new FakeRun(link, names, { taskName: "bad", runId: "p" }).start();
+    await paused.commit([{ kind: "paused", reason: "why", details: null }], "paused");
+    for (const [verb, fields] of [
+      ["retry", { id: "f", reason: "because" }],
+      ["retry", { id: "f" }],
+      ["skip", { id: "p", step: "charge", result: 7 }],
+    ] as const)
+      t.deepEqual((await api.ask(`contrail.api.${verb}.bad`, fields)).body, {
+        task: "bad",
+        id: fields.id,
+      });
+    const refused = await api.ask("contrail.api.resume.bad", { id: "p" });
+    t.is(refused.status, 409);
+    t.regex(refused.error, /api asked to skip it/);
+    t.is((await api.ask("contrail.api.retry.bad", { id: "f", from: "nothing" })).status, 409);
+    t.is((await api.ask("contrail.api.skip.bad", { id: "p" })).status, 400);
+    const tokens = await link.reader.readSubject(
+      names.run(failed.address).stream,
+      "contrail.log.>",
+    );
+    t.is(tokens.filter(({ subject }) => subject === `${failed.prefix}.ready`).length, 1);
+  },
+);
+
 test.serial("a request that cannot be used is answered with its fault", async (t) => {
   const api = await apiOf(t, topology);
   for (const [subject, request, status, expected] of [
@@ -179,7 +211,9 @@ test.serial("the service is found, described and counted as NATS micro services 
   const info = (await api.ask("$SRV.INFO.contrail")).body as { endpoints: { subject: string }[] };
   t.deepEqual(
     info.endpoints.map(({ subject }) => subject),
-    ["start.>", "get.>", "result.>", "cancel.>", "list"].map((rest) => `contrail.api.${rest}`),
+    [...["start.>", "get.>", "result.>", "cancel.>", "resume.>", "retry.>", "skip.>", "list"]].map(
+      (rest) => `contrail.api.${rest}`,
+    ),
   );
   const stats = (await api.ask(`$SRV.STATS.contrail.${ping.id}`)).body as {
     endpoints: { name: string; num_requests: number; num_errors: number; last_error: string }[];

@@ -42,7 +42,7 @@ interface Parts extends HandWorkerOptions {
 }
 
 /** How long a delivery that must come may take. */
-const DELIVERY_MS = 20_000;
+const DELIVERY_MS = 60_000;
 
 /** One worker. */
 export class HandWorker {

@@ -1,6 +1,11 @@
 import test from "ava";
 import fc from "fast-check";
-import { decideToken, type ReadingFacts, type TokenAction } from "../../shared/claim-decision.ts";
+import {
+  decideToken,
+  type ReadingFacts,
+  type TokenAction,
+  type TokenFacts,
+} from "../../shared/claim-decision.ts";
 import type { Entry, StoredCommit } from "../../shared/entries.ts";
 import { TAKEOVERS_BEFORE_PAUSE } from "../../shared/limits.ts";
 import { evolve, initialState, noteUnreadable, type RunState } from "../../shared/run-state.ts";
@@ -37,7 +42,7 @@ const facts = (given: Partial<ReadingFacts> = {}): ReadingFacts => ({
 });
 
 const decide = (
-  token: { sequence: number; answers: number },
+  token: TokenFacts,
   state: RunState,
   given: Partial<ReadingFacts> = {},
 ): TokenAction => decideToken(token, state, facts(given), TAKEOVERS_BEFORE_PAUSE);
@@ -283,4 +288,25 @@ test("only a token for the tail's wait, or of the active passage, may lead to a 
     }),
     { numRuns: 2_000 },
   );
+});
+
+test("a token that reopens a run claims directly behind the end that it answers, if the run failed", (t) => {
+  const failure: Entry = {
+    kind: "ended",
+    outcome: { status: "failed", error: { name: "E", message: "no" } },
+  };
+  const failed = stateAfter([10, START, failure]);
+  const token = { sequence: 30, answers: 10, reopens: true };
+  t.is(decide(token, failed), "claim");
+  t.is(decide({ ...token, reopens: false }, failed), "drop");
+  t.is(decide({ ...token, answers: 9 }, failed), "drop");
+  t.is(decide({ ...token, answers: 20 }, failed), "read-again"); // it failed again since
+  t.is(decide({ ...token, answers: 20 }, failed, { isFresh: true }), "drop");
+  t.is(decide(token, stateAfter([10, START, ended])), "drop");
+  const retried: Entry = { kind: "retried", by: "ann", reason: "", again: [] };
+  const reopened = stateAfter([10, START, failure], [31, 30, claimed, retried]);
+  t.is(decide(token, reopened), "take-over");
+  t.is(decide({ ...token, sequence: 32 }, reopened), "drop"); // a second request
+  const again = stateAfter([10, START, failure], [31, 30, claimed, retried], [35, 30, failure]);
+  t.is(decide(token, again), "drop");
 });

@@ -122,6 +122,7 @@ const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kin
     by: text,
     reason: text,
   }),
+  heartbeat: fc.record({ kind: fc.constant("heartbeat" as const), key: text, details: value }),
   "timed-out": fc.record({ kind: fc.constant("timed-out" as const), limitMs: count }),
   "operation-interrupted": fc.record({
     kind: fc.constant("operation-interrupted" as const),
@@ -132,6 +133,20 @@ const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kin
   ended: fc.record({ kind: fc.constant("ended" as const), outcome }),
   "change-noted": fc.record({ kind: fc.constant("change-noted" as const), name: text, at: count }),
   "version-pinned": fc.record({ kind: fc.constant("version-pinned" as const), version: text }),
+  resumed: fc.record({ kind: fc.constant("resumed" as const), by: text, reason: text }),
+  retried: fc.record({
+    kind: fc.constant("retried" as const),
+    by: text,
+    reason: text,
+    again: fc.array(text),
+  }),
+  "step-skipped": fc.record({
+    kind: fc.constant("step-skipped" as const),
+    by: text,
+    reason: text,
+    key: text,
+    value,
+  }),
 };
 const commits: fc.Arbitrary<Commit> = fc.record({
   startSequence: count,
@@ -194,8 +209,12 @@ test("every kind of entry has its own number on the wire, which never changes", 
     "timed-out": 11,
     "operation-interrupted": 12,
     "cleanup-over": 13,
-    "change-noted": 14,
-    "version-pinned": 15,
+    heartbeat: 14,
+    "change-noted": 15,
+    "version-pinned": 16,
+    resumed: 17,
+    retried: 18,
+    "step-skipped": 19,
   });
 });
 
@@ -241,8 +260,8 @@ test("a message that is no commit, or has an entry that is none, is undecodable"
     entry(3, "key", 0, "sleep"),
     entry(4, "key", 0, undefined),
     entry(1, "key", 0, 1, 1, null, 5),
-    entry(14, "name"),
-    entry(15, 2),
+    entry(15, "name"),
+    entry(16, 2),
     entry(9, null),
     entry(9, "completed"),
   ];

@@ -220,6 +220,13 @@ test("a request to cancel that is not noticed yet is told", (t) => {
   t.notRegex(explainRun(viewOf([{ afterMs: 0, entries: noticed }], asked), facts).sentence, text);
 });
 
+test("a repair that nobody has taken up yet is told", (t) => {
+  const repairRequest = { by: "ann", reason: "", at: STARTED_AT };
+  const entries: Entry[] = [{ kind: "paused", reason: "why", details: null }];
+  const { sentence } = explainRun(viewOf([{ afterMs: 0, entries }], { repairRequest }), facts);
+  t.regex(sentence, /, and "ann" asked to resume it: /);
+});
+
 test("every sentence is one line and one sentence, whatever the names are", (t) => {
   const named: Partial<ReturnType<typeof viewOf>> = { taskName: 'a\n"b', runId: "c\u001b[31m" };
   const { sentence } = explainRun(viewOf([], named), facts);

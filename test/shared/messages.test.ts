@@ -44,6 +44,15 @@ const because: fc.Arbitrary<Because> = fc.record(
     children: fc.array(fc.tuple(text, count, positions)),
     cancel: count,
     poke: text,
+    repair: fc.record(
+      {
+        by: text,
+        reason: text,
+        again: fc.array(text),
+        skip: fc.record({ key: text, value: fc.constantFrom(null, 1, "x") }),
+      },
+      { requiredKeys: ["by", "reason"] },
+    ),
   },
   { requiredKeys: [] },
 );
@@ -140,6 +149,13 @@ const kinds: readonly {
       [1, 1, false, { children: [["key", 0, [-1]]] }],
       [1, 1, false, { cancel: true }],
       [1, 1, false, { poke: 1 }],
+      [1, 1, false, { repair: 1 }],
+      [1, 1, false, { repair: null }],
+      [1, 1, false, { repair: { by: "a" } }],
+      [1, 1, false, { repair: { by: "a", reason: "b", again: [1] } }],
+      [1, 1, false, { repair: { by: "a", reason: "b", skip: "c" } }],
+      [1, 1, false, { repair: { by: "a", reason: "b", skip: null } }],
+      [1, 1, false, { repair: { by: "a", reason: "b", skip: {} } }],
     ],
   },
   {

@@ -65,11 +65,30 @@ test("why a pass begins is told for every reason", (t) => {
     ["match", "resumes: something it waits for has happened"],
     ["cancel", "resumes: it is to be canceled"],
     ["poke", "resumes: somebody asked it to look again"],
+    ["retry", "resumes: somebody repaired it"],
     ["later word", "resumes: later word"],
     ["takeover", "takes over from a worker that was lost"],
   ]) {
     const entries: Entry[] = [{ kind: "claimed", worker: "w1", because: because as string }];
     t.is(timelineOf(viewOf([{ afterMs: 0, entries }]))[1]?.text, text);
+  }
+});
+
+test("a repair says who did what, and why", (t) => {
+  for (const [entry, text] of [
+    [{ kind: "resumed", by: "ann", reason: "mended" }, "ann resumed it: mended"],
+    [{ kind: "retried", by: "ann", reason: "", again: [] }, "ann retried it"],
+    [
+      { kind: "retried", by: "ann", reason: "x", again: ["s0 charge"] },
+      'ann retried it from "charge": x',
+    ],
+    [
+      { kind: "step-skipped", by: "ann", reason: "", key: "s0 charge", value: 1 },
+      'ann gave step "charge" its result',
+    ],
+  ] as const satisfies readonly (readonly [Entry, string])[]) {
+    const row = timelineOf(viewOf([{ afterMs: 0, entries: [entry] }])).at(-1);
+    t.deepEqual([row?.kind, row?.text], ["repaired", text]);
   }
 });
 
@@ -138,6 +157,7 @@ test("failures, children, pauses and cancels have their rows", (t) => {
       { kind: "timed-out", limitMs: 50 },
       "1 w1 durable cancel: has used up its time limit of 50 ms",
     ],
+    [{ kind: "heartbeat", key: "s0 pay", details: 5 }, '1 w1 durable step: step "pay" goes on'],
     [{ kind: "change-noted", name: "x", at: 0 }, '1 w1 durable code: takes part in change "x"'],
     [
       { kind: "version-pinned", version: "2" },

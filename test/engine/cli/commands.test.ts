@@ -33,6 +33,19 @@ const fail = task({
     throw new RangeError("too much");
   },
 });
+let isInOrder = false;
+const shaky = durableTask({
+  name: "shaky",
+  run: (_: undefined, ctx) =>
+    ctx.step(
+      "act",
+      () => {
+        if (!isInOrder) throw new RangeError("out of order");
+        return "acted";
+      },
+      { retries: 0 },
+    ),
+});
 let letGo: () => void = () => {};
 const busy = task({ name: "busy", run: () => new Promise<void>((resolve) => (letGo = resolve)) });
 
@@ -49,7 +62,7 @@ test.before(async (t) => {
   const server = await startTestServer();
   const servers = server.url;
   const engine = await startEngine({ servers, shards: 2 });
-  const tasks = [hello, wait, fail, busy];
+  const tasks = [hello, wait, fail, shaky, busy];
   const worker = await startWorker({ servers, tasks, slots: { regular: 3, durable: 5 } });
   const client = await connect({ servers });
   t.context = { server, engine, worker, client };
@@ -277,6 +290,31 @@ test("publish wakes who waits, and prints the number of the event", async (t) =>
   const next = await json(t, "publish", "thing.else");
   t.deepEqual(Object.keys(next), ["event", "sequence"]);
   t.true(Number(next["sequence"]) > Number(stdout));
+});
+
+test("retry, resume and skip repair runs that are named or selected, and say what they refuse", async (t) => {
+  const { client } = t.context;
+  const broken = ["r1", "r2"].map((id) => client.start(shaky, undefined, { id }));
+  for (const failed of await Promise.all(broken))
+    await t.throwsAsync(failed.result(), { message: /out of order/ });
+  const select = ["--all", "--task", "shaky", "--because", "out of order", "--since", "1h"];
+  const counted = await json(t, "retry", ...select, "--dry-run");
+  t.deepEqual(counted, { matched: 2, done: 0, refused: 0, dryRun: true });
+  const skipped = await json(t, "skip", "shaky/r2", "act", '"by hand"', "--reason", "why not");
+  t.deepEqual(skipped, { taskName: "shaky", runId: "r2", requested: true });
+  t.is(await client.get(shaky, "r2").result(), "by hand");
+  isInOrder = true;
+  t.is((await run(t, "retry", "r1", "--task", "shaky", "--from", "act")).code, 0);
+  t.is(await client.get(shaky, "r1").result(), "acted");
+  const none = await run(t, "retry", "r1", "shaky/r2");
+  t.is(none.code, 1);
+  t.is(
+    none.stderr.match(/^error repair-refused: .* is completed and cannot be retried/gm)?.length,
+    2,
+  );
+  t.deepEqual(await json(t, "resume", "--all"), { matched: 0, done: 0, refused: 0, dryRun: false });
+  for (const args of [["resume"], ["retry", "r1", "--all"], ["skip", "r1", "act", "{"]])
+    t.is((await run(t, ...args)).code, 2, args.join(" "));
 });
 
 test("a run id that two tasks have is refused with both, and found with its task", async (t) => {

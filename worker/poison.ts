@@ -1,14 +1,12 @@
-/** Why a run is paused that no worker can go on with. */
+/** What a run is paused with that cannot be carried any further. */
 import type { Entry } from "../shared/entries.ts";
 import { TAKEOVERS_BEFORE_PAUSE } from "../shared/limits.ts";
 import type { RunState } from "../shared/run-state.ts";
 import type { RunAddress } from "../shared/subjects.ts";
 
-/** What is recorded of a run whose history cannot be read, or whose workers are lost time and again. */
-export function whyGivenUp(run: { readonly address: RunAddress; readonly state: RunState }): Entry {
-  const { taskName, runId } = run.address;
+/** Says why nobody goes on with the run: it loses its workers, or its history cannot be read. */
+export function pauseEntry({ taskName, runId }: RunAddress, { unreadableAt }: RunState): Entry {
   const what = `Run "${runId}" of task "${taskName}"`;
-  const { unreadableAt } = run.state;
   if (unreadableAt === undefined)
     return {
       kind: "paused",
