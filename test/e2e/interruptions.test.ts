@@ -245,7 +245,8 @@ forEachWorld(test, (title, open) => {
     const atWork = await world.client.start(hasty, { activity: "deaf step" });
     const regular = await world.client.start(hastyBusy, { obeys: true });
     const deaf = await world.client.start(hastyBusy, { obeys: false });
-    await world.untilStatus(asleep, "waiting");
+    for (const run of [asleep, atWork])
+      await until(() => did(world, run).includes("charge"), { what: "a charge" });
     for (const run of [regular, deaf]) await timedOut(t, world, run, /500 ms/);
     await first.end();
     await world.startWorker({ tasksFile });
