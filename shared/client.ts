@@ -24,7 +24,7 @@ import { setQueueDeadline } from "./queue-deadline.ts";
 import { readFacts } from "./run-facts.ts";
 import { followRun } from "./run-follow.ts";
 import { type ListOptions, listRuns, type RunSummary } from "./run-list.ts";
-import { type RunRepairs, runRepairs } from "./run-repairs.ts";
+import { type ForkOptions, forkedStart, type RunRepairs, runRepairs } from "./run-repairs.ts";
 import { notFound, outputOf, waitForEnd } from "./run-results.ts";
 import { type RunView, readView } from "./run-view.ts";
 import { validateInput } from "./schema.ts";
@@ -77,6 +77,16 @@ export interface RunHandle<out Output = unknown> extends RunRepairs {
    * @throws {RunNotFoundError} When there is no such run.
    */
   terminate(reason?: string): Promise<void>;
+  /**
+   * Starts a new run of the task that has this one's recorded results, and executes none of these
+   * steps again. Children that this run waits for are started anew. `ctx.random`, `ctx.uuid` and
+   * `ctx.now` go on as they did here; `ctx.runId` is the new one.
+   * @throws {RepairRefusedError} When it has no such entries, or no result that is to be changed.
+   * @throws {LimitExceededError} When the history is larger than one message that the server accepts.
+   * @example
+   * const fork = await run.fork({ id: "order-42-again", entries: 7, results: { charge: "paid" } });
+   */
+  fork(options?: ForkOptions): Promise<RunHandle<Output>>;
   /** What its log says. @throws {RunNotFoundError} When there is no such run. */
   view(): Promise<RunView>;
   /**
@@ -280,6 +290,13 @@ class LinkedClient implements Client {
           after = answers;
         },
       }),
+      fork: async ({ id = newId(), ...options } = {}) => {
+        const to = addressOf(address.taskName, id);
+        const by = this.#by;
+        const start = await forkedStart(this.#link, this.#names, address, { ...options, by });
+        await this.#publishStart(to, { ...start, nonce: newId() });
+        return this.#handle(to);
+      },
       result: async ({ signal } = {}) => {
         const how = { signal, hint, after };
         return outputOf(address, await waitForEnd(this.#link, this.#names, address, how));

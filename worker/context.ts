@@ -40,6 +40,8 @@ import { describeCondition, type ManyChildren, ordinalsOf, type Work } from "./w
 export interface ContextRun {
   readonly runId: string;
   readonly startSequence: number;
+  /** What random values come from; by default the run and its start. */
+  readonly seed?: string | undefined;
   readonly definition: TaskDefinition;
   readonly execution: Execution<Work>;
   readonly log: Logger;
@@ -207,8 +209,8 @@ class Context {
   }
 
   random(): number {
-    const { runId, startSequence } = this.#run;
-    this.#random ??= seededRandom(`${this.taskName}/${runId}/${startSequence}`);
+    const { runId, startSequence, seed } = this.#run;
+    this.#random ??= seededRandom(seed ?? `${this.taskName}/${runId}/${startSequence}`);
     return this.#random();
   }
 
