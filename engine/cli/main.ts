@@ -11,6 +11,7 @@ import { addCancel } from "./commands/cancel.ts";
 import { addDev } from "./commands/dev.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEngine } from "./commands/engine.ts";
+import { addFork } from "./commands/fork.ts";
 import { addPublish } from "./commands/publish.ts";
 import { addResume, addRetry, addSkip } from "./commands/repairs.ts";
 import { addRuns } from "./commands/runs.ts";
@@ -34,6 +35,7 @@ const COMMANDS: readonly AddCommand[] = [
   addResume,
   addRetry,
   addSkip,
+  addFork,
   addPublish,
   addSlots,
   addSetup,
