@@ -137,7 +137,12 @@ class LinkedClient implements Client {
     this.#names = names;
     this.#by = by;
     this.#ends = new EndListener(link, names);
-    this.#hub = { link, names, by, patience: new HintPatience(link) };
+    this.#hub = {
+      ...{ link, names, by, patience: new HintPatience(link) },
+      begin: async (address, start) => {
+        await this.#publishStart(address, start);
+      },
+    };
     this.#events = new EventsPosition(link.reader, names.eventsStream, () =>
       link.clock.monotonic(),
     );

@@ -2,11 +2,14 @@
 import type { Outcome } from "./entries.ts";
 import { UnavailableError } from "./errors.ts";
 import { type Explanation, explainRun } from "./explain.ts";
+import { newId } from "./ids.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
-import { encodeCancel } from "./messages.ts";
+import { encodeCancel, type Start } from "./messages.ts";
 import { readFacts } from "./run-facts.ts";
 import { followRun } from "./run-follow.ts";
 import {
+  type ForkOptions,
+  forkedStart,
   type RepairOptions,
   type RetryOptions,
   type RunRepairs,
@@ -14,7 +17,7 @@ import {
 } from "./run-repairs.ts";
 import { type HintPatience, notFound, outputOf, waitForEnd } from "./run-results.ts";
 import { type RunView, readView } from "./run-view.ts";
-import type { Names, RunAddress } from "./subjects.ts";
+import { checkName, type Names, type RunAddress } from "./subjects.ts";
 
 /** A run, wherever it is executed. */
 export interface RunHandle<out Output = unknown> extends RunRepairs {
@@ -38,6 +41,16 @@ export interface RunHandle<out Output = unknown> extends RunRepairs {
    * @throws {RunNotFoundError} When there is no such run.
    */
   terminate(reason?: string): Promise<void>;
+  /**
+   * Starts a new run of the task that has this one's recorded results, and executes none of these
+   * steps again. Children that this run waits for are started anew. `ctx.random`, `ctx.uuid` and
+   * `ctx.now` go on as they did here; `ctx.runId` is the new one.
+   * @throws {RepairRefusedError} When it has no such entries, or no result that is to be changed.
+   * @throws {LimitExceededError} When the history is larger than one message that the server accepts.
+   * @example
+   * const fork = await run.fork({ id: "order-42-again", entries: 7, results: { charge: "paid" } });
+   */
+  fork(options?: ForkOptions): Promise<RunHandle<Output>>;
   /** What its log says. @throws {RunNotFoundError} When there is no such run. */
   view(): Promise<RunView>;
   /**
@@ -65,6 +78,8 @@ export interface RunHub {
   /** Who asks, for people who look at the history. */
   readonly by: string;
   readonly patience: HintPatience;
+  /** Publishes a start. @throws {RunConflictError} When the id belongs to another run. */
+  readonly begin: (address: RunAddress, start: Start) => Promise<void>;
 }
 
 /** A run of a client's namespace. */
@@ -111,6 +126,15 @@ export class LinkedRun implements RunHandle {
 
   terminate(reason = ""): Promise<void> {
     return this.#cancel(reason, true);
+  }
+
+  async fork({ id = newId(), ...options }: ForkOptions = {}): Promise<RunHandle<never>> {
+    const { link, names, by, begin } = this.#hub;
+    checkName(id, "run id");
+    const start = await forkedStart(link, names, this, { ...options, by });
+    const fork = { taskName: this.taskName, runId: id };
+    await begin(fork, { ...start, nonce: newId() });
+    return new LinkedRun(this.#hub, fork, undefined) as RunHandle as RunHandle<never>;
   }
 
   view(): Promise<RunView> {

@@ -106,10 +106,12 @@ export function pendingWaits(view: RunView, now: number): PendingWait[] {
 
 const NO_PASS = { pass: 0, worker: undefined, pool: undefined } as const;
 
-function startRow({ startedAt, startedBy, parent }: RunView): TimelineRow {
+function startRow({ startedAt, startedBy, parent, forkedFrom }: RunView): TimelineRow {
   const text = parent
     ? `started as a child of ${parent.taskName}/${parent.runId}`
-    : `started by ${startedBy}`;
+    : forkedFrom
+      ? `${startedBy} forked it from ${forkedFrom.runId}${because(forkedFrom.reason)}`
+      : `started by ${startedBy}`;
   return { at: startedAt, ...NO_PASS, kind: "started", text };
 }
 

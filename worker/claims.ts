@@ -385,7 +385,8 @@ export class Claims {
       execution,
       log: this.#services.log,
       signal: () => present.userSignal,
-      startedAt: read.state.startedAt,
+      startedAt: read.start?.fork?.startedAt ?? read.state.startedAt,
+      seed: read.start?.fork?.seed,
     });
     execution.begin(() => definition.run(read.start?.input, context));
     return {
