@@ -51,6 +51,8 @@ export const EVENTS_PREFIX = "events.";
 
 /** Status of a run after the commit that carries it; lets followers read headers alone. */
 export const STATUS_HEADER = "Contrail-Status";
+/** Which version of its task the run goes on with, on commits of runs that have one. */
+export const VERSION_HEADER = "Contrail-Version";
 
 /** Headers of the server that Contrail sends or reads. */
 export const HEADERS = {

@@ -3,11 +3,15 @@ import type { DurableContext, RegularContext } from "./contexts.ts";
 import { describe } from "./describe.ts";
 import { type DurationInput, toTimeoutMs } from "./durations.ts";
 import { InvalidInputError } from "./errors.ts";
+import { NAME_BYTES } from "./limits.ts";
 import { checkFields } from "./option-fields.ts";
 import { normalizeRetries, type RetryOptions, type RetryPolicy } from "./retry.ts";
 import { isSchema, type Schema } from "./schema.ts";
 import { checkName } from "./subjects.ts";
 import { type AnyTask, isTask, type Task, type TaskKind, taskBrand } from "./task-reference.ts";
+
+/** Names a version of a task: a number, or a text of 1 to 128 ASCII characters. 1 and "1" are the same. */
+export type TaskVersion = string | number;
 
 /** What regular and durable tasks have in common. */
 interface CommonOptions<Input, Parsed> {
@@ -42,6 +46,21 @@ interface CommonOptions<Input, Parsed> {
    * @defaultValue 30 seconds
    */
   readonly cleanupTimeout?: DurationInput;
+  /**
+   * Which version of the task this is. A run keeps the version of the code that first claimed it: it
+   * goes on only at workers that have that version, or another one that says it is compatible. One
+   * worker may have several versions of a task; new runs begin with the greatest, counted as people
+   * count: 9 before 10, "1.9" before "1.10".
+   * @defaultValue None: any worker goes on with any run that has none either.
+   */
+  readonly version?: TaskVersion;
+  /**
+   * Earlier versions whose runs this code can go on with: a list, or a function that is given the
+   * version as text. `""` stands for runs that began before the task had a version. The run has this
+   * version from then on. Compatible code asks `ctx.changed()` where it differs.
+   * @defaultValue None.
+   */
+  readonly compatibleWith?: readonly TaskVersion[] | ((version: string) => boolean);
 }
 
 /** A regular task: it holds its slot for as long as it runs. */
@@ -105,6 +124,9 @@ export interface TaskDefinition {
   /** Of the time before the first claim. */
   readonly queueTimeoutMs: number | undefined;
   readonly cleanupTimeoutMs: number;
+  readonly version: string | undefined;
+  /** Other versions whose runs it can go on with; "" is none. */
+  readonly compatibleWith: readonly string[] | ((version: string) => boolean);
 }
 
 const COMMON_FIELDS = [
@@ -114,6 +136,8 @@ const COMMON_FIELDS = [
   "runTimeout",
   "queueTimeout",
   "cleanupTimeout",
+  "version",
+  "compatibleWith",
   "run",
 ];
 
@@ -189,6 +213,7 @@ function define<Kind extends TaskKind>(
     runTimeoutMs: limit(runTimeout, "runTimeout"),
     queueTimeoutMs: limit(queueTimeout, "queueTimeout"),
     cleanupTimeoutMs: limit(cleanupTimeout, "cleanupTimeout") ?? CLEANUP_TIMEOUT_MS,
+    ...checkVersions(options, what),
   });
   return taskOf(definition) as Task<unknown, never, Kind>;
 }
@@ -197,6 +222,48 @@ function define<Kind extends TaskKind>(
 export function taskOf(definition: TaskDefinition): AnyTask {
   const { name, kind } = definition;
   return Object.freeze(Object.defineProperty({ name, kind }, taskBrand, { value: definition }));
+}
+
+function checkVersions(
+  { version, compatibleWith }: { readonly version?: unknown; readonly compatibleWith?: unknown },
+  what: string,
+): Pick<TaskDefinition, "version" | "compatibleWith"> {
+  if (compatibleWith !== undefined && version === undefined)
+    throw new InvalidInputError(
+      `The ${what} has compatibleWith and no version. Give it the version that follows those.`,
+      { value: compatibleWith },
+    );
+  if (version === undefined) return { version, compatibleWith: NO_VERSIONS };
+  const checked = toVersion(version, `version of ${what}`);
+  if (compatibleWith === undefined) return { version: checked, compatibleWith: NO_VERSIONS };
+  if (typeof compatibleWith === "function")
+    return { version: checked, compatibleWith: compatibleWith as (version: string) => boolean };
+  if (!Array.isArray(compatibleWith))
+    throw new InvalidInputError(
+      `The ${what} has ${describe(compatibleWith)} as compatibleWith. Expected a list of versions, or a function that says whether a version is one of them.`,
+      { value: compatibleWith },
+    );
+  const versions = compatibleWith.map((other: unknown) =>
+    other === "" ? "" : toVersion(other, `compatibleWith of ${what}`),
+  );
+  return { version: checked, compatibleWith: Object.freeze(versions) };
+}
+
+const NO_VERSIONS: readonly string[] = Object.freeze([]);
+
+function toVersion(value: unknown, what: string): string {
+  const text = typeof value === "number" && Number.isFinite(value) ? String(value) : value;
+  const isVersion =
+    typeof text === "string" &&
+    text !== "" &&
+    Buffer.byteLength(text) <= NAME_BYTES &&
+    /^[\x20-\x7e]+$/.test(text);
+  if (!isVersion)
+    throw new InvalidInputError(
+      `The ${what} is ${describe(value)}. Expected a number, or a text of 1 to ${NAME_BYTES} printable ASCII characters.`,
+      { value },
+    );
+  return text as string;
 }
 
 /** Checks what both kinds have in common, and returns what to call the task in other errors. */

@@ -14,7 +14,7 @@ import type { HeaderList } from "../shared/jetstream/headers.ts";
 import type { Publisher } from "../shared/jetstream/publisher.ts";
 import type { Reader } from "../shared/jetstream/reader.ts";
 import { evolve, type RunState, type RunStatus } from "../shared/run-state.ts";
-import { HEADERS, STATUS_HEADER } from "../shared/subjects.ts";
+import { HEADERS, STATUS_HEADER, VERSION_HEADER } from "../shared/subjects.ts";
 import { fitCommits } from "./commit-size.ts";
 import { hasBecomeLong } from "./operation-limits.ts";
 
@@ -106,6 +106,7 @@ export class Committer {
     for (const part of fitCommits({ ...base, entries }, this.#options.maxBytes, history)) {
       const sequence = await this.#append(part.bytes, [
         [STATUS_HEADER, statusAfter(part.commit.entries)],
+        ...versionHeader(state, part.commit.entries),
         ...headers,
       ]);
       if (sequence === undefined) {
@@ -163,6 +164,12 @@ export class Committer {
     const commit = decodeCommit(last.data, last.sequence, history);
     return commit.pass === pass ? last.sequence : undefined;
   }
+}
+
+function versionHeader(state: RunState, entries: readonly Entry[]): HeaderList {
+  const pin = entries.find((entry) => entry.kind === "version-pinned");
+  const version = pin?.version ?? state.version;
+  return version === undefined ? [] : [[VERSION_HEADER, version]];
 }
 
 /** The status of the run after these entries, for those who read headers only. */

@@ -12,6 +12,7 @@ import { toFailure } from "../shared/failures.ts";
 import { SHORT_SLEEP_MS } from "../shared/limits.ts";
 import { retryDelayMs } from "../shared/retry.ts";
 import type { TaskDefinition } from "../shared/task-definition.ts";
+import { durableBefore, pauseDiverged } from "./diverged.ts";
 import type { PassEnd } from "./durable-pass.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { timedOutOutcome } from "./interruptions.ts";
@@ -30,6 +31,8 @@ export async function runRegular(
   input: unknown,
 ): Promise<PassEnd> {
   const { services, committer } = run;
+  const diverged = durableBefore(run.state);
+  if (diverged) return pauseDiverged(run, diverged, () => undefined);
   const startedAt = services.clock.monotonic();
   const limits = new RegularLimits(run);
   try {

@@ -37,14 +37,12 @@ function stackHere(): string {
   }
 }
 
-/** This folder, also as source maps name it. */
+/** This folder and the test kit's, which stands between a task and its context; also as source maps name them. */
 const OWN_FOLDERS: readonly string[] = (() => {
-  const own = new URL(".", import.meta.url);
-  return [own, new URL(own.href.replace("/dist/", "/"))].flatMap(({ href, pathname }) => [
-    href,
-    `(${pathname}`,
-    ` ${pathname}`,
-  ]);
+  const own = [".", "../testing/"].map((folder) => new URL(folder, import.meta.url));
+  return [...own, ...own.map(({ href }) => new URL(href.replace("/dist/", "/")))].flatMap(
+    ({ href, pathname }) => [href, `(${pathname}`, ` ${pathname}`],
+  );
 })();
 
 /** The last two parts of the path, and the line, of the first frame that is not in these folders. */

@@ -16,11 +16,14 @@ import { cancelFor, readRun, readState } from "./run-reader.ts";
 import type { Services } from "./services.ts";
 import type { SlotPool } from "./slots.ts";
 import { pause } from "./steps.ts";
+import type { TaskVersions } from "./task-versions.ts";
 import type { WarmRun, WarmRuns } from "./warm-runs.ts";
 
 /** A task of this worker with the pool its runs take slots from. */
 export interface ServedTask {
+  /** The version that the run goes on with; before that is known, the newest. */
   readonly definition: TaskDefinition;
+  readonly versions: TaskVersions;
   readonly pool: SlotPool;
 }
 

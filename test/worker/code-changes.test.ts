@@ -1,5 +1,6 @@
 /** What becomes of a run whose code is changed while it goes on: one line of the table, one test. */
 import { createHash, webcrypto } from "node:crypto";
+import { readFileSync } from "node:fs";
 import test from "ava";
 import { allOf, anyOf, event, sleep } from "../../shared/task.ts";
 import { type Play, playChange } from "./code-versions.ts";
@@ -548,4 +549,10 @@ test("the reason of a pause names both places in the code", async (t) => {
     view.state.paused?.reason ?? "",
     /the history has step "before" at worker\/code-changes\.test\.[jt]s:\d+ of .*, the code asked for step "after" at worker\/code-changes\.test\.[jt]s:\d+\. Likely cause: it was renamed/,
   );
+});
+
+test("the documentation has every row of the table", (t) => {
+  const text = readFileSync("docs/changing-code.md", "utf8");
+  for (const change of [...Object.keys(DIVERGING), ...Object.keys(HONEST)])
+    t.true(new RegExp(`^\\| ${change} +\\|`, "m").test(text), change);
 });
