@@ -1,6 +1,7 @@
 import test from "ava";
 import fc from "fast-check";
 import { decode, encode } from "../../shared/codec.ts";
+import { isFailure } from "../../shared/entry-forms.ts";
 import { InvalidInputError, LimitExceededError } from "../../shared/errors.ts";
 import { fromFailure, toFailure, toLimitExceeded } from "../../shared/failures.ts";
 
@@ -23,6 +24,7 @@ test("a limit that was exceeded is told with its name and numbers, also from one
   const exceeded = { limitName: "waits-per-run", limit: 3, actual: 4 } as const;
   for (const details of [exceeded, { limitName: "value-bytes", limit: 3 } as const]) {
     const failure = toFailure(new LimitExceededError("too many", details));
+    t.true(isFailure(failure));
     t.deepEqual(failure.exceeded, details);
     t.deepEqual(toFailure(fromFailure(failure)), failure);
     const back = toLimitExceeded(failure);
@@ -30,6 +32,8 @@ test("a limit that was exceeded is told with its name and numbers, also from one
     t.like(back, { ...details, message: "too many", cause: { message: "too many" } });
     t.deepEqual(toFailure(back).exceeded, details);
   }
+  for (const wrong of [7, { limitName: 7 }, { limitName: "a" }, { ...exceeded, actual: "4" }])
+    t.false(isFailure({ name: "a", message: "b", exceeded: wrong }));
   const before = { name: "LimitExceededError", message: "large", code: "limit-exceeded" };
   t.like(toLimitExceeded(before), { limitName: "message-bytes", limit: 0, actual: undefined });
   t.is(toFailure(Object.assign(new Error("large"), before)).exceeded, undefined);
