@@ -60,7 +60,7 @@ export function encode(value: unknown, what: string): Uint8Array {
   if (isTooLarge)
     throw new LimitExceededError(
       `The ${what} ${text}. Store large values elsewhere and pass a reference.`,
-      { limit: VALUE_BYTES },
+      { limitName: "value-bytes", limit: VALUE_BYTES },
     );
   const shown = path.slice(-SHOWN_PATH).join(".");
   throw unstorable(what, shown === "" ? text : `cannot be stored: "${shown}" in it ${text}`);

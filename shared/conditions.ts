@@ -339,15 +339,15 @@ function readParts(name: string, given: readonly unknown[]): ConditionPart[] {
 
 function bounded<C extends AnyOf | AllOf>(condition: C): C {
   const { depth, leafCount } = measure(condition);
-  const refuse = (problem: string, limit: number, actual: number): LimitExceededError =>
-    new LimitExceededError(`${condition.kind}() ${problem}.`, { limit, actual });
   if (depth > CONDITION_DEPTH)
-    throw refuse(`is nested more than ${CONDITION_DEPTH} deep`, CONDITION_DEPTH, depth);
+    throw new LimitExceededError(
+      `${condition.kind}() is nested more than ${CONDITION_DEPTH} deep.`,
+      { limitName: "condition-depth", limit: CONDITION_DEPTH, actual: depth },
+    );
   if (leafCount > CONDITION_LEAVES)
-    throw refuse(
-      `has ${leafCount} sleeps, events and children, more than ${CONDITION_LEAVES}. Many children of one task are awaited as one by ctx.run(task, inputs)`,
-      CONDITION_LEAVES,
-      leafCount,
+    throw new LimitExceededError(
+      `${condition.kind}() has ${leafCount} sleeps, events and children, more than ${CONDITION_LEAVES}. Many children of one task are awaited as one by ctx.run(task, inputs).`,
+      { limitName: "condition-parts", limit: CONDITION_LEAVES, actual: leafCount },
     );
   return made(condition);
 }

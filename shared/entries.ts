@@ -26,6 +26,12 @@ export interface Failure {
   readonly message: string;
   readonly stack?: string;
   readonly code?: string;
+  /** Which limit was exceeded, and by what. */
+  readonly exceeded?: {
+    readonly limitName: string;
+    readonly limit: number;
+    readonly actual?: number;
+  };
   readonly cause?: Failure;
 }
 

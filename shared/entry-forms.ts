@@ -35,7 +35,14 @@ export const isFailure: Form = (value) =>
   isText(value.message) &&
   (value.stack === undefined || isText(value.stack)) &&
   (value.code === undefined || isText(value.code)) &&
+  (value.exceeded === undefined || isExceeded(value.exceeded)) &&
   (value.cause === undefined || isFailure(value.cause));
+
+const isExceeded: Form = (value) =>
+  isObject(value) &&
+  isText(value.limitName) &&
+  typeof value.limit === "number" &&
+  (value.actual === undefined || typeof value.actual === "number");
 
 /** How a run ended. */
 export const isOutcome: Form = (value) => {

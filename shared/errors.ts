@@ -34,10 +34,43 @@ export class InvalidInputError extends ContrailError {
   readonly retryable = false;
 }
 
-/** A value that does not fit a named limit; `limit` and `actual` are numbers in the limit's unit. */
+/** The limits that an error names. The documentation has the table of all of them. */
+export type LimitName =
+  | "children-per-run"
+  | "condition-depth"
+  | "condition-parts"
+  | "heartbeat-bytes"
+  | "history-length"
+  | "message-bytes"
+  | "subject-bytes"
+  | "subjects-per-read"
+  | "value-bytes"
+  | "waits-per-run";
+
+/** What is known of a limit that does not hold. */
+export interface LimitDetails extends ErrorDetails {
+  readonly limitName: LimitName;
+  /** In the limit's unit, as `actual`. */
+  readonly limit: number;
+  /** Absent where nobody has counted to the end. */
+  readonly actual?: number;
+}
+
+/** Something that does not fit a named limit. */
 export class LimitExceededError extends ContrailError {
   readonly code = "limit-exceeded";
   readonly retryable = false;
+  readonly limitName: LimitName;
+  readonly limit: number;
+  readonly actual: number | undefined;
+
+  constructor(message: string, details: LimitDetails) {
+    const { limitName, limit, actual, ...rest } = details;
+    super(message, rest);
+    this.limitName = limitName;
+    this.limit = limit;
+    this.actual = actual;
+  }
 }
 
 /** A stored message or payload that cannot be decoded. Says where it is stored and why. */

@@ -1,5 +1,6 @@
 /** Thrown values as a history keeps them, and back. */
 import type { Failure } from "./entries.ts";
+import { LimitExceededError, type LimitName } from "./errors.ts";
 
 /** Causes are kept this deep. */
 const CAUSE_DEPTH = 8;
@@ -23,8 +24,16 @@ function ofError(error: Error, depth: number): Failure {
     message: text(message),
     ...(typeof stack === "string" ? { stack } : {}),
     ...(typeof code === "string" ? { code } : {}),
+    ...(code === "limit-exceeded" ? exceededBy(error as Partial<LimitExceededError>) : {}),
     ...(cause !== undefined && depth < CAUSE_DEPTH ? { cause: toFailure(cause, depth + 1) } : {}),
   };
+}
+
+/** Also of an error that was recorded before, and of one that another copy of the package made. */
+function exceededBy(error: Partial<LimitExceededError>): Pick<Failure, "exceeded"> {
+  const { limitName, limit, actual } = error;
+  if (typeof limitName !== "string" || typeof limit !== "number") return {};
+  return { exceeded: { limitName, limit, ...(typeof actual === "number" ? { actual } : {}) } };
 }
 
 function ofValue(thrown: unknown): Failure {
@@ -50,5 +59,18 @@ export function fromFailure(failure: Failure): Error {
   error.name = failure.name;
   if (failure.stack !== undefined) error.stack = failure.stack;
   if (failure.code !== undefined) Object.assign(error, { code: failure.code });
-  return error;
+  return Object.assign(error, failure.exceeded);
+}
+
+/** A recorded failure to keep a limit as the error it was; nothing of any other failure. */
+export function toLimitExceeded(failure: Failure): LimitExceededError | undefined {
+  if (failure.code !== "limit-exceeded") return undefined;
+  // Histories of earlier versions say only that there was a limit.
+  const { limitName = "message-bytes", limit = 0, actual } = failure.exceeded ?? {};
+  return new LimitExceededError(failure.message, {
+    limitName: limitName as LimitName,
+    limit,
+    ...(actual === undefined ? {} : { actual }),
+    cause: fromFailure(failure),
+  });
 }

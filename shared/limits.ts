@@ -51,6 +51,14 @@ export const COMMIT_BYTES: number = 512 * 1024;
 export const HEARTBEAT_BYTES: number = 64 * 1024;
 /** Children one run may start over its whole life. */
 export const CHILDREN_PER_RUN = 100_000;
+/** Waits of one run that are open at the same time; children awaited as one are one wait. */
+export const WAITS_PER_RUN = 10_000;
+/** Entries of a history from which on the log of the worker warns of it, once. */
+export const LONG_HISTORY_ENTRIES = 10_000;
+/** Entries of a history after which the code gets nothing new: whatever it asks for fails. */
+export const HISTORY_ENTRIES = 50_000;
+/** Entries beyond those after which code that goes on all the same is given up. */
+export const HISTORY_RESERVE_ENTRIES = 1_000;
 /** Suspended continuations a worker keeps in memory. */
 export const WARM_RUNS = 1_000;
 
@@ -79,6 +87,10 @@ invariant(
 invariant(
   LEAD_RENEWAL_MS * 3 < LEAD_TTL_MS,
   "three renewals of the engine's lead fit into its time to live",
+);
+invariant(
+  LONG_HISTORY_ENTRIES < HISTORY_ENTRIES,
+  "a long history is told of before it is too long",
 );
 invariant(LEASE_SHARE_OF_CLAIM < 1, "a lease ends before the claim it stands for is taken over");
 invariant(

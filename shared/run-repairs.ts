@@ -174,7 +174,7 @@ async function publish(
   if (body.length > limit)
     throw new LimitExceededError(
       `What run "${runId}" of task "${taskName}" is to be given has ${body.length} bytes, the limit is ${limit}.`,
-      { limit, actual: body.length },
+      { limitName: "message-bytes", limit, actual: body.length },
     );
   const outcome = await link.publisher.guardedPublish(`${prefix}.ready`, body, {
     expect: state.tail,

@@ -92,6 +92,8 @@ export interface RunState {
   pass: string;
   /** Sequence of the last waiting commit; 0 is the start. */
   waitSequence: number;
+  /** How many entries the history has, from the beginning. */
+  entries: number;
   claims: number;
   /** Claims by takeover since the last entry of another kind (rule 9). */
   takeovers: number;
@@ -151,6 +153,7 @@ export function initialState(startSequence: number, startedAt: number): RunState
     token: startSequence,
     pass: "",
     waitSequence: 0,
+    entries: 0,
     claims: 0,
     takeovers: 0,
     losses: 0,
@@ -182,6 +185,7 @@ export function evolve(state: RunState, commit: StoredCommit): RunState {
   state.worker = parsePassId(commit.pass)?.worker ?? state.worker;
   state.changedAt = commit.time;
   state.status = "running";
+  state.entries += commit.entries.length;
   for (const entry of commit.entries) apply(state, entry, commit);
   return state;
 }

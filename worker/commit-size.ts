@@ -89,7 +89,7 @@ function storable(
     if (size <= (halves ? limit.most : limit.largestEntry)) return [{ entry, size }];
     problem = new LimitExceededError(
       `The ${what} has ${size} bytes, the server accepts ${limit.largestEntry}. Store large values elsewhere and pass a reference, or raise max_payload on the server.`,
-      { limit: limit.largestEntry, actual: size },
+      { limitName: "message-bytes", limit: limit.largestEntry, actual: size },
     );
   } catch (error) {
     problem = error as ContrailError; // any other was thrown when the whole commit was encoded
@@ -172,11 +172,12 @@ function settledWithout(
 }
 
 /** A failure without its stack and causes, and with the beginning of its message. */
-function shortened({ name, message, code }: Failure): Failure {
+function shortened({ name, message, code, exceeded }: Failure): Failure {
   return {
     name: cut(name),
     message: cut(message),
     ...(code === undefined ? {} : { code: cut(code) }),
+    ...(exceeded === undefined ? {} : { exceeded }),
   };
 }
 

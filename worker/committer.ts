@@ -16,6 +16,7 @@ import type { Reader } from "../shared/jetstream/reader.ts";
 import { evolve, type RunState, type RunStatus } from "../shared/run-state.ts";
 import { HEADERS, STATUS_HEADER, VERSION_HEADER } from "../shared/subjects.ts";
 import { fitCommits } from "./commit-size.ts";
+import { hasBecomeLong } from "./operation-limits.ts";
 
 /** What a committer needs to know of its run and pass. */
 export interface CommitterOptions {
@@ -34,6 +35,8 @@ export interface CommitterOptions {
   readonly maxBytes: number;
   /** Called with the commit that ended the run, when it is stored. */
   readonly onEnded?: (body: Uint8Array) => void;
+  /** Called with the commit by which the history has become long. */
+  readonly onLongHistory?: () => void;
   /** Whether the pass is given up: retries end. */
   readonly isOver: () => boolean;
 }
@@ -112,10 +115,12 @@ export class Committer {
       }
       // The code receives nothing any more of what is stored with the end.
       const isEnd = part.commit.entries.at(-1)?.kind === "ended";
+      const before = state.entries;
       evolve(
         state,
         isEnd ? { ...part.commit, sequence } : decodeCommit(part.bytes, sequence, history),
       );
+      if (hasBecomeLong(before, state.entries)) this.#options.onLongHistory?.();
       if (state.outcome) this.#options.onEnded?.(part.bytes);
     }
     return "stored";

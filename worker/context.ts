@@ -27,7 +27,7 @@ import {
 } from "../shared/durations.ts";
 import { InvalidInputError } from "../shared/errors.ts";
 import { type RandomSource, seededRandom } from "../shared/ids.ts";
-import { STEP_NAME_BYTES } from "../shared/limits.ts";
+import { CHILDREN_PER_RUN, STEP_NAME_BYTES } from "../shared/limits.ts";
 import { checkFields } from "../shared/option-fields.ts";
 import { normalizeRetries } from "../shared/retry.ts";
 import { checkName } from "../shared/subjects.ts";
@@ -71,6 +71,7 @@ class Context {
   readonly #run: ContextRun;
   #random: RandomSource | undefined;
   #ordinal = 0;
+  #children = 0;
 
   constructor(run: ContextRun) {
     this.#run = run;
@@ -208,6 +209,7 @@ class Context {
       id: options.id,
       isLeft: isLeftWhenCanceled(options),
       firstOrdinal: this.#takeOrdinals(options.id === undefined ? inputs.length : 0),
+      childrenBefore: this.#countChildren(inputs.length),
     };
     const runIds = await this.#run.execution.ask(
       "c",
@@ -264,10 +266,12 @@ class Context {
   }
 
   #wait(condition: Condition | ManyChildren): Promise<unknown> {
+    const count = ordinalsOf(condition);
     const work: Work = {
       kind: "wait",
       condition,
-      firstOrdinal: this.#takeOrdinals(ordinalsOf(condition)),
+      firstOrdinal: this.#takeOrdinals(count),
+      childrenBefore: this.#countChildren(count),
     };
     const name = describeCondition(condition);
     return this.#run.execution.ask("w", name, work, (value) => value, {
@@ -279,6 +283,13 @@ class Context {
     const first = this.#ordinal;
     this.#ordinal += count;
     return first;
+  }
+
+  /** Counts children that the code asks for, but for those that are refused. The same in a replay. */
+  #countChildren(count: number): number {
+    const before = this.#children;
+    if (before + count <= CHILDREN_PER_RUN) this.#children += count;
+    return before;
   }
 }
 

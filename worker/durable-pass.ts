@@ -19,6 +19,7 @@ import { pauseDiverged } from "./diverged.ts";
 import type { Execution } from "./execution.ts";
 import { endToUndo, overdueEntry } from "./interruptions.ts";
 import { whyEventsAreLost } from "./lost-events.ts";
+import { isHistoryFull } from "./operation-limits.ts";
 import { dueSleeps } from "./outcomes.ts";
 import { PassOperations } from "./pass-operations.ts";
 import type { PassRun } from "./pass-run.ts";
@@ -57,6 +58,7 @@ export class DurablePass {
   #failure: unknown;
   #isLive = false;
   #isInterrupted = false;
+  #isGivenUp = false;
 
   constructor(run: PassRun, execution: Execution<Work>) {
     this.#run = run;
@@ -120,6 +122,7 @@ export class DurablePass {
       execution.wasLive = true;
     }
     for (const entry of execution.takeNoted()) this.#committer.add(entry);
+    this.#noteFullHistory();
     for (const operation of execution.takeUnrecorded()) this.#operations.begin(operation);
     if (execution.end && !this.#mustUndoLater) return this.#finish();
     this.#noteDue();
@@ -159,6 +162,14 @@ export class DurablePass {
     if (!end || (end === execution.end && this.#operations.hasActiveOpening)) return;
     execution.beginUndos(end);
     this.#operations.giveUpSteps();
+  }
+
+  /** Code that goes on although its history is too long is given up, once. */
+  #noteFullHistory(): void {
+    const { state, end, isUndoing } = this.#execution;
+    if (end || isUndoing || this.#isGivenUp || !isHistoryFull(state.entries)) return;
+    this.#isGivenUp = true;
+    this.#record({ kind: "cleanup-over" });
   }
 
   /** What has become due: sleeps are recorded, steps are tried again, limits are over. */

@@ -11,7 +11,6 @@
 import type { Entry, StoredCondition } from "../shared/entries.ts";
 import {
   InvalidInputError,
-  LimitExceededError,
   RunCanceledError,
   RunConflictError,
   RunFailedError,
@@ -19,7 +18,7 @@ import {
   TimeoutError,
   UndoFailedError,
 } from "../shared/errors.ts";
-import { fromFailure } from "../shared/failures.ts";
+import { fromFailure, toLimitExceeded } from "../shared/failures.ts";
 import { hashId } from "../shared/ids.ts";
 import type { Delivery, RunState, StartedChildren } from "../shared/run-state.ts";
 import type { WaitResult } from "../shared/waits.ts";
@@ -349,10 +348,11 @@ function toError(kind: OperationKind, name: string, result: WaitResult & { ok: f
     return status === "canceled"
       ? new RunCanceledError(`Canceled during ${name}: ${failure.message}`, { cause })
       : new TimeoutError(`Out of time during ${name}: ${failure.message}`, { cause });
+  const exceeded = toLimitExceeded(failure);
+  if (exceeded && (kind !== "s" || exceeded.limitName === "history-length")) return exceeded;
   if (kind === "s")
     return new StepFailedError(`Step "${name}" failed: ${failure.message}`, { cause, step: name });
   if (failure.code === "run-conflict") return new RunConflictError(failure.message, { cause });
-  if (failure.code === "limit-exceeded") return new LimitExceededError(failure.message, { cause });
   if (failure.code === "invalid-input") return new InvalidInputError(failure.message, { cause });
   if (status === "canceled")
     return new RunCanceledError(`Canceled while waiting for ${name}: ${failure.message}`, {

@@ -46,7 +46,7 @@ export class Heartbeats {
     if (byteLength > HEARTBEAT_BYTES)
       throw new LimitExceededError(
         `The details of a heartbeat have ${byteLength} bytes. Expected at most ${HEARTBEAT_BYTES}; keep what is large elsewhere and name it.`,
-        { limit: HEARTBEAT_BYTES, actual: byteLength },
+        { limitName: "heartbeat-bytes", limit: HEARTBEAT_BYTES, actual: byteLength },
       );
     this.onBeat();
     this.#pending = { details };

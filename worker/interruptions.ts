@@ -8,6 +8,7 @@ import type { CancelRequest, Start } from "../shared/messages.ts";
 import type { RunState } from "../shared/run-state.ts";
 import type { TaskDefinition } from "../shared/task-definition.ts";
 import type { CodeEnd, Execution } from "./execution.ts";
+import { historyTooLong } from "./operation-limits.ts";
 import { limitOf, type RunLimits } from "./run-limits.ts";
 
 /** What records that a time limit is over: that of the run, or of its cleanup. Nothing before. */
@@ -71,6 +72,10 @@ export function cleanupOver(
   return kind === "cancel" ? new RunCanceledError(message) : new TimeoutError(message);
 }
 
+function whyGivenUp({ interruption, entries }: RunState, limits: RunLimits): Error {
+  return interruption ? cleanupOver(interruption, limits) : historyTooLong(entries);
+}
+
 /**
  * The end of the code whose steps are to be undone now, if there is one: it has failed, or it is given
  * up because its time for cleanup is over. At the same place among the results in every replay.
@@ -81,6 +86,6 @@ export function endToUndo(
 ): CodeEnd | undefined {
   if (isUndoing) return undefined;
   if (state.givenUpAt !== undefined && cursor.received >= state.givenUpAt)
-    return { ok: false, thrown: cleanupOver(state.interruption as Interruption, limits) };
+    return { ok: false, thrown: whyGivenUp(state, limits) };
   return end && !end.ok && hasUndos ? end : undefined;
 }

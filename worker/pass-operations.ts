@@ -3,6 +3,7 @@
  * and steps between two attempts. Turns each into entries of the history.
  */
 import type { Entry, Failure, StoredCondition } from "../shared/entries.ts";
+import { toFailure } from "../shared/failures.ts";
 import { hasSleep, newWait, type RunState, type WaitState } from "../shared/run-state.ts";
 import { leavesOf } from "../shared/waits.ts";
 import { cancelChildren } from "./child-cancels.ts";
@@ -10,6 +11,7 @@ import { startChild } from "./children.ts";
 import { storedForm } from "./commit-size.ts";
 import type { Execution, Operation } from "./execution.ts";
 import { openCondition } from "./open-condition.ts";
+import { exceededLimit } from "./operation-limits.ts";
 import type { PassRun } from "./pass-run.ts";
 import { earliestDue } from "./registration.ts";
 import { earlier, limitOf } from "./run-limits.ts";
@@ -52,6 +54,8 @@ export class PassOperations {
   /** Waits that no commit has taken along yet. */
   readonly #unsaved: Map<string, WaitState> = new Map();
   #unsavedSleeps = 0;
+  /** Waits that are being opened. */
+  #opening = 0;
   /** How many openings were recorded when the children were told to stop. */
   #told: number | undefined;
 
@@ -132,6 +136,18 @@ export class PassOperations {
     const before = retries.get(key);
     if (work.kind === "step" && before)
       this.#retries.set(key, { operation: { ...operation, work }, retryAt: before.retryAt });
+    else this.#startInLimits(operation);
+  }
+
+  #startInLimits(operation: Operation<Work>): void {
+    const { key, at, work } = operation;
+    const { pending, entries, interruption } = this.#execution.state;
+    const waits = pending.size + this.#unsaved.size + this.#opening;
+    const underWay = this.#active.size + this.#retries.size + this.#unsaved.size;
+    const exceeded = exceededLimit(work, { entries: entries + underWay, waits });
+    // What was done is undone all the same, and what is interrupted cleans up.
+    if (exceeded && !this.#execution.isUndoing && !interruption)
+      this.#events.record(failed(key, at, toFailure(exceeded)));
     else this.#start(key, this.#work(operation));
   }
 
@@ -250,7 +266,10 @@ export class PassOperations {
 
   /** Opens a wait: its children are started, its times are fixed, its events begin. */
   async #openWait({ key, at, work, source }: Operation<WaitWork>): Promise<void> {
-    const opened = await openCondition(this.#run, key, work);
+    this.#opening++;
+    const opened = await openCondition(this.#run, key, work).finally(() => {
+      this.#opening--;
+    });
     if ("refused" in opened) {
       this.#events.record(failed(key, at, opened.refused));
       return;

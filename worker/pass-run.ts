@@ -13,6 +13,7 @@ import type { TaskDefinition } from "../shared/task-definition.ts";
 import { derivedChildId, type ParentRun } from "./children.ts";
 import { Committer } from "./committer.ts";
 import type { HeldRun, HeldRuns } from "./held-runs.ts";
+import { longHistory } from "./operation-limits.ts";
 import type { RunPlace } from "./registration.ts";
 import type { RunLimits } from "./run-limits.ts";
 import type { Services } from "./services.ts";
@@ -111,6 +112,8 @@ export class PassRun implements HeldRun, StepRun {
       onEnded: (body) => {
         this.#endBody = body;
       },
+      onLongHistory: () =>
+        services.log.warn(longHistory(state.entries), { ...address, entries: state.entries }),
     });
     this.#held.add(this);
   }

@@ -23,6 +23,8 @@ export interface WaitWork {
   readonly condition: Condition | ManyChildren;
   /** Ordinal of the first derived child id of this wait. */
   readonly firstOrdinal: number;
+  /** How many children the run has started before. */
+  readonly childrenBefore: number;
 }
 
 /** Starts children and goes on. */
@@ -32,6 +34,8 @@ export interface StartWork {
   readonly inputs: readonly unknown[];
   readonly id: string | undefined;
   readonly firstOrdinal: number;
+  /** How many children the run has started before. */
+  readonly childrenBefore: number;
   /** They go on when this run is canceled. */
   readonly isLeft: boolean;
 }
@@ -47,7 +51,7 @@ export interface ManyChildren {
 /** Any of them. */
 export type Work = StepWork | WaitWork | StartWork;
 
-/** How many derived child ids a condition may take. */
+/** How many children a condition starts, each of which may take a derived id. */
 export function ordinalsOf(condition: Condition | ManyChildren): number {
   if (condition.kind === "children") return condition.inputs.length;
   if ("of" in condition) return condition.of.reduce((sum, [, part]) => sum + ordinalsOf(part), 0);

@@ -171,13 +171,13 @@ export class Publisher {
     if (actual > limit)
       throw new LimitExceededError(
         `A message for "${subject}" has ${actual} bytes, the server accepts ${limit}. Store large values elsewhere and pass a reference, or raise max_payload on the server.`,
-        { limit, actual },
+        { limitName: "message-bytes", limit, actual },
       );
     // UTF-8 takes at most three bytes for one UTF-16 unit, so most subjects need no counting.
     if (subject.length * 3 > SUBJECT_BYTES && Buffer.byteLength(subject) > SUBJECT_BYTES)
       throw new LimitExceededError(
         `A subject has ${Buffer.byteLength(subject)} bytes, the limit is ${SUBJECT_BYTES}: "${subject.slice(0, 60)}...".`,
-        { limit: SUBJECT_BYTES, actual: Buffer.byteLength(subject) },
+        { limitName: "subject-bytes", limit: SUBJECT_BYTES, actual: Buffer.byteLength(subject) },
       );
   }
 

@@ -261,7 +261,7 @@ function refuseError(answer: ApiAnswer<unknown>, what: string): void {
 function tooMany(stream: string, subjects: readonly string[]): LimitExceededError {
   return new LimitExceededError(
     `The subjects asked for in ${stream} have more than 1,024 messages at their ends; wildcards such as "${subjects[0]}" are not meant for this read.`,
-    { limit: 1_024, actual: subjects.length },
+    { limitName: "subjects-per-read", limit: 1_024, actual: subjects.length },
   );
 }
 

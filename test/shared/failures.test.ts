@@ -1,8 +1,9 @@
 import test from "ava";
 import fc from "fast-check";
 import { decode, encode } from "../../shared/codec.ts";
-import { InvalidInputError } from "../../shared/errors.ts";
-import { fromFailure, toFailure } from "../../shared/failures.ts";
+import { isFailure } from "../../shared/entry-forms.ts";
+import { InvalidInputError, LimitExceededError } from "../../shared/errors.ts";
+import { fromFailure, toFailure, toLimitExceeded } from "../../shared/failures.ts";
 
 test("a failure keeps name, message, stack, code and causes of an error, and gives them back", (t) => {
   const cause = Object.assign(new RangeError("too far"), { code: "ERANGE" });
@@ -17,6 +18,26 @@ test("a failure keeps name, message, stack, code and causes of an error, and giv
   t.is((back as Error & { code?: string }).code, "invalid-input");
   t.is((back.cause as Error).message, "too far");
   t.deepEqual(toFailure(back), failure);
+});
+
+test("a limit that was exceeded is told with its name and numbers, also from one recording to the next", (t) => {
+  const exceeded = { limitName: "waits-per-run", limit: 3, actual: 4 } as const;
+  for (const details of [exceeded, { limitName: "value-bytes", limit: 3 } as const]) {
+    const failure = toFailure(new LimitExceededError("too many", details));
+    t.true(isFailure(failure));
+    t.deepEqual(failure.exceeded, details);
+    t.deepEqual(toFailure(fromFailure(failure)), failure);
+    const back = toLimitExceeded(failure);
+    t.true(back instanceof LimitExceededError);
+    t.like(back, { ...details, message: "too many", cause: { message: "too many" } });
+    t.deepEqual(toFailure(back).exceeded, details);
+  }
+  for (const wrong of [7, { limitName: 7 }, { limitName: "a" }, { ...exceeded, actual: "4" }])
+    t.false(isFailure({ name: "a", message: "b", exceeded: wrong }));
+  const before = { name: "LimitExceededError", message: "large", code: "limit-exceeded" };
+  t.like(toLimitExceeded(before), { limitName: "message-bytes", limit: 0, actual: undefined });
+  t.is(toFailure(Object.assign(new Error("large"), before)).exceeded, undefined);
+  t.is(toLimitExceeded({ ...before, code: "timeout" }), undefined);
 });
 
 test("a thrown value that is no error is told as what it is", (t) => {
