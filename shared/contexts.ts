@@ -37,8 +37,27 @@ export interface TaskContext {
   readonly log: Logger;
 }
 
+/** How work that takes long says that it goes on, and how far it has come. */
+export interface HeartbeatContext {
+  /**
+   * Says that the work goes on: begins its `heartbeatTimeout` anew. The details, plain data of up to
+   * 64 KiB, are recorded, about once a second and less often the longer it takes.
+   * @throws {InvalidInputError} When the details cannot be stored.
+   * @throws {LimitExceededError} When they are too large.
+   */
+  heartbeat(details?: unknown): void;
+  /**
+   * The last details that were recorded of an attempt before this one, on whichever worker; else
+   * undefined. The very last heartbeats before its end may be missing.
+   */
+  readonly lastHeartbeat: unknown;
+}
+
+/** What the function of a regular task gets besides its input. */
+export interface RegularContext extends TaskContext, HeartbeatContext {}
+
 /** What the action of a step gets. */
-export interface StepContext {
+export interface StepContext extends HeartbeatContext {
   /** Which attempt of this step this is, from 1. */
   readonly attempt: number;
   /** Aborts when the step should stop; see `TaskContext.signal`. Also when its time limit is over. */
@@ -76,6 +95,18 @@ export interface StepOptions<Result = never> {
    * @defaultValue None.
    */
   readonly timeout?: DurationInput;
+  /**
+   * Time limit of the whole step, from when the code asks for it: attempts and the pauses between
+   * them included. When it is over the step fails with a `TimeoutError` as its cause.
+   * @defaultValue None.
+   */
+  readonly totalTimeout?: DurationInput;
+  /**
+   * The longest time between two heartbeats, and from an attempt's begin to its first one. When it is
+   * over the attempt counts as failed.
+   * @defaultValue None.
+   */
+  readonly heartbeatTimeout?: DurationInput;
 }
 
 /** How to wait for an event. */
@@ -226,6 +257,21 @@ export interface DurableContext extends TaskContext {
     input: SingleInput<NoInfer<Input>>,
     options?: ChildOptions,
   ): Promise<ChildHandle<Output>>;
+
+  /**
+   * Whether this run takes part in a change of the code: `true` for runs that come to this place for
+   * the first time, `false` for those that had passed it before the change was deployed, and for one
+   * run the same whenever it is asked. Put the new code where it is true and keep the old where it is
+   * false. When no run is left that began before the change, remove the question and the old code;
+   * runs that took part go on.
+   * @param name Names the change, 1 to 128 bytes. The answer for a name holds for the whole run, also
+   * in loops: a run that had begun a loop keeps the old code until its end.
+   * @throws {InvalidInputError} When the name cannot be used.
+   * @example
+   * if (ctx.changed("check stock first")) await ctx.step("check stock", () => stock.check(order));
+   * await ctx.step("charge card", () => payments.charge(order.id));
+   */
+  changed(name: string): boolean;
 
   /**
    * The time, the same in every replay: when what the run last received was recorded. It stands still

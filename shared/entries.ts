@@ -96,7 +96,8 @@ export type LeafOutcome =
 
 /**
  * One fact. `key` names an operation of the run: its letter, its number among those of the same
- * name, its name. `at` counts the results that the code had received when it asked for it.
+ * name, its name. `at` counts the results that the code had received when it asked for it. `source`
+ * is where in the code it asked, as file and line, where that is known.
  */
 export type Entry =
   | {
@@ -113,6 +114,7 @@ export type Entry =
       readonly attempts: number;
       readonly durationMs: number;
       readonly value: unknown;
+      readonly source?: string;
     }
   | {
       readonly kind: "step-failed";
@@ -121,6 +123,7 @@ export type Entry =
       readonly attempts: number;
       readonly durationMs: number;
       readonly error: Failure;
+      readonly source?: string;
     }
   | {
       /** An attempt of a step failed; the next one begins at `retryAt`, in milliseconds. */
@@ -130,12 +133,20 @@ export type Entry =
       readonly attempt: number;
       readonly error: Failure;
       readonly retryAt: number;
+      readonly source?: string;
+    }
+  | {
+      /** What a step that is at work said of itself; the last one is given to its next attempt. */
+      readonly kind: "heartbeat";
+      readonly key: string;
+      readonly details: unknown;
     }
   | {
       readonly kind: "wait-opened";
       readonly key: string;
       readonly at: number;
       readonly condition: StoredCondition;
+      readonly source?: string;
     }
   | {
       /** A leaf of a wait, counted from the left, has happened. */
@@ -155,6 +166,7 @@ export type Entry =
       readonly first: number;
       /** They go on when this run is canceled. */
       readonly isLeft: boolean;
+      readonly source?: string;
     }
   | { readonly kind: "waiting" }
   | { readonly kind: "paused"; readonly reason: string; readonly details: unknown }
@@ -178,6 +190,17 @@ export type Entry =
   | {
       /** The run is suspected of killing its workers, and its present one has lived on with it. */
       readonly kind: "outlived";
+    }
+  | {
+      /** The code asked `ctx.changed(name)` at a place that the run had not passed before. */
+      readonly kind: "change-noted";
+      readonly name: string;
+      readonly at: number;
+    }
+  | {
+      /** From here on the run goes on with this version of its task. */
+      readonly kind: "version-pinned";
+      readonly version: string;
     }
   | {
       /** Somebody let a paused run go on. */
@@ -241,6 +264,9 @@ const KINDS = [
   "timed-out",
   "operation-interrupted",
   "cleanup-over",
+  "heartbeat",
+  "change-noted",
+  "version-pinned",
   "resumed",
   "retried",
   "step-skipped",
@@ -250,24 +276,30 @@ const KINDS = [
 /** Fields of each kind on the wire, in order. Only ever added to, at the end. */
 const FIELDS: { readonly [K in Entry["kind"]]: readonly (keyof Extract<Entry, { kind: K }>)[] } = {
   claimed: ["worker", "because"],
-  "step-completed": ["key", "at", "attempts", "durationMs", "value"],
-  "step-failed": ["key", "at", "attempts", "durationMs", "error"],
-  "wait-opened": ["key", "at", "condition"],
+  "step-completed": ["key", "at", "attempts", "durationMs", "value", "source"],
+  "step-failed": ["key", "at", "attempts", "durationMs", "error", "source"],
+  "wait-opened": ["key", "at", "condition", "source"],
   "wait-settled": ["key", "leaf", "outcome"],
-  "child-started": ["key", "at", "taskName", "runIds", "first", "isLeft"],
+  "child-started": ["key", "at", "taskName", "runIds", "first", "isLeft", "source"],
   waiting: [],
   paused: ["reason", "details"],
   "cancel-requested": ["by", "reason"],
   ended: ["outcome"],
-  "attempt-failed": ["key", "at", "attempt", "error", "retryAt"],
+  "attempt-failed": ["key", "at", "attempt", "error", "retryAt", "source"],
   "timed-out": ["limitMs"],
   "operation-interrupted": ["key", "at"],
   "cleanup-over": [],
+  heartbeat: ["key", "details"],
+  "change-noted": ["name", "at"],
+  "version-pinned": ["version"],
   resumed: ["by", "reason"],
   retried: ["by", "reason", "again"],
   "step-skipped": ["by", "reason", "key", "value"],
   outlived: [],
 };
+
+/** Fields that may be absent. They come last. */
+const OPTIONAL: ReadonlySet<string> = new Set(["source"]);
 
 /** The forms of the fields that are not free data. */
 const FORMS: { readonly [field: string]: Form } = {
@@ -288,6 +320,9 @@ const FORMS: { readonly [field: string]: Form } = {
   first: isCount,
   reason: isText,
   by: isText,
+  name: isText,
+  version: isText,
+  source: isText,
   again: isTexts,
 };
 /** What happened to a leaf, and how a run ended, have the same name and not the same form. */
@@ -328,7 +363,8 @@ export function decodeCommit(message: Uint8Array, sequence: number, where: strin
 function toTuple(entry: Entry): unknown[] {
   const record = entry as unknown as { readonly [field: string]: unknown };
   const tuple: unknown[] = [KINDS.indexOf(entry.kind)];
-  for (const field of FIELDS[entry.kind]) tuple.push(record[field]);
+  for (const field of FIELDS[entry.kind])
+    if (!OPTIONAL.has(field) || record[field] !== undefined) tuple.push(record[field]);
   return tuple;
 }
 
@@ -341,6 +377,7 @@ function fromTuple(tuple: unknown, where: string): Entry {
   for (let i = 0; i < fields.length; i++) {
     const field = fields[i] as string;
     const value: unknown = tuple[i + 1];
+    if (value === undefined && OPTIONAL.has(field)) continue;
     const hasForm = field === "outcome" ? OUTCOME_FORMS[kind] : FORMS[field];
     if (hasForm && !hasForm(value)) throw notA(`${kind} entry with a ${field}`, where);
     entry[field] = value;

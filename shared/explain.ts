@@ -55,7 +55,11 @@ export function explainRun(view: RunView, facts: RunFacts): Explanation {
   const text = isHeld(status, holder)
     ? `is running: worker ${holder.lease.worker} holds one of its ${holder.lease.capacity} ${holder.lease.pool} slots for it since ${relativeText(since, facts.now)}`
     : textOf(status, view, { ...facts, since });
-  const sentence = `Run ${JSON.stringify(runId)} of task ${JSON.stringify(taskName)} ${text}${asked}.`;
+  const isOpen = !state.outcome && state.version !== undefined && !isHeld(status, holder);
+  const at = isOpen
+    ? `; it goes on only at workers that have version ${describe(state.version)} of its task or one that is compatible`
+    : "";
+  const sentence = `Run ${JSON.stringify(runId)} of task ${JSON.stringify(taskName)} ${text}${asked}${at}.`;
   return { status, since, sentence };
 }
 

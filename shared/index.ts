@@ -8,6 +8,7 @@ export {
   type StartOptions,
 } from "./client.ts";
 export { type Clock, systemClock } from "./clock.ts";
+export type { DivergenceDetails, DivergenceSide, RecordedSide } from "./divergence.ts";
 export { toDurationMs } from "./durations.ts";
 export * from "./errors.ts";
 export { type Explanation, explainRun, type RunFacts } from "./explain.ts";

@@ -47,6 +47,8 @@ export const OVERDUE_TIMER_MS = 5_000;
 
 /** Bytes of entries in one commit before it is cut into several. */
 export const COMMIT_BYTES: number = 512 * 1024;
+/** Bytes of the details of one heartbeat. */
+export const HEARTBEAT_BYTES: number = 64 * 1024;
 /** Children one run may start over its whole life. */
 export const CHILDREN_PER_RUN = 100_000;
 /** Suspended continuations a worker keeps in memory. */

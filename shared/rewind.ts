@@ -36,6 +36,7 @@ interface Rewound<D extends Asked, W extends Wait> {
   readonly consumedEvents: Set<number>;
   interruption?: unknown;
   givenUpAt?: number;
+  passedAt: number;
   outcome?: Outcome;
 }
 
@@ -51,6 +52,7 @@ export function rewind<D extends Asked, W extends Wait>(
   delete state.outcome;
   delete state.interruption;
   delete state.givenUpAt;
+  state.passedAt = Math.min(state.passedAt, cut);
   const kept = state.deliveries.filter((given) => {
     const isTaken = taken.has(given.key) || isLater(given);
     if (isTaken) state.steps.delete(given.key);

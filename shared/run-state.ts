@@ -15,6 +15,7 @@ import type {
   StoredCommit,
   StoredCondition,
 } from "./entries.ts";
+import { type Interruption, interruptedResult } from "./interruption.ts";
 import { parsePassId } from "./pass-id.ts";
 import { rewind } from "./rewind.ts";
 import { leavesOf, type RecordedLeaf, resolveWait, type WaitResult } from "./waits.ts";
@@ -61,21 +62,6 @@ export interface RetryState {
   readonly retryAt: number;
 }
 
-/** Why the code is told to stop. */
-export interface Interruption {
-  readonly kind: "cancel" | "timeout";
-  /** Who asked for it; "" for a time limit. */
-  readonly by: string;
-  readonly reason: string;
-  /** When it was recorded, in milliseconds since the epoch. */
-  readonly at: number;
-  /**
-   * Place among the results of the first that is the interruption. What was asked for before the code
-   * received it is interrupted: everything, as long as there is none.
-   */
-  position?: number;
-}
-
 /** Children that were started, whether awaited or not. */
 export interface StartedChildren {
   readonly key: string;
@@ -120,6 +106,8 @@ export interface RunState {
   readonly steps: Set<string>;
   /** Steps that failed and will be tried again. */
   readonly retries: Map<string, RetryState>;
+  /** What steps that have no result yet said of themselves last. */
+  readonly heartbeats: Map<string, unknown>;
   readonly waits: Map<string, WaitState>;
   /** Those of them that are not settled, in the order in which they were opened. */
   readonly pending: Map<string, WaitState>;
@@ -133,6 +121,20 @@ export interface RunState {
   interruption?: Interruption;
   /** How many results were recorded when the code was given up. */
   givenUpAt?: number;
+  /**
+   * How many results the code had received when it was suspended last; nothing before, and when it
+   * was told to stop since.
+   */
+  suspendedAt?: number;
+  /**
+   * The code has surely done all that it does with so many results; -1 when it has surely done
+   * nothing. A result that was recorded and never handed out does not count.
+   */
+  passedAt: number;
+  /** What `ctx.changed` was found true for. */
+  readonly changes: Set<string>;
+  /** The version of the task that the run goes on with, if its task had one. */
+  version?: string;
   paused?: { readonly reason: string; readonly details: unknown };
   outcome?: Outcome;
 }
@@ -157,11 +159,14 @@ export function initialState(startSequence: number, startedAt: number): RunState
     deliveries: [],
     steps: new Set(),
     retries: new Map(),
+    heartbeats: new Map(),
     waits: new Map(),
     pending: new Map(),
     sleeping: new Map(),
     children: new Map(),
     consumedEvents: new Set(),
+    passedAt: -1,
+    changes: new Set(),
     skips: new Map(),
   };
 }
@@ -206,11 +211,20 @@ function isLeafDone(condition: LeafCondition, recorded: RecordedLeaf | undefined
   return recorded.outcome.ended.length >= condition.count;
 }
 
+/** Entries that a pass writes again and again without getting any further. */
+const NO_PROGRESS: ReadonlySet<Entry["kind"]> = new Set([
+  "claimed",
+  "wait-opened",
+  "version-pinned",
+  "heartbeat",
+]);
+
 function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
-  if (entry.kind !== "claimed" && entry.kind !== "wait-opened") {
+  if (!NO_PROGRESS.has(entry.kind)) {
     state.takeovers = 0;
     if (entry.kind !== "outlived") state.losses = 0;
   }
+  if ("at" in entry) state.passedAt = Math.max(state.passedAt, entry.at);
   switch (entry.kind) {
     case "claimed":
       state.claims++;
@@ -224,14 +238,15 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       state.retries.set(entry.key, { attempts, error, retryAt });
       return;
     }
+    case "heartbeat":
+      state.heartbeats.set(entry.key, entry.details);
+      return;
     case "step-completed":
-      state.retries.delete(entry.key);
-      state.steps.add(entry.key);
+      closeStep(state, entry.key);
       deliver(state, entry, { ok: true, value: entry.value });
       return;
     case "step-failed":
-      state.retries.delete(entry.key);
-      state.steps.add(entry.key);
+      closeStep(state, entry.key);
       deliver(state, entry, { ok: false, error: entry.error, status: "failed" });
       return;
     case "wait-opened":
@@ -249,6 +264,8 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
     case "waiting":
       state.status = "waiting";
       state.waitSequence = commit.sequence;
+      state.suspendedAt = state.deliveries.length;
+      state.passedAt = Math.max(state.passedAt, state.suspendedAt);
       return;
     case "paused":
       state.status = "paused";
@@ -265,11 +282,17 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
     }
     case "cleanup-over":
       state.givenUpAt ??= state.deliveries.length;
+      delete state.suspendedAt;
       return;
     case "operation-interrupted":
-      state.retries.delete(entry.key);
-      state.steps.add(entry.key);
-      deliver(state, entry, interruptedResult(state));
+      closeStep(state, entry.key);
+      deliver(state, entry, interruptedResult(state.interruption));
+      return;
+    case "change-noted":
+      state.changes.add(entry.name);
+      return;
+    case "version-pinned":
+      state.version = entry.version;
       return;
     case "ended":
       state.outcome = entry.outcome;
@@ -288,6 +311,13 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
   }
 }
 
+/** A step has its result. */
+function closeStep(state: RunState, key: string): void {
+  state.retries.delete(key);
+  state.heartbeats.delete(key);
+  state.steps.add(key);
+}
+
 function openWait(
   state: RunState,
   entry: Extract<Entry, { kind: "wait-opened" }>,
@@ -298,7 +328,7 @@ function openWait(
   state.pending.set(wait.key, wait);
   if (hasSleep(wait)) state.sleeping.set(wait.key, wait);
   const result = resolveWait(wait.condition, wait.recorded); // allOf() of nothing holds at once
-  if (state.interruption) settleWait(state, wait, interruptedResult(state));
+  if (state.interruption) settleWait(state, wait, interruptedResult(state.interruption));
   else if (result) settleWait(state, wait, result);
 }
 
@@ -322,18 +352,10 @@ export function hasSleep(wait: WaitState): boolean {
  */
 function interrupt(state: RunState, why: Pick<Interruption, "kind" | "by" | "reason">): void {
   if (state.interruption) return;
+  delete state.suspendedAt; // from here on the code goes another way than it did then
   state.interruption = { ...why, at: state.changedAt };
-  for (const wait of [...state.pending.values()]) settleWait(state, wait, interruptedResult(state));
-}
-
-/** What an operation of an interrupted run results in. */
-export function interruptedResult({ interruption }: RunState): WaitResult & { ok: false } {
-  const isTimeout = interruption?.kind === "timeout";
-  const message = interruption?.reason || "the run was canceled";
-  const error = isTimeout
-    ? { name: "TimeoutError", message, code: "timeout" }
-    : { name: "RunCanceledError", message, code: "run-canceled" };
-  return { ok: false, status: isTimeout ? "failed" : "canceled", error, isInterruption: true };
+  for (const wait of [...state.pending.values()])
+    settleWait(state, wait, interruptedResult(state.interruption));
 }
 
 function settleWait(state: RunState, wait: WaitState, result: WaitResult): void {

@@ -51,6 +51,8 @@ export const EVENTS_PREFIX = "events.";
 
 /** Status of a run after the commit that carries it; lets followers read headers alone. */
 export const STATUS_HEADER = "Contrail-Status";
+/** Which version of its task the run goes on with, on commits of runs that have one. */
+export const VERSION_HEADER = "Contrail-Version";
 
 /** Headers of the server that Contrail sends or reads. */
 export const HEADERS = {
@@ -144,10 +146,21 @@ export interface RunSubjects {
   readonly prefix: string;
 }
 
+/** Whose message a subject of the log is, and what it says. */
+export interface ParsedSubject extends RunAddress {
+  readonly kind: LogKind;
+  readonly shard: number;
+}
+
 /** The names of one namespace with its number of shards. */
 export class Names {
   readonly namespace: string;
   readonly shardCount: number;
+  // Several parts ask for the same run one after the other.
+  #lastPath = "";
+  #lastSubjects: RunSubjects = { shard: 0, stream: "", prefix: "" };
+  #lastSubject = "";
+  #lastParsed: ParsedSubject | undefined;
 
   /** @throws {InvalidInputError} When the namespace is not 1 to 32 letters, digits or `-`. */
   constructor(namespace: string, shardCount: number) {
@@ -236,9 +249,12 @@ export class Names {
   /** The same by the encoded names. */
   runOfTokens(taskToken: string, runToken: string): RunSubjects {
     const path = `${taskToken}.${runToken}`;
+    if (path === this.#lastPath) return this.#lastSubjects;
     const shard = fnv1a(path) % this.shardCount;
     const prefix = `${this.namespace}.log.${shard}.${path}`;
-    return { shard, stream: this.logStream(shard), prefix };
+    this.#lastPath = path;
+    this.#lastSubjects = { shard, stream: this.logStream(shard), prefix };
+    return this.#lastSubjects;
   }
 
   /**
@@ -246,7 +262,14 @@ export class Names {
    * @throws {UndecodableError} When it is none of this namespace's log, or not where the messages of
    * that run are: anybody can publish on a subject that Contrail never writes.
    */
-  parse(subject: string): RunAddress & { readonly kind: LogKind; readonly shard: number } {
+  parse(subject: string): ParsedSubject {
+    if (this.#lastParsed && subject === this.#lastSubject) return this.#lastParsed;
+    this.#lastParsed = this.#parse(subject);
+    this.#lastSubject = subject;
+    return this.#lastParsed;
+  }
+
+  #parse(subject: string): ParsedSubject {
     const [, , , task, run, kind] = subject.split(".");
     if (task && run && kind && LOG_KINDS.has(kind)) {
       const { prefix, shard } = this.runOfTokens(task, run);

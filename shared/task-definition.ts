@@ -1,13 +1,17 @@
 /** Defines tasks: checks what the user wrote, once, when the module is loaded. */
-import type { DurableContext, TaskContext } from "./contexts.ts";
+import type { DurableContext, RegularContext } from "./contexts.ts";
 import { describe } from "./describe.ts";
 import { type DurationInput, toTimeoutMs } from "./durations.ts";
 import { InvalidInputError } from "./errors.ts";
+import { NAME_BYTES } from "./limits.ts";
 import { checkFields } from "./option-fields.ts";
 import { normalizeRetries, type RetryOptions, type RetryPolicy } from "./retry.ts";
 import { isSchema, type Schema } from "./schema.ts";
 import { checkName } from "./subjects.ts";
 import { type AnyTask, isTask, type Task, type TaskKind, taskBrand } from "./task-reference.ts";
+
+/** Names a version of a task: a number, or a text of 1 to 128 ASCII characters. 1 and "1" are the same. */
+export type TaskVersion = string | number;
 
 /** What regular and durable tasks have in common. */
 interface CommonOptions<Input, Parsed> {
@@ -42,6 +46,21 @@ interface CommonOptions<Input, Parsed> {
    * @defaultValue 30 seconds
    */
   readonly cleanupTimeout?: DurationInput;
+  /**
+   * Which version of the task this is. A run keeps the version of the code that first claimed it: it
+   * goes on only at workers that have that version, or another one that says it is compatible. One
+   * worker may have several versions of a task; new runs begin with the greatest, counted as people
+   * count: 9 before 10, "1.9" before "1.10".
+   * @defaultValue None: any worker goes on with any run that has none either.
+   */
+  readonly version?: TaskVersion;
+  /**
+   * Earlier versions whose runs this code can go on with: a list, or a function that is given the
+   * version as text. `""` stands for runs that began before the task had a version. The run has this
+   * version from then on. Compatible code asks `ctx.changed()` where it differs.
+   * @defaultValue None.
+   */
+  readonly compatibleWith?: readonly TaskVersion[] | ((version: string) => boolean);
 }
 
 /** A regular task: it holds its slot for as long as it runs. */
@@ -58,10 +77,16 @@ export interface TaskOptions<Input, Output, Parsed = Input> extends CommonOption
    */
   readonly timeout?: DurationInput;
   /**
+   * The longest time between two calls of `ctx.heartbeat()`, and from an attempt's begin to the first
+   * one. When it is over the attempt counts as failed.
+   * @defaultValue None.
+   */
+  readonly heartbeatTimeout?: DurationInput;
+  /**
    * Does the work and returns the run's output: plain data, or nothing. It can be called more than
    * once for one run: when an attempt fails, and when a worker dies before the end is recorded.
    */
-  readonly run: (input: Parsed, ctx: TaskContext) => Promise<Output> | Output;
+  readonly run: (input: Parsed, ctx: RegularContext) => Promise<Output> | Output;
 }
 
 /** A durable task: it gives its slot back whenever it waits. */
@@ -85,18 +110,23 @@ export interface DurableTaskOptions<Input, Output, Parsed = Input>
 export interface TaskDefinition {
   readonly name: string;
   readonly kind: TaskKind;
-  /** The user's function. A durable task's takes a DurableContext. */
-  readonly run: (input: unknown, ctx: TaskContext & DurableContext) => unknown;
+  /** The user's function. That of a regular task is given a RegularContext. */
+  readonly run: (input: unknown, ctx: DurableContext) => unknown;
   readonly schema: Schema | undefined;
   /** Of the run, or, in a durable task, of steps that do not say. */
   readonly retries: RetryPolicy;
   /** Of one attempt of a regular task. */
   readonly timeoutMs: number | undefined;
+  /** Between two heartbeats of a regular task. */
+  readonly heartbeatTimeoutMs: number | undefined;
   /** Of the whole run. */
   readonly runTimeoutMs: number | undefined;
   /** Of the time before the first claim. */
   readonly queueTimeoutMs: number | undefined;
   readonly cleanupTimeoutMs: number;
+  readonly version: string | undefined;
+  /** Other versions whose runs it can go on with; "" is none. */
+  readonly compatibleWith: readonly string[] | ((version: string) => boolean);
 }
 
 const COMMON_FIELDS = [
@@ -106,6 +136,8 @@ const COMMON_FIELDS = [
   "runTimeout",
   "queueTimeout",
   "cleanupTimeout",
+  "version",
+  "compatibleWith",
   "run",
 ];
 
@@ -127,10 +159,8 @@ const CLEANUP_TIMEOUT_MS = 30_000;
 export function task<Parsed, Output, Input = Parsed>(
   options: TaskOptions<Input, Output, Parsed>,
 ): Task<Input, Output, "regular"> {
-  const what = checkOptions(options, "task", [...COMMON_FIELDS, "timeout"]);
-  const { timeout } = options;
-  const timeoutMs = timeout === undefined ? undefined : toTimeoutMs(timeout, `timeout of ${what}`);
-  return define(options as TaskOptions<unknown, Output>, { kind: "regular", what, timeoutMs });
+  const what = checkOptions(options, "task", [...COMMON_FIELDS, "timeout", "heartbeatTimeout"]);
+  return define(options as TaskOptions<unknown, Output>, "regular", what);
 }
 
 /**
@@ -150,11 +180,7 @@ export function durableTask<Parsed, Output, Input = Parsed>(
   options: DurableTaskOptions<Input, Output, Parsed>,
 ): Task<Input, Output, "durable"> {
   const what = checkOptions(options, "durableTask", COMMON_FIELDS);
-  return define(options as DurableTaskOptions<unknown, Output>, {
-    kind: "durable",
-    what,
-    timeoutMs: undefined,
-  });
+  return define(options as DurableTaskOptions<unknown, Output>, "durable", what);
 }
 
 /** What `task` or `durableTask` made of its options; of this copy of the package or another. */
@@ -169,22 +195,25 @@ export function definitionOf(value: AnyTask): TaskDefinition {
 
 function define<Kind extends TaskKind>(
   options: TaskOptions<unknown, unknown> | DurableTaskOptions<unknown, unknown>,
-  checked: { readonly kind: Kind; readonly what: string; readonly timeoutMs: number | undefined },
+  kind: Kind,
+  what: string,
 ): Task<unknown, never, Kind> {
   const { name, input: schema, run, runTimeout, queueTimeout, cleanupTimeout } = options;
-  const { kind, what, timeoutMs } = checked;
+  const { timeout, heartbeatTimeout } = options as TaskOptions<unknown, unknown>;
   const limit = (value: DurationInput | undefined, of: string): number | undefined =>
     value === undefined ? undefined : toTimeoutMs(value, `${of} of ${what}`);
   const definition: TaskDefinition = Object.freeze({
     name,
     kind,
-    run,
+    run: run as TaskDefinition["run"],
     schema,
     retries: Object.freeze(normalizeRetries(options.retries, `retries of ${what}`)),
-    timeoutMs,
+    timeoutMs: limit(timeout, "timeout"),
+    heartbeatTimeoutMs: limit(heartbeatTimeout, "heartbeatTimeout"),
     runTimeoutMs: limit(runTimeout, "runTimeout"),
     queueTimeoutMs: limit(queueTimeout, "queueTimeout"),
     cleanupTimeoutMs: limit(cleanupTimeout, "cleanupTimeout") ?? CLEANUP_TIMEOUT_MS,
+    ...checkVersions(options, what),
   });
   return taskOf(definition) as Task<unknown, never, Kind>;
 }
@@ -193,6 +222,48 @@ function define<Kind extends TaskKind>(
 export function taskOf(definition: TaskDefinition): AnyTask {
   const { name, kind } = definition;
   return Object.freeze(Object.defineProperty({ name, kind }, taskBrand, { value: definition }));
+}
+
+function checkVersions(
+  { version, compatibleWith }: { readonly version?: unknown; readonly compatibleWith?: unknown },
+  what: string,
+): Pick<TaskDefinition, "version" | "compatibleWith"> {
+  if (compatibleWith !== undefined && version === undefined)
+    throw new InvalidInputError(
+      `The ${what} has compatibleWith and no version. Give it the version that follows those.`,
+      { value: compatibleWith },
+    );
+  if (version === undefined) return { version, compatibleWith: NO_VERSIONS };
+  const checked = toVersion(version, `version of ${what}`);
+  if (compatibleWith === undefined) return { version: checked, compatibleWith: NO_VERSIONS };
+  if (typeof compatibleWith === "function")
+    return { version: checked, compatibleWith: compatibleWith as (version: string) => boolean };
+  if (!Array.isArray(compatibleWith))
+    throw new InvalidInputError(
+      `The ${what} has ${describe(compatibleWith)} as compatibleWith. Expected a list of versions, or a function that says whether a version is one of them.`,
+      { value: compatibleWith },
+    );
+  const versions = compatibleWith.map((other: unknown) =>
+    other === "" ? "" : toVersion(other, `compatibleWith of ${what}`),
+  );
+  return { version: checked, compatibleWith: Object.freeze(versions) };
+}
+
+const NO_VERSIONS: readonly string[] = Object.freeze([]);
+
+function toVersion(value: unknown, what: string): string {
+  const text = typeof value === "number" && Number.isFinite(value) ? String(value) : value;
+  const isVersion =
+    typeof text === "string" &&
+    text !== "" &&
+    Buffer.byteLength(text) <= NAME_BYTES &&
+    /^[\x20-\x7e]+$/.test(text);
+  if (!isVersion)
+    throw new InvalidInputError(
+      `The ${what} is ${describe(value)}. Expected a number, or a text of 1 to ${NAME_BYTES} printable ASCII characters.`,
+      { value },
+    );
+  return text as string;
 }
 
 /** Checks what both kinds have in common, and returns what to call the task in other errors. */

@@ -16,8 +16,10 @@ export type {
 export { allOf, anyOf, child, event, sleep, sleepUntil } from "./conditions.ts";
 export type {
   DurableContext,
+  HeartbeatContext,
   LogFields,
   Logger,
+  RegularContext,
   StepContext,
   StepOptions,
   TaskContext,
@@ -27,7 +29,7 @@ export type { DurationInput, DurationParts, InstantInput } from "./durations.ts"
 export type { Filter } from "./filters.ts";
 export type { BackoffOptions, RetryOptions } from "./retry.ts";
 export type { Schema } from "./schema.ts";
-export type { DurableTaskOptions, TaskOptions } from "./task-definition.ts";
+export type { DurableTaskOptions, TaskOptions, TaskVersion } from "./task-definition.ts";
 export { durableTask, task } from "./task-definition.ts";
 export type {
   AnyTask,

@@ -3,6 +3,7 @@
  * pool, what it did, where it waited, and why it went on. Pure.
  */
 import { conditionText, operationName, outcomeText, waitText } from "./condition-text.ts";
+import { describe } from "./describe.ts";
 import type { Entry, StoredCommit } from "./entries.ts";
 import { parsePassId } from "./pass-id.ts";
 import type { RunView } from "./run-view.ts";
@@ -26,6 +27,8 @@ export type TimelineKind =
   | "evicted"
   | "paused"
   | "cancel"
+  /** Which code it goes on with: a version, or a change that it takes part in. */
+  | "code"
   /** Somebody resumed or retried the run, or gave a step its result. */
   | "repaired"
   | "ended";
@@ -153,6 +156,8 @@ function rowOf(
       const text = `attempt ${attempt} of step ${operationName(key)} failed: ${error.name}: ${error.message}; ${again}`;
       return { kind: "step", text };
     }
+    case "heartbeat":
+      return { kind: "step", text: `step ${operationName(entry.key)} goes on` };
     case "wait-opened":
       return { kind: "wait", text: `waits for ${conditionText(entry.condition, around.at)}` };
     case "wait-settled":
@@ -183,6 +188,10 @@ function rowOf(
       return { kind: "cancel", text: `gives up ${operationName(entry.key)}` };
     case "outlived":
       return undefined;
+    case "change-noted":
+      return { kind: "code", text: `takes part in change ${describe(entry.name)}` };
+    case "version-pinned":
+      return { kind: "code", text: `goes on with version ${describe(entry.version)} of its task` };
     case "resumed":
       return { kind: "repaired", text: `${entry.by} resumed it${because(entry.reason)}` };
     case "retried":

@@ -16,6 +16,7 @@ import { hashId } from "../shared/ids.ts";
 import { type LogSink, silentLog } from "../shared/logger.ts";
 import { MemoryWorld } from "../shared/memory/memory-world.ts";
 import { checkFields } from "../shared/option-fields.ts";
+import type { RunRepairs } from "../shared/run-repairs.ts";
 import type { RunView } from "../shared/run-view.ts";
 import type { AnyTask, Task } from "../shared/task-reference.ts";
 import { type Worker, workerOver } from "../worker/worker.ts";
@@ -55,7 +56,7 @@ export interface KitOptions {
 }
 
 /** A run in a kit. Whatever is awaited here lets time pass. */
-export interface TestRun<out Output = unknown> {
+export interface TestRun<out Output = unknown> extends RunRepairs {
   readonly taskName: string;
   readonly runId: string;
   /**
@@ -244,7 +245,7 @@ export class MemoryKit implements TestKit {
     await this.settle(); // what was started just now begins its waits before the time passes
     const target = time.monotonic() + toDurationMs(duration, "duration");
     const stop = time.after(target - time.monotonic(), () => {});
-    await this.#wait(this.#driver.until(() => time.monotonic() >= target, target));
+    await this.#driver.until(() => time.monotonic() >= target, target);
     stop();
     await this.#settleUntil(target + SETTLE_WITHIN_MS, 0);
   }
@@ -260,14 +261,14 @@ export class MemoryKit implements TestKit {
       const now = time.monotonic();
       return now >= latest || (server.isQuiet && now - server.activeAt >= quietMs);
     };
-    await this.#wait(this.#driver.until(isSettled, latest));
+    await this.#driver.until(isSettled, latest);
   }
 
   async crash(): Promise<void> {
     const { time } = this.#world;
     this.#process?.die();
     const process = this.#process;
-    await this.#wait(this.#driver.until(() => this.#process !== process, time.monotonic()));
+    await this.#driver.until(() => this.#process !== process, time.monotonic());
   }
 
   close(): void {
@@ -282,6 +283,9 @@ export class MemoryKit implements TestKit {
       result: () => this.#result(run.result(), () => run.why()),
       cancel: (reason) => this.#drive(run.cancel(reason)),
       terminate: (reason) => this.#drive(run.terminate(reason)),
+      resume: (how) => this.#drive(run.resume(how)),
+      retry: (how) => this.#drive(run.retry(how)),
+      skip: (step, result, how) => this.#drive(run.skip(step, result, how)),
       view: () => this.#drive(run.view()),
       why: async () => (await this.#drive(run.why())).sentence,
       history: async () => historyText(await this.#drive(run.view())),
@@ -290,7 +294,7 @@ export class MemoryKit implements TestKit {
 
   async #result<T>(result: Promise<T>, why: () => Promise<Explanation>): Promise<T> {
     try {
-      return await this.#drive(result);
+      return await this.#driver.settled(result);
     } catch (cause) {
       if (!(cause instanceof TestKitError)) throw cause;
       const { sentence } = await this.#drive(why());
@@ -307,11 +311,7 @@ export class MemoryKit implements TestKit {
   }
 
   #drive<T>(promise: Promise<T>): Promise<T> {
-    return this.#wait(this.#driver.settled(promise));
-  }
-
-  #wait<T>(promise: Promise<T>): Promise<T> {
-    return this.#work.call(promise);
+    return this.#work.call(this.#driver.settled(promise));
   }
 
   #noteStep(step: ExecutedStep, idempotencyKey: string): void {

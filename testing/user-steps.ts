@@ -54,10 +54,14 @@ function hookedContext(
     const { attempt, idempotencyKey } = call;
     hooks.onStep({ taskName, runId, step, attempt }, idempotencyKey);
     const script = scriptOf(hooks.scripts, step);
-    const { signal, fencingToken } = call;
+    const { signal, fencingToken, lastHeartbeat } = call;
+    const heartbeat = (details?: unknown): void => call.heartbeat(details);
     return hooks.work.do(() =>
       script
-        ? script({ attempt, idempotencyKey, signal, fencingToken, taskName, runId, step })
+        ? script({
+            ...{ attempt, idempotencyKey, signal, fencingToken, heartbeat, lastHeartbeat },
+            ...{ taskName, runId, step },
+          })
         : action(),
     );
   };

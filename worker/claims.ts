@@ -13,18 +13,15 @@ import { UndecodableError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import { TAKEOVERS_BEFORE_PAUSE } from "../shared/limits.ts";
-import {
-  type Because,
-  decodeReady,
-  EVENTS_REPLACED,
-  type EventPosition,
-} from "../shared/messages.ts";
-import { nameOfRepair, repairEntries } from "../shared/repairs.ts";
+import { decodeReady, EVENTS_REPLACED, type EventPosition } from "../shared/messages.ts";
+import { repairEntries } from "../shared/repairs.ts";
 import { initialState } from "../shared/run-state.ts";
+import { nameOf } from "./because.ts";
 import { cancelChildren } from "./child-cancels.ts";
 import { makeContext } from "./context.ts";
 import { DurablePass, type PassEnd } from "./durable-pass.ts";
 import { Execution } from "./execution.ts";
+import { ForeignTokens, pinOf, versionedFor } from "./foreign-tokens.ts";
 import type { HeldRuns } from "./held-runs.ts";
 import { interruptionAt, overdueEntry } from "./interruptions.ts";
 import { settledBy } from "./outcomes.ts";
@@ -34,6 +31,7 @@ import { cancelTimer, nextDue, registerWaits } from "./registration.ts";
 import { runRegular } from "./regular-pass.ts";
 import type { Services } from "./services.ts";
 import type { Slot } from "./slots.ts";
+import { sourcePlace } from "./source-places.ts";
 import { pause } from "./steps.ts";
 import {
   type Reading,
@@ -59,6 +57,7 @@ export class Claims {
   readonly #warm: WarmRuns;
   readonly #reader: TokenReader;
   readonly #seat: SuspectSeat;
+  readonly #foreign: ForeignTokens;
 
   constructor(services: Services, held: HeldRuns, warm: WarmRuns) {
     this.#services = services;
@@ -66,6 +65,7 @@ export class Claims {
     this.#warm = warm;
     this.#reader = new TokenReader(services, warm);
     this.#seat = new SuspectSeat(held, services.claimTimeoutMs);
+    this.#foreign = new ForeignTokens(services.log);
   }
 
   /** Handles one token; it owns the slot from here on. Never throws. */
@@ -125,7 +125,9 @@ export class Claims {
       const mustBeFresh = isRecovery || (action === "claim" && read.state.status === "queued");
       if (mustBeFresh && !isFresh) continue;
       if (isThere && action !== "read-again") {
-        if (await this.#carryOut(action, read, slot)) return;
+        const versioned = versionedFor(action, read);
+        if (!versioned) return this.#foreign.leave(read);
+        if (await this.#carryOut(action, versioned, slot)) return;
         hasLost = true;
       }
       await pause(this.#services, READ_AGAIN_MS * reading);
@@ -176,8 +178,10 @@ export class Claims {
     const { token } = run;
     const read = await this.#reader.read(run, true);
     const action = this.#decide(read, true);
-    const { definition } = run.task;
-    const isNoTimer = action === "claim" && nextDue(read.state, definition) !== read.because.timer;
+    const definition = run.task.versions.forRun(read.state);
+    if (!definition && action === "claim") return this.#foreign.leave(read);
+    const limits = definition ?? run.task.definition;
+    const isNoTimer = action === "claim" && nextDue(read.state, limits) !== read.because.timer;
     if (!read.start || action === "drop" || isNoTimer) return token.ack();
     token.nak(Math.min(this.#restMs(run, read.because.timer), this.#services.claimTimeoutMs));
   }
@@ -206,19 +210,16 @@ export class Claims {
         return this.#withRun(read, slot, (run) => {
           const { state } = read;
           const isOverdue = overdueEntry(state, run.limits, run.serverClock.earliest());
-          return isOverdue ? this.#claim("claim", read, run) : this.#pass(run, read);
+          if (isOverdue) return this.#claim("claim", read, run);
+          for (const entry of pinOf(read)) run.committer.add(entry);
+          return this.#pass(run, read);
         });
-      case "take-over": {
-        const { history, state } = read;
-        const now = this.#services.clock.monotonic();
-        const suspect = { history, tokenSequence: token.streamSequence, state, now };
-        if (!this.#seat.admits(suspect)) {
+      case "claim":
+      case "take-over":
+        if (action === "take-over" && !this.#seat.admits(read, this.#services.clock.monotonic())) {
           token.nak(RETRY_MS);
           return true;
         }
-        return this.#withRun(read, slot, (run) => this.#claim(action, read, run));
-      }
-      case "claim":
         return this.#withRun(read, slot, (run) => this.#claim(action, read, run));
       case "pause":
         return this.#withRun(read, slot, (run) => this.#pauseRun(read, run));
@@ -270,6 +271,7 @@ export class Claims {
     ];
     if (action === "claim" && because.repair) entries.push(...repairEntries(because.repair));
     const interruption = interruptionAt({ ...read, now, definition: read.task.definition });
+    if (!interruption.outcome) entries.push(...pinOf(read));
     if (interruption.entry) entries.push(interruption.entry);
     if (isWaiting)
       entries.push(...(await settledBy(this.#services, read.address, state, because, now)));
@@ -332,9 +334,13 @@ export class Claims {
 
   #passRun(read: Reading, slot: Slot): PassRun {
     return new PassRun({
-      ...read,
       services: this.#services,
+      address: read.address,
       definition: read.task.definition,
+      subjects: read.subjects,
+      isChild: read.isChild,
+      state: read.state,
+      token: read.token,
       events: read.start?.events ?? read.warm?.events ?? NO_EVENTS,
       nonce: read.start?.nonce ?? read.warm?.nonce ?? "",
       slot,
@@ -366,7 +372,7 @@ export class Claims {
   /** The code from its beginning, over what is recorded. */
   #cold(run: PassRun, read: Reading): WarmRun {
     const { definition } = read.task;
-    const execution = new Execution<Work>(read.state);
+    const execution = new Execution<Work>(read.state, (name) => sourcePlace(definition, name));
     let present = run;
     const context = makeContext({
       runId: read.address.runId,
@@ -388,13 +394,4 @@ export class Claims {
       },
     };
   }
-}
-
-/** One word for why a run goes on. */
-function nameOf(because: Because): string {
-  if (because.cancel !== undefined) return "cancel";
-  if (because.timer !== undefined) return "timer";
-  if (because.events || because.children) return "match";
-  if (because.repair) return nameOfRepair(because.repair);
-  return because.poke === undefined ? "start" : "poke";
 }

@@ -130,6 +130,8 @@ function withoutValue(entry: Entry, problem: Failure): Entry | undefined {
     }
     case "wait-settled":
       return settledWithout(entry, problem);
+    case "heartbeat":
+      return { ...entry, details: { problem: problem.message } };
     case "paused":
       return { ...entry, reason: cut(entry.reason), details: { problem: problem.message } };
     case "cancel-requested":

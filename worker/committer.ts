@@ -14,7 +14,7 @@ import type { HeaderList } from "../shared/jetstream/headers.ts";
 import type { Publisher } from "../shared/jetstream/publisher.ts";
 import type { Reader } from "../shared/jetstream/reader.ts";
 import { evolve, type RunState, type RunStatus } from "../shared/run-state.ts";
-import { HEADERS, STATUS_HEADER } from "../shared/subjects.ts";
+import { HEADERS, STATUS_HEADER, VERSION_HEADER } from "../shared/subjects.ts";
 import { fitCommits } from "./commit-size.ts";
 
 /** What a committer needs to know of its run and pass. */
@@ -103,13 +103,19 @@ export class Committer {
     for (const part of fitCommits({ ...base, entries }, this.#options.maxBytes, history)) {
       const sequence = await this.#append(part.bytes, [
         [STATUS_HEADER, statusAfter(part.commit.entries)],
+        ...versionHeader(state, part.commit.entries),
         ...headers,
       ]);
       if (sequence === undefined) {
         this.#lost = true;
         return "lost";
       }
-      evolve(state, decodeCommit(part.bytes, sequence, history));
+      // The code receives nothing any more of what is stored with the end.
+      const isEnd = part.commit.entries.at(-1)?.kind === "ended";
+      evolve(
+        state,
+        isEnd ? { ...part.commit, sequence } : decodeCommit(part.bytes, sequence, history),
+      );
       if (state.outcome) this.#options.onEnded?.(part.bytes);
     }
     return "stored";
@@ -153,6 +159,12 @@ export class Committer {
     const commit = decodeCommit(last.data, last.sequence, history);
     return commit.pass === pass ? last.sequence : undefined;
   }
+}
+
+function versionHeader(state: RunState, entries: readonly Entry[]): HeaderList {
+  const pin = entries.find((entry) => entry.kind === "version-pinned");
+  const version = pin?.version ?? state.version;
+  return version === undefined ? [] : [[VERSION_HEADER, version]];
 }
 
 /** The status of the run after these entries, for those who read headers only. */

@@ -33,8 +33,15 @@ import { normalizeRetries } from "../shared/retry.ts";
 import { checkName } from "../shared/subjects.ts";
 import { definitionOf, type TaskDefinition } from "../shared/task-definition.ts";
 import type { AnyTask, ChildHandle } from "../shared/task-reference.ts";
+import { isSameButForTimes } from "./condition-match.ts";
 import type { Execution } from "./execution.ts";
-import { describeCondition, type ManyChildren, ordinalsOf, type Work } from "./work.ts";
+import {
+  describeCondition,
+  type ManyChildren,
+  ordinalsOf,
+  type StartWork,
+  type Work,
+} from "./work.ts";
 
 /** What a context needs of the run it belongs to. */
 export interface ContextRun {
@@ -116,13 +123,21 @@ class Context {
     checkStep(name, action);
     const { definition, execution } = this.#run;
     const what = `step ${describe(name)}`;
-    checkFields(options, `options of ${what}`, ["retries", "timeout", "undo"]);
+    checkFields(options, `options of ${what}`, [
+      ...["retries", "timeout", "totalTimeout", "heartbeatTimeout", "undo"],
+    ]);
     const retries = normalizeRetries(options.retries, `retries of ${what}`, definition.retries);
-    const timeoutMs =
-      options.timeout === undefined
-        ? undefined
-        : toTimeoutMs(options.timeout, `timeout of ${what}`);
-    const work = { kind: "step", name, action, retries, timeoutMs } as const;
+    const limit = (option: "timeout" | "totalTimeout" | "heartbeatTimeout"): number | undefined => {
+      const { [option]: value } = options;
+      return value === undefined ? undefined : toTimeoutMs(value, `${option} of ${what}`);
+    };
+    const work = {
+      kind: "step",
+      ...{ name, action, retries },
+      timeoutMs: limit("timeout"),
+      totalTimeoutMs: limit("totalTimeout"),
+      heartbeatTimeoutMs: limit("heartbeatTimeout"),
+    } as const;
     const { undo } = options;
     if (undo === undefined) return execution.ask("s", name, work, (value) => value);
     if (typeof undo !== "function")
@@ -186,7 +201,7 @@ class Context {
         { value: options.id },
       );
     if (inputs.length === 0) return [];
-    const work: Work = {
+    const work: StartWork = {
       kind: "start",
       task,
       inputs,
@@ -199,6 +214,7 @@ class Context {
       task.name,
       work,
       (value) => value as readonly string[],
+      { difference: ({ runIds }) => differentChildren(runIds, work) },
     );
     const handles = runIds.map((runId) => this.#handle(task.name, runId));
     return isMany ? handles : handles[0];
@@ -228,6 +244,11 @@ class Context {
     ].join("-");
   }
 
+  changed(name: string): boolean {
+    checkChange(name);
+    return this.#run.execution.hasChanged(name);
+  }
+
   #handle(taskName: string, runId: string): ChildHandle {
     const handle: ChildHandle = {
       taskName,
@@ -248,7 +269,10 @@ class Context {
       condition,
       firstOrdinal: this.#takeOrdinals(ordinalsOf(condition)),
     };
-    return this.#run.execution.ask("w", describeCondition(condition), work, (value) => value);
+    const name = describeCondition(condition);
+    return this.#run.execution.ask("w", name, work, (value) => value, {
+      isLike: (recorded) => isSameButForTimes(condition, recorded),
+    });
   }
 
   #takeOrdinals(count: number): number {
@@ -256,6 +280,15 @@ class Context {
     this.#ordinal += count;
     return first;
   }
+}
+
+/** How started children differ from what is recorded; their order among others does not count. */
+function differentChildren(runIds: readonly string[], work: StartWork): string | undefined {
+  const { inputs, id } = work;
+  if (runIds.length !== inputs.length)
+    return `it starts ${inputs.length} children now and started ${runIds.length} then`;
+  if (id !== undefined && runIds[0] !== id) return "the id of the child was changed";
+  return undefined;
 }
 
 /**
@@ -280,6 +313,14 @@ function checkStep(name: unknown, action: unknown): void {
       `Step ${describe(name)} got ${describe(action)} as its action. Expected a function.`,
       { value: action },
     );
+}
+
+function checkChange(name: unknown): void {
+  if (typeof name === "string" && name !== "" && Buffer.byteLength(name) <= STEP_NAME_BYTES) return;
+  throw new InvalidInputError(
+    `changed() got ${describe(name)}. Expected a name of 1 to ${STEP_NAME_BYTES} bytes for the change.`,
+    { value: name },
+  );
 }
 
 /** Drops lines while the code goes through what is recorded already. */

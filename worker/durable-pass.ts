@@ -15,6 +15,7 @@ import { SHORT_SLEEP_MS } from "../shared/limits.ts";
 import type { CancelRequest } from "../shared/messages.ts";
 import { cancelChildren } from "./child-cancels.ts";
 import type { Committer } from "./committer.ts";
+import { pauseDiverged } from "./diverged.ts";
 import type { Execution } from "./execution.ts";
 import { endToUndo, overdueEntry } from "./interruptions.ts";
 import { whyEventsAreLost } from "./lost-events.ts";
@@ -105,15 +106,20 @@ export class DurablePass {
       return this.#terminate(this.#run.cancelRequest);
     this.#noteInterruption();
     this.#noteCodeEnd();
+    if (execution.different) return this.#pause(execution.different);
     if (execution.cursor.next) {
-      if (!execution.cursor.canDeliver && !(await this.#isAskedLate())) return this.#pause();
+      if (!execution.canDeliver() && !(await this.#isAskedLate()))
+        return this.#pause(execution.cursor.divergence(execution.end !== undefined));
       execution.deliverNext();
       return undefined;
     }
-    if (!this.#isLive && !execution.end) {
-      if (execution.cursor.divergence(false)) return this.#pause();
+    if (!this.#isLive) {
+      const divergence = execution.divergence();
+      if (divergence) return this.#pause(divergence);
       this.#isLive = true;
+      execution.wasLive = true;
     }
+    for (const entry of execution.takeNoted()) this.#committer.add(entry);
     for (const operation of execution.takeUnrecorded()) this.#operations.begin(operation);
     if (execution.end) return this.#finish();
     this.#noteDue();
@@ -208,7 +214,8 @@ export class DurablePass {
   async #finish(): Promise<PassEnd> {
     const { end, cursor, state } = this.#execution;
     if (!end) throw new InvariantError("A run is finished only when its code has ended.");
-    if (cursor.divergence(true)) return this.#pause();
+    const divergence = cursor.divergence(true);
+    if (divergence) return this.#pause(divergence);
     while (this.#operations.hasActiveOpening) {
       await this.#execution.changed.wait(); // children that the code started and did not await
       if (this.#failure) throw this.#failure;
@@ -275,32 +282,23 @@ export class DurablePass {
     if (!this.#isOver) await this.#run.reacquire();
   }
 
-  async #pause(): Promise<PassEnd> {
-    const { cursor, end } = this.#execution;
-    const divergence = cursor.divergence(end !== undefined) as Divergence;
-    const { runId, taskName } = this.#run.address;
-    const asked = divergence.asked.map((key) => `"${key}"`).join(", ") || "nothing more";
-    const reason = `Run "${runId}" of task "${taskName}" replayed differently: the history has "${divergence.recorded}", the code asked for ${asked}.`;
-    this.#run.services.log.error(reason, { runId, taskName, likelyCause: divergence.likelyCause });
-    this.#record({ kind: "paused", reason, details: { code: "replay-diverged", ...divergence } });
-    if (!(await this.#commit())) return "lost";
-    this.#run.release();
-    this.#run.acknowledge();
-    return "paused";
+  #pause(divergence: Divergence | undefined): Promise<PassEnd> {
+    if (!divergence) throw new InvariantError("A run is paused only when its code has diverged.");
+    return pauseDiverged(this.#run, divergence, (key) => this.#execution.sourceOf(key));
   }
 
   /** Whether the code asks for the next recorded result after all, having awaited something else. */
   async #isAskedLate(): Promise<boolean> {
     const { cursor, changed, end } = this.#execution;
     const { services } = this.#run;
-    const hasAskedElse = end !== undefined || (cursor.divergence(false)?.asked.length ?? 0) > 0;
+    const hasAskedElse = end !== undefined || cursor.hasAskedElse;
     let isOver = false;
     const stop = services.clock.after(hasAskedElse ? SHORT_PATIENCE_MS : PATIENCE_MS, () => {
       isOver = true;
       changed.raise();
     });
     try {
-      while (!isOver && !cursor.canDeliver && !this.#isOver && !this.#execution.end)
+      while (!isOver && !this.#execution.canDeliver() && !this.#isOver && !this.#execution.end)
         await changed.wait();
     } finally {
       stop();

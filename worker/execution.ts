@@ -8,6 +8,7 @@
  *     over stays pending for ever.
  */
 
+import type { Entry, StoredCondition } from "../shared/entries.ts";
 import {
   InvalidInputError,
   LimitExceededError,
@@ -20,9 +21,9 @@ import {
 } from "../shared/errors.ts";
 import { fromFailure } from "../shared/failures.ts";
 import { hashId } from "../shared/ids.ts";
-import type { Delivery, RunState } from "../shared/run-state.ts";
+import type { Delivery, RunState, StartedChildren } from "../shared/run-state.ts";
 import type { WaitResult } from "../shared/waits.ts";
-import { ReplayCursor } from "./replay-cursor.ts";
+import { type Divergence, ReplayCursor } from "./replay-cursor.ts";
 import { Signal } from "./signal.ts";
 
 /** Letters of the kinds of operations in their keys. */
@@ -33,9 +34,22 @@ export interface Operation<Work = unknown> {
   readonly key: string;
   /** How many results the code had received when it asked. */
   readonly at: number;
+  /** When what it had received last was recorded, in milliseconds since the epoch. */
+  readonly askedAt: number;
   readonly work: Work;
+  /** Where in the code it was asked for, as file and line, where that is known. */
+  readonly source?: string;
+  readonly match?: OperationMatch;
   /** Gives the code its result. */
   readonly deliver: (delivery: Delivery) => void;
+}
+
+/** How an operation is compared with what is recorded, beyond its key. */
+export interface OperationMatch {
+  /** Whether it is this wait, although its key is another: they differ in times only. */
+  readonly isLike?: (recorded: StoredCondition) => boolean;
+  /** How it differs from what is recorded under its very key. */
+  readonly difference?: (recorded: StartedChildren) => string | undefined;
 }
 
 /** How the code ended. */
@@ -56,12 +70,24 @@ export class Execution<Work> {
   /** The undos run when the code is over; it asks for nothing any more. */
   #phase: "code" | "undo" = "code";
   #end: CodeEnd | undefined;
+  #endedAt: number | undefined;
   #codeEnd: CodeEnd | undefined;
   #receivedAt: number | undefined;
+  #different: Divergence | undefined;
+  /** The code has once received all that was recorded, and has gone on. */
+  wasLive = false;
+  readonly #sourcePlace: (name: string) => string | undefined;
+  readonly #changes: Map<string, boolean> = new Map();
+  #noted: Extract<Entry, { kind: "change-noted" }>[] = [];
 
-  constructor(state: RunState) {
+  /** @param sourcePlace Says where the code that calls right now asks for an operation. */
+  constructor(
+    state: RunState,
+    sourcePlace: (name: string) => string | undefined = () => undefined,
+  ) {
     this.state = state;
     this.cursor = new ReplayCursor(state);
+    this.#sourcePlace = sourcePlace;
   }
 
   /** Calls the task's code. Called once. */
@@ -76,6 +102,7 @@ export class Execution<Work> {
       }
       if (phase !== this.#phase) return; // it was given up meanwhile
       this.#end = end;
+      this.#endedAt = this.cursor.received;
       this.changed.raise();
     })();
   }
@@ -98,6 +125,7 @@ export class Execution<Work> {
     this.#codeEnd = end;
     this.#phase = "undo";
     this.#end = undefined;
+    this.#endedAt = undefined;
     this.#operations.clear();
     this.#fresh = [];
     const undos = this.#undos.splice(0).reverse();
@@ -149,9 +177,33 @@ export class Execution<Work> {
     name: string,
     work: Work,
     receive: (value: unknown) => T,
+    match?: OperationMatch,
   ): Promise<T> {
     if (this.isUndoing) return new Promise(() => {}); // code that was given up
-    return this.#ask(kind, name, work, receive);
+    return this.#ask(kind, name, work, receive, match);
+  }
+
+  /**
+   * Whether the run takes part in a change of its code: the same for ever, once it was asked. A run
+   * that had passed this place before the change takes no part in it.
+   */
+  hasChanged(name: string): boolean {
+    const known = this.#changes.get(name);
+    if (known !== undefined) return known;
+    const { changes, passedAt } = this.state;
+    const at = this.cursor.received;
+    const isRecorded = changes.has(name);
+    const answer = isRecorded || at > passedAt;
+    this.#changes.set(name, answer);
+    if (answer && !isRecorded) this.#noted.push({ kind: "change-noted", name, at });
+    return answer;
+  }
+
+  /** Changes that the code was told of and that are not recorded. */
+  takeNoted(): readonly Extract<Entry, { kind: "change-noted" }>[] {
+    const noted = this.#noted;
+    this.#noted = [];
+    return noted;
   }
 
   #ask<T>(
@@ -159,23 +211,99 @@ export class Execution<Work> {
     name: string,
     work: Work,
     receive: (value: unknown) => T,
+    match?: OperationMatch,
   ): Promise<T> {
     const short = keyName(name);
     const counted = `${kind} ${short}`;
     const count = this.#counts.get(counted) ?? 0;
     this.#counts.set(counted, count + 1);
     const key = `${kind}${count} ${short}`;
+    const source = this.isUndoing ? undefined : this.#sourcePlace(counted);
+    this.#compare(key, match);
     return new Promise<T>((resolve, reject) => {
       const deliver = ({ result }: Delivery): void => {
         if (result.ok) resolve(receive(result.value));
         else reject(toError(kind, name, result));
       };
-      const operation = { key, at: this.cursor.received, work, deliver };
+      const operation: Operation<Work> = {
+        key,
+        at: this.cursor.received,
+        askedAt: this.#receivedAt ?? this.state.startedAt,
+        work,
+        ...(source === undefined ? {} : { source }),
+        ...(match === undefined ? {} : { match }),
+        deliver,
+      };
       this.#operations.set(key, operation);
       this.#fresh.push(operation);
       this.cursor.ask(key);
       this.changed.raise();
     });
+  }
+
+  /** What the code asked for under a recorded name that is something else, if it did. */
+  get different(): Divergence | undefined {
+    return this.#different;
+  }
+
+  /** Where the code asked for an operation whose result it has not received. */
+  sourceOf(key: string): string | undefined {
+    return this.#operations.get(key)?.source;
+  }
+
+  /** Whether the code has asked for the next recorded result. */
+  canDeliver(): boolean {
+    return this.cursor.canDeliver || (this.adoptWaits() && this.cursor.canDeliver);
+  }
+
+  /**
+   * Takes waits that the code asks for as the recorded ones that differ from them in times only: what
+   * was recorded holds. Returns whether there were any.
+   */
+  adoptWaits(): boolean {
+    let hasAdopted = false;
+    for (const { key, at, condition } of this.cursor.unaskedWaits())
+      for (const operation of this.#operations.values()) {
+        const isNew = operation.at === at && !this.cursor.isRecorded(operation.key);
+        if (!isNew || !operation.match?.isLike?.(condition)) continue;
+        this.#rename(operation, key);
+        hasAdopted = true;
+        break;
+      }
+    return hasAdopted;
+  }
+
+  /**
+   * Where code that has received all that is recorded has parted from the history. Code that was kept
+   * in memory while its run was suspended is not compared with what it did before that: it is the same.
+   */
+  divergence(): Divergence | undefined {
+    const hasEnded = this.#end !== undefined;
+    let divergence = this.cursor.divergence(hasEnded);
+    if (divergence && this.adoptWaits()) divergence = this.cursor.divergence(hasEnded);
+    return (
+      divergence ?? (this.wasLive ? undefined : this.cursor.divergenceSinceSuspended(this.#endedAt))
+    );
+  }
+
+  #rename(operation: Operation<Work>, key: string): void {
+    const renamed = { ...operation, key };
+    this.#operations.delete(operation.key);
+    this.#operations.set(key, renamed);
+    this.#fresh = this.#fresh.map((fresh) => (fresh === operation ? renamed : fresh));
+    this.cursor.rename(operation.key, key);
+    // The recorded name is taken: the next wait of that name has the next number.
+    const space = key.indexOf(" ");
+    const counted = key.slice(0, 1) + key.slice(space);
+    const count = Number(key.slice(1, space)) + 1;
+    this.#counts.set(counted, Math.max(count, this.#counts.get(counted) ?? 0));
+  }
+
+  #compare(key: string, match: OperationMatch | undefined): void {
+    const recorded = this.state.children.get(key);
+    const likelyCause = recorded && match?.difference?.(recorded);
+    if (likelyCause !== undefined)
+      this.#different ??= { kind: "different", recorded: key, asked: [key], likelyCause };
   }
 
   /** Hands the next recorded result to the code. */

@@ -3,8 +3,9 @@ import { cancelEntry, canceledOutcome, expiredOutcome } from "../shared/early-en
 import type { Entry, Outcome } from "../shared/entries.ts";
 import { RunCanceledError, TimeoutError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
+import type { Interruption } from "../shared/interruption.ts";
 import type { CancelRequest, Start } from "../shared/messages.ts";
-import type { Interruption, RunState } from "../shared/run-state.ts";
+import type { RunState } from "../shared/run-state.ts";
 import type { TaskDefinition } from "../shared/task-definition.ts";
 import type { CodeEnd, Execution } from "./execution.ts";
 import { limitOf, type RunLimits } from "./run-limits.ts";

@@ -232,7 +232,12 @@ export class PassOperations {
     const attempt = (this.#attempts.get(key) ?? retries.get(key)?.attempts ?? 0) + 1;
     // Steps of the cleanup after an interruption are not told to stop by it.
     const signal = (): AbortSignal => (interruption ? run.signal : run.userSignal);
-    const entry = await tryStep(run.services, run, { operation, attempt, signal });
+    const record = (entry: Entry): void => {
+      if (this.#steps.get(key) !== operation) return;
+      this.#events.record(entry);
+      this.#execution.changed.raise();
+    };
+    const entry = await tryStep(run.services, run, { operation, attempt, signal, record });
     if (this.#steps.get(key) !== operation) return; // interrupted: nobody waits for its result
     this.#steps.delete(key);
     if (entry?.kind === "attempt-failed") {
@@ -244,14 +249,15 @@ export class PassOperations {
   }
 
   /** Opens a wait: its children are started, its times are fixed, its events begin. */
-  async #openWait({ key, at, work }: Operation<WaitWork>): Promise<void> {
+  async #openWait({ key, at, work, source }: Operation<WaitWork>): Promise<void> {
     const opened = await openCondition(this.#run, key, work);
     if ("refused" in opened) {
       this.#events.record(failed(key, at, opened.refused));
       return;
     }
     const { condition, settled } = opened;
-    const entry = { kind: "wait-opened", key, at, condition } as const;
+    const place = source === undefined ? {} : { source };
+    const entry = { kind: "wait-opened", key, at, condition, ...place } as const;
     if (isLarge(condition)) {
       // The code is told now: in the commit that suspends the run it would be told too late.
       const form = storedForm(entry, this.#run.services.link.maxPayload);
@@ -269,7 +275,7 @@ export class PassOperations {
       this.#events.record({ kind: "wait-settled", key, leaf, outcome });
   }
 
-  async #startChildren({ key, at, work }: Operation<StartWork>): Promise<void> {
+  async #startChildren({ key, at, work, source }: Operation<StartWork>): Promise<void> {
     const { services, parent, signal } = this.#run;
     const { task, inputs, firstOrdinal: first } = work;
     const runIds = inputs.map((_, i) => work.id ?? this.#run.childId(first + i));
@@ -289,6 +295,7 @@ export class PassOperations {
         runIds,
         first,
         isLeft: work.isLeft,
+        ...(source === undefined ? {} : { source }),
       });
   }
 }

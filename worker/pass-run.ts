@@ -58,6 +58,9 @@ export class PassRun implements HeldRun, StepRun {
   #isOver = false;
   #isInterrupted: boolean;
   #request: CancelRequest | undefined;
+  readonly #nonce: string;
+  /** The commit that ended the run, until its starter is told. */
+  #endBody: Uint8Array | undefined;
   // Made when somebody looks: most runs are over before anybody does.
   #over: AbortController | undefined;
   #user: AbortController | undefined;
@@ -93,6 +96,7 @@ export class PassRun implements HeldRun, StepRun {
     this.#slot = options.slot;
     this.#pool = options.pool;
     this.#held = options.held;
+    this.#nonce = options.nonce;
     this.committer = new Committer({
       publisher: services.link.publisher,
       reader: services.link.reader,
@@ -104,7 +108,9 @@ export class PassRun implements HeldRun, StepRun {
       now: () => this.serverClock.latest(),
       maxBytes: services.link.maxPayload,
       isOver: () => this.#isOver,
-      onEnded: (body) => this.#tellStarter(options.nonce, body),
+      onEnded: (body) => {
+        this.#endBody = body;
+      },
     });
     this.#held.add(this);
   }
@@ -222,15 +228,19 @@ export class PassRun implements HeldRun, StepRun {
     this.#onCancel?.(request);
   }
 
-  #tellStarter(nonce: string, body: Uint8Array): void {
+  /** Not before the hold ends: with the acknowledgement it is one write to the socket. */
+  #tellStarter(): void {
     const { link, names } = this.services;
-    if (wantsEnd(nonce)) link.publisher.tell(names.endSubject(nonce), body);
+    if (this.#endBody && wantsEnd(this.#nonce))
+      link.publisher.tell(names.endSubject(this.#nonce), this.#endBody);
+    this.#endBody = undefined;
   }
 
   #letGo(): void {
     this.#held.remove(this);
     this.release();
     this.committer.abandon();
+    this.#tellStarter();
   }
 }
 

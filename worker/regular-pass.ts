@@ -4,7 +4,7 @@
  */
 
 import type { CancelTimer } from "../shared/clock.ts";
-import type { DurableContext, Logger, TaskContext } from "../shared/contexts.ts";
+import type { DurableContext, Logger, RegularContext } from "../shared/contexts.ts";
 import { cancelEntry, canceledOutcome } from "../shared/early-ends.ts";
 import type { Entry, Outcome } from "../shared/entries.ts";
 import { TimeoutError } from "../shared/errors.ts";
@@ -12,7 +12,9 @@ import { toFailure } from "../shared/failures.ts";
 import { SHORT_SLEEP_MS } from "../shared/limits.ts";
 import { retryDelayMs } from "../shared/retry.ts";
 import type { TaskDefinition } from "../shared/task-definition.ts";
+import { durableBefore, pauseDiverged } from "./diverged.ts";
 import type { PassEnd } from "./durable-pass.ts";
+import { Heartbeats } from "./heartbeats.ts";
 import { timedOutOutcome } from "./interruptions.ts";
 import type { PassRun } from "./pass-run.ts";
 import { limitOf } from "./run-limits.ts";
@@ -29,6 +31,8 @@ export async function runRegular(
   input: unknown,
 ): Promise<PassEnd> {
   const { services, committer } = run;
+  const diverged = durableBefore(run.state);
+  if (diverged) return pauseDiverged(run, diverged, () => undefined);
   const startedAt = services.clock.monotonic();
   const limits = new RegularLimits(run);
   run.whenOutlived(() => {
@@ -65,15 +69,21 @@ async function attempts(
 ): Promise<Outcome | undefined> {
   const { services, address, committer } = run;
   for (let attempt = (run.state.retries.get(RUN_KEY)?.attempts ?? 0) + 1; ; attempt++) {
+    const heartbeats = new Heartbeats({
+      clock: services.clock,
+      record: (details) => recordNow(run, { kind: "heartbeat", key: RUN_KEY, details }),
+    });
     const result = await limited(
       services,
       async (signal) => {
-        const context = new RegularContext(run, attempt, signal);
+        const context = new Context({ run, attempt, signal, heartbeats });
         return definition.run(input, context as unknown as DurableContext);
       },
       {
         signal: () => run.userSignal,
         timeoutMs: definition.timeoutMs,
+        heartbeatTimeoutMs: definition.heartbeatTimeoutMs,
+        heartbeats,
         what: `Run "${address.runId}" of task "${address.taskName}"`,
       },
     );
@@ -100,6 +110,14 @@ async function attempts(
     await run.reacquire();
     if (!(await run.prove())) return undefined;
   }
+}
+
+/** Puts an entry into the history while the code is at work. */
+function recordNow({ committer, services, address }: PassRun, entry: Entry): void {
+  committer.add(entry);
+  committer.commit().catch((error: unknown) => {
+    services.log.warn(`An entry "${entry.kind}" is not recorded yet.`, { ...address, error });
+  });
 }
 
 /** What may stop a regular run from outside its code: a request to cancel, or its time limit. */
@@ -144,24 +162,14 @@ class RegularLimits {
     this.#stopTimer?.();
   }
 
-  /**
-   * Recorded at once: of a run that began without a claim the log shows nothing yet, and the engine
-   * ends what it takes for queued.
-   */
-  #record(entry: Entry): void {
-    const { committer, services, address } = this.#run;
-    committer.add(entry);
-    committer.commit().catch((error: unknown) => {
-      services.log.warn("An interruption could not be recorded yet.", { ...address, error });
-    });
-  }
-
   #interrupt(entry: Entry): void {
     if (this.#entry) return;
     this.#entry = entry;
     const { services, limits } = this.#run;
     this.#run.interrupt();
-    this.#record(entry);
+    // Of a run that began without a claim the log shows nothing yet, and the engine ends what it
+    // takes for queued.
+    recordNow(this.#run, entry);
     this.#stopTimer?.();
     this.#stopTimer = services.clock.after(limits.cleanupTimeoutMs, () => {
       const ms = limits.cleanupTimeoutMs;
@@ -172,22 +180,36 @@ class RegularLimits {
 }
 
 /** The `ctx` of a regular task. Its signal is made when it is looked at. */
-class RegularContext implements TaskContext {
+class Context implements RegularContext {
   readonly taskName: string;
   readonly runId: string;
   readonly attempt: number;
   readonly log: Logger;
+  readonly lastHeartbeat: unknown;
+  readonly #heartbeats: Heartbeats;
   readonly #signal: () => AbortSignal;
 
-  constructor(run: PassRun, attempt: number, signal: () => AbortSignal) {
+  constructor(attempt: {
+    readonly run: PassRun;
+    readonly attempt: number;
+    readonly signal: () => AbortSignal;
+    readonly heartbeats: Heartbeats;
+  }) {
+    const { run } = attempt;
     this.taskName = run.address.taskName;
     this.runId = run.address.runId;
-    this.attempt = attempt;
+    this.attempt = attempt.attempt;
     this.log = run.services.log;
-    this.#signal = signal;
+    this.lastHeartbeat = run.state.heartbeats.get(RUN_KEY);
+    this.#heartbeats = attempt.heartbeats;
+    this.#signal = attempt.signal;
   }
 
   get signal(): AbortSignal {
     return this.#signal();
+  }
+
+  heartbeat(details?: unknown): void {
+    this.#heartbeats.beat(details);
   }
 }

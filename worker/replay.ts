@@ -16,6 +16,7 @@ import { type CodeEnd, Execution } from "./execution.ts";
 import { endToUndo } from "./interruptions.ts";
 import type { Divergence } from "./replay-cursor.ts";
 import { drainMicrotasks } from "./signal.ts";
+import { sourcePlace } from "./source-places.ts";
 import type { Work } from "./work.ts";
 
 /** Where a replay and its history part. */
@@ -69,11 +70,11 @@ export async function replayHistory(
     return { verdict: "skipped", reason: "A regular task is not replayed: it begins anew." };
   const state = initialState(history.startSequence, history.startedAt);
   for (const commit of history.commits) evolve(state, commit);
-  if (state.claims === 0)
-    return { verdict: "skipped", reason: "No worker has claimed the run: there is nothing yet." };
+  if (state.status === "queued")
+    return { verdict: "skipped", reason: "No worker has begun the run: there is nothing yet." };
   const divergence = await new Replay(definition, history, state, clock).run();
-  if ("recorded" in divergence) {
-    const entry = findEntry(history, divergence.recorded);
+  if ("likelyCause" in divergence) {
+    const entry = findEntry(history, divergence.recorded ?? THE_END);
     return { verdict: "diverged", divergence: { ...divergence, ...(entry ? { entry } : {}) } };
   }
   return { verdict: "same", ...divergence };
@@ -89,7 +90,7 @@ class Replay {
     this.#definition = definition;
     this.#state = state;
     this.#clock = clock;
-    this.#execution = new Execution<Work>(state);
+    this.#execution = new Execution<Work>(state, (name) => sourcePlace(definition, name));
     const signal = state.interruption ? AbortSignal.abort() : new AbortController().signal;
     const context = makeContext({
       runId: history.runId,
@@ -107,8 +108,10 @@ class Replay {
     const { cursor } = this.#execution;
     for (;;) {
       await this.#turn();
+      if (this.#execution.different) return this.#execution.different;
       if (cursor.next) {
-        if (!cursor.canDeliver && !(await this.#comes(() => cursor.canDeliver)))
+        const canDeliver = (): boolean => this.#execution.canDeliver();
+        if (!canDeliver() && !(await this.#comes(canDeliver)))
           return cursor.divergence(this.#execution.end !== undefined) as Divergence;
         this.#execution.deliverNext();
       } else break;
@@ -129,8 +132,9 @@ class Replay {
   async #compareEnds(): Promise<Divergence | { readonly isOutputOther: boolean }> {
     const execution = this.#execution;
     const { outcome, interruption } = this.#state;
-    const missing = execution.cursor.divergence(execution.end !== undefined);
-    if (missing) return missing;
+    const divergence = execution.divergence();
+    if (divergence) return divergence;
+    execution.wasLive = true;
     // Whoever was interrupted may have been ended without being asked.
     if (!outcome || interruption) return { isOutputOther: false };
     const fresh: string[] = [];
@@ -147,8 +151,7 @@ class Replay {
   /** Waits for code that awaits something of its own, as a worker does. */
   async #comes(isThere: () => boolean): Promise<boolean> {
     const execution = this.#execution;
-    const hasAskedElse =
-      execution.end !== undefined || (execution.cursor.divergence(false)?.asked.length ?? 0) > 0;
+    const hasAskedElse = execution.end !== undefined || execution.cursor.hasAskedElse;
     let isOver = false;
     const stop = this.#clock.after(hasAskedElse ? SHORT_PATIENCE_MS : PATIENCE_MS, () => {
       isOver = true;
@@ -168,7 +171,8 @@ class Replay {
 }
 
 function parted(asked: readonly string[], likelyCause: string): Divergence {
-  return { recorded: THE_END, asked, likelyCause };
+  const kind = asked.length > 0 ? "added" : "different";
+  return { kind, recorded: THE_END, asked, likelyCause };
 }
 
 function compareOutcomes(

@@ -1,4 +1,5 @@
 /** One attempt of a step. Says how it ended as an entry; commits nothing itself. */
+import type { CancelTimer } from "../shared/clock.ts";
 import type { StepContext } from "../shared/contexts.ts";
 import type { Entry } from "../shared/entries.ts";
 import { TimeoutError } from "../shared/errors.ts";
@@ -9,6 +10,8 @@ import type { RunState } from "../shared/run-state.ts";
 import type { ServerClock } from "../shared/server-clock.ts";
 import type { RunAddress } from "../shared/subjects.ts";
 import type { Operation } from "./execution.ts";
+import { Heartbeats } from "./heartbeats.ts";
+import { earlier } from "./run-limits.ts";
 import type { Services } from "./services.ts";
 import type { StepWork } from "./work.ts";
 
@@ -32,6 +35,8 @@ export interface StepAttempt {
   readonly attempt: number;
   /** What the action gets: aborts when the pass is over or the run is canceled. Made when asked for. */
   readonly signal: () => AbortSignal;
+  /** Puts an entry into the history while the attempt goes on. */
+  readonly record: (entry: Entry) => void;
 }
 
 /** How an attempt ended. */
@@ -47,10 +52,17 @@ export type StepEntry = Extract<
 export async function tryStep(
   services: Services,
   run: StepRun,
-  { operation, attempt, signal }: StepAttempt,
+  { operation, attempt, signal, record }: StepAttempt,
 ): Promise<StepEntry | undefined> {
-  const { key, at, work } = operation;
-  const context = { run, key, attempt, tail: run.state.tail };
+  const { key, at, askedAt, work } = operation;
+  const { totalTimeoutMs, heartbeatTimeoutMs } = work;
+  const endsAt = askedAt + (totalTimeoutMs ?? Number.POSITIVE_INFINITY);
+  const heartbeats = new Heartbeats({
+    clock: services.clock,
+    record: (details) => record({ kind: "heartbeat", key, details }),
+  });
+  const lastHeartbeat = run.state.heartbeats.get(key);
+  const context = { run, key, attempt, tail: run.state.tail, heartbeats, lastHeartbeat };
   if (!(await run.prove()) || run.isOver) return undefined;
   const startedAt = services.clock.monotonic();
   const before = services.failpoint("before-step");
@@ -58,46 +70,72 @@ export async function tryStep(
   const result = await limited(
     services,
     async (limitedSignal) => work.action(new ActionContext(context, limitedSignal)),
-    { signal, timeoutMs: work.timeoutMs, what: `Step "${work.name}"` },
+    {
+      signal,
+      timeoutMs: earlier(work.timeoutMs, leftUntil(endsAt, run)),
+      heartbeatTimeoutMs,
+      heartbeats,
+      what: `Step "${work.name}"`,
+    },
   );
   const after = services.failpoint("after-step");
   if (after) await after;
   const durationMs = Math.round(services.clock.monotonic() - startedAt);
-  if (result.ok)
-    return { kind: "step-completed", key, at, attempts: attempt, durationMs, value: result.value };
+  const source = operation.source === undefined ? {} : { source: operation.source };
+  const common = { key, at, attempts: attempt, durationMs, ...source };
+  if (result.ok) return { kind: "step-completed", ...common, value: result.value };
   const error = toFailure(result.thrown);
   const delayMs = retryDelayMs(work.retries, { error: result.thrown, attempt }, run.random);
-  if (delayMs === undefined || signal().aborted)
-    return { kind: "step-failed", key, at, attempts: attempt, durationMs, error };
+  if (delayMs === undefined || signal().aborted) return { kind: "step-failed", ...common, error };
+  const retryAt = run.serverClock.latest() + delayMs;
+  if (retryAt >= endsAt) {
+    const message = `Step "${work.name}" did not succeed within its limit of ${totalTimeoutMs} ms, all attempts included.`;
+    const over = toFailure(new TimeoutError(message, { cause: result.thrown }));
+    return { kind: "step-failed", ...common, error: over };
+  }
   services.log.warn(`Step "${work.name}" failed and is tried again.`, {
     ...run.address,
     attempt,
     delayMs,
     error: error.message,
   });
-  const retryAt = run.serverClock.latest() + delayMs;
-  return { kind: "attempt-failed", key, at, attempt, error, retryAt };
+  return { kind: "attempt-failed", key, at, attempt, error, retryAt, ...source };
+}
+
+/** How long it is until a time of the server's clock; nothing when there is no such time. */
+function leftUntil(endsAt: number, { serverClock }: StepRun): number | undefined {
+  return endsAt === Number.POSITIVE_INFINITY
+    ? undefined
+    : Math.max(1, Math.ceil(endsAt - serverClock.latest()));
+}
+
+/** What one attempt knows of itself. */
+interface AttemptFacts {
+  readonly run: StepRun;
+  readonly key: string;
+  readonly attempt: number;
+  /** Where the history ended when the attempt began. */
+  readonly tail: number;
+  readonly heartbeats: Heartbeats;
+  readonly lastHeartbeat: unknown;
 }
 
 /** What the action of a step gets. What costs more than a field is made when it is looked at. */
 class ActionContext implements StepContext {
   readonly attempt: number;
-  readonly #step: { readonly run: StepRun; readonly key: string; readonly tail: number };
+  readonly lastHeartbeat: unknown;
+  readonly #step: AttemptFacts;
   readonly #signal: () => AbortSignal;
 
-  constructor(
-    step: {
-      readonly run: StepRun;
-      readonly key: string;
-      readonly attempt: number;
-      /** Where the history ended when the attempt began. */
-      readonly tail: number;
-    },
-    signal: () => AbortSignal,
-  ) {
+  constructor(step: AttemptFacts, signal: () => AbortSignal) {
     this.attempt = step.attempt;
+    this.lastHeartbeat = step.lastHeartbeat;
     this.#step = step;
     this.#signal = signal;
+  }
+
+  heartbeat(details?: unknown): void {
+    this.#step.heartbeats.beat(details);
   }
 
   get signal(): AbortSignal {
@@ -118,34 +156,68 @@ type Attempt =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly thrown: unknown };
 
+/** The limits of one attempt. */
+export interface AttemptLimits {
+  readonly signal: () => AbortSignal;
+  readonly timeoutMs: number | undefined;
+  /** The longest time from one heartbeat to the next. */
+  readonly heartbeatTimeoutMs: number | undefined;
+  readonly heartbeats: Heartbeats;
+  /** What is limited, for people. */
+  readonly what: string;
+}
+
 /**
- * Calls a function with a signal that aborts when the time limit is over or the outer one aborts.
- * When the limit is over it does not wait for the function: its late result is ignored.
+ * Calls a function with a signal that aborts when a time limit is over or the outer one aborts.
+ * When a limit is over it does not wait for the function: its late result is ignored.
  */
 export async function limited(
   services: Services,
   call: (signal: () => AbortSignal) => Promise<unknown>,
-  limit: { signal: () => AbortSignal; timeoutMs: number | undefined; what: string },
+  limits: AttemptLimits,
 ): Promise<Attempt> {
-  const { timeoutMs } = limit;
-  if (timeoutMs === undefined) return settled(call(limit.signal));
+  const { timeoutMs, heartbeatTimeoutMs, heartbeats } = limits;
+  try {
+    if (timeoutMs === undefined && heartbeatTimeoutMs === undefined)
+      return await settled(call(limits.signal));
+    return await inTime(services, call, limits);
+  } finally {
+    heartbeats.close();
+  }
+}
+
+async function inTime(
+  { clock }: Services,
+  call: (signal: () => AbortSignal) => Promise<unknown>,
+  { signal: outer, timeoutMs, heartbeatTimeoutMs, heartbeats, what }: AttemptLimits,
+): Promise<Attempt> {
   const controller = new AbortController();
-  const signal = AbortSignal.any([limit.signal(), controller.signal]);
-  let stopTimer: () => void = () => {};
-  const timeout = new Promise<Attempt>((resolve) => {
-    stopTimer = services.clock.after(timeoutMs, () => {
-      const thrown = new TimeoutError(
-        `${limit.what} took longer than its limit of ${timeoutMs} ms.`,
-        { timeoutMs },
-      );
+  const signal = AbortSignal.any([outer(), controller.signal]);
+  const timers: { limit: CancelTimer; heartbeat: CancelTimer } = {
+    limit: () => {},
+    heartbeat: () => {},
+  };
+  const over = new Promise<Attempt>((resolve) => {
+    const end = (ms: number, problem: string) => (): void => {
+      const thrown = new TimeoutError(`${what} ${problem} of ${ms} ms.`, { timeoutMs: ms });
       controller.abort(thrown);
       resolve({ ok: false, thrown });
-    });
+    };
+    if (timeoutMs !== undefined)
+      timers.limit = clock.after(timeoutMs, end(timeoutMs, "took longer than its limit"));
+    if (heartbeatTimeoutMs === undefined) return;
+    const missed = end(heartbeatTimeoutMs, "gave no heartbeat within its limit");
+    heartbeats.onBeat = () => {
+      timers.heartbeat();
+      timers.heartbeat = clock.after(heartbeatTimeoutMs, missed);
+    };
+    heartbeats.onBeat();
   });
   try {
-    return await Promise.race([settled(call(() => signal)), timeout]);
+    return await Promise.race([settled(call(() => signal)), over]);
   } finally {
-    stopTimer();
+    timers.limit();
+    timers.heartbeat();
   }
 }
 

@@ -17,11 +17,14 @@ import { cancelFor, readRun, readState, type StartFacts } from "./run-reader.ts"
 import type { Services } from "./services.ts";
 import type { SlotPool } from "./slots.ts";
 import { pause } from "./steps.ts";
+import type { TaskVersions } from "./task-versions.ts";
 import type { WarmRun, WarmRuns } from "./warm-runs.ts";
 
 /** A task of this worker with the pool its runs take slots from. */
 export interface ServedTask {
+  /** The version that the run goes on with; before that is known, the newest. */
   readonly definition: TaskDefinition;
+  readonly versions: TaskVersions;
   readonly pool: SlotPool;
 }
 
@@ -77,7 +80,6 @@ export class TokenReader {
     const start = decodeStart(token.data, whereIs(token));
     const isChild = start.parent !== undefined;
     const history = `${subjects.prefix}.${isChild ? "c" : "h"}`;
-    const common = { ...base, history, isChild, answers: 0, because: {}, start, warm: undefined };
     const cancelSubject = `${subjects.prefix}.cancel`;
     const lasts = await this.#firstLook.lasts(subjects.stream, [history, cancelSubject]);
     const cancel = cancelFor(lasts.get(cancelSubject), token.streamSequence);
@@ -87,26 +89,26 @@ export class TokenReader {
       // With a deadline the claim decides: the engine may be about to end the run.
       const hasDeadline = start.queueTimeoutMs !== undefined;
       const isSurelyFirst = !cancel && !hasDeadline && this.#isInTime(token);
-      return { ...common, state, cancel, isSurelyFirst };
+      return reading(base, { ...NO_ANSWER, history, isChild, start, state, cancel, isSurelyFirst });
     }
     const at = { stream: subjects.stream, prefix: subjects.prefix, history };
     const state = await readState(this.#services.link, at, startedAt);
     const fresh = await this.#catchUp(state, at, startedAt, mustBeFresh);
     const isThere = !mustBeFresh || (await this.#isStored(token));
-    const read = { ...common, state: fresh, cancel, isSurelyFirst: false };
-    return isThere ? read : { ...read, start: undefined };
+    const found = { ...NO_ANSWER, history, isChild, state: fresh, cancel, isSurelyFirst: false };
+    return reading(base, { ...found, start: isThere ? start : undefined });
   }
 
   async #readReady(base: TokenRun, mustBeFresh: boolean): Promise<Reading> {
     const { token, subjects } = base;
     const { answers, startSequence, isChild, because } = decodeReady(token.data, whereIs(token));
     const history = `${subjects.prefix}.${isChild ? "c" : "h"}`;
-    const common = { ...base, history, isChild, answers, because, isSurelyFirst: false };
+    const common = { history, isChild, answers, because, isSurelyFirst: false };
     const warm = mustBeFresh ? undefined : this.#warm.take(history, answers);
     if (warm) {
       const { state } = warm.execution;
       const cancel = await this.#readCancel(base, because, startSequence);
-      return { ...common, start: undefined, state, cancel, warm };
+      return reading(base, { ...common, start: undefined, state, cancel, warm });
     }
     const at = { stream: subjects.stream, prefix: subjects.prefix, history };
     const read = await readRun(this.#services.link, at, startSequence, mustBeFresh);
@@ -115,7 +117,8 @@ export class TokenReader {
     const { startedAt: timeMs } = read.state;
     const startedAt = { sequence: startSequence, timeMs, start: read.start };
     const state = await this.#catchUp(read.state, at, startedAt, mustBeFresh);
-    return { ...common, ...read, state, warm: undefined };
+    const { start, cancel } = read;
+    return reading(base, { ...common, start, cancel, state, warm: undefined });
   }
 
   /** The request that the engine names, for a run whose log is not read otherwise. */
@@ -165,6 +168,29 @@ export class TokenReader {
     const ageMs = clock.monotonic() - token.requestedAt;
     return token.deliveryCount === 1 && ageMs < claimTimeoutMs / 2;
   }
+}
+
+/** What a start's token says about waits. */
+const NO_ANSWER = { answers: 0, because: {}, warm: undefined } as const;
+
+/** Field by field: spread into one another, objects of so many fields cost more than the read. */
+function reading(run: TokenRun, found: Omit<Reading, keyof TokenRun>): Reading {
+  return {
+    address: run.address,
+    subjects: run.subjects,
+    token: run.token,
+    task: run.task,
+    isStart: run.isStart,
+    history: found.history,
+    isChild: found.isChild,
+    answers: found.answers,
+    because: found.because,
+    start: found.start,
+    state: found.state,
+    cancel: found.cancel,
+    isSurelyFirst: found.isSurelyFirst,
+    warm: found.warm,
+  };
 }
 
 /** Names a token's message in errors. */

@@ -10,7 +10,11 @@ export interface StepWork {
   readonly name: string;
   readonly action: (context: StepContext) => unknown;
   readonly retries: RetryPolicy;
+  /** Of one attempt. */
   readonly timeoutMs: number | undefined;
+  /** Of all of them. */
+  readonly totalTimeoutMs: number | undefined;
+  readonly heartbeatTimeoutMs: number | undefined;
 }
 
 /** Waits for a condition; its children are started first. */

@@ -15,19 +15,21 @@ import { type LogSink, silentLog } from "../shared/logger.ts";
 import { ServerClock } from "../shared/server-clock.ts";
 import { DEFAULT_NAMESPACE, type NamespaceSetup, readSetup } from "../shared/setup.ts";
 import type { Pool } from "../shared/subjects.ts";
-import { definitionOf, type TaskDefinition } from "../shared/task-definition.ts";
+import { definitionOf } from "../shared/task-definition.ts";
 import type { AnyTask } from "../shared/task-reference.ts";
 import { Claims } from "./claims.ts";
+import { tellForeignRuns } from "./foreign-runs.ts";
 import { HeldRuns } from "./held-runs.ts";
 import { Intake, type TokenSource } from "./intake.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import type { Services } from "./services.ts";
 import { SlotPool } from "./slots.ts";
+import { byName, type TaskVersions } from "./task-versions.ts";
 import { WarmRuns } from "./warm-runs.ts";
 
 /** How to start a worker. */
 export interface WorkerOptions extends NatsOptions {
-  /** The tasks whose runs this worker executes. Names must differ. */
+  /** The tasks whose runs this worker executes. Names must differ, or else versions. */
   readonly tasks: readonly AnyTask[];
   /**
    * How many runs it executes at once, in two separate pools: waiting durable runs hold no slot.
@@ -158,6 +160,7 @@ class RunningWorker implements Worker {
   readonly #pools: Map<Pool, { slots: SlotPool; keeper: LeaseKeeper; intake: Intake }> = new Map();
   readonly #pullers: Puller[] = [];
   readonly #handling: Set<Promise<void>> = new Set();
+  readonly #over: AbortController = new AbortController();
   #closing: Promise<void> | undefined;
   #markClosed: () => void = () => {};
 
@@ -176,7 +179,7 @@ class RunningWorker implements Worker {
   }
 
   async open(
-    tasks: readonly TaskDefinition[],
+    tasks: readonly TaskVersions[],
     capacity: { readonly [P in Pool]: number },
     warmRuns: number,
   ): Promise<void> {
@@ -185,6 +188,16 @@ class RunningWorker implements Worker {
       await this.#openPool(pool, capacity[pool], claims, tasks);
     this.#followCancels();
     for (const { intake } of this.#pools.values()) intake.open();
+    const { link, services, setup } = this.#parts;
+    const { signal } = this.#over;
+    for (const versions of tasks)
+      if (versions.hasVersions)
+        void tellForeignRuns({ link, log: services.log, setup, versions, signal }).catch(
+          (error: unknown) => {
+            // It is only told: whatever is wrong shows where runs are claimed.
+            services.log.debug("Waiting runs could not be looked through.", { error });
+          },
+        );
   }
 
   /** The live feed brings requests to cancel at once; the regular looks find what it loses. */
@@ -205,7 +218,7 @@ class RunningWorker implements Worker {
     pool: Pool,
     capacity: number,
     claims: Claims,
-    tasks: readonly TaskDefinition[],
+    tasks: readonly TaskVersions[],
   ): Promise<void> {
     const { services, setup, link } = this.#parts;
     const { clock, log, workerId, names } = services;
@@ -214,11 +227,11 @@ class RunningWorker implements Worker {
       parts.keeper?.changed();
       parts.intake?.fill();
     });
-    const served = tasks.filter(({ kind }) => kind === pool);
+    const served = tasks.filter(({ newest }) => newest.kind === pool);
     const sources = await Promise.all(
-      served.flatMap((definition) =>
+      served.flatMap((versions) =>
         Array.from({ length: setup.shardCount }, (_, shard) =>
-          this.#source(definition, shard, slots, claims),
+          this.#source(versions, shard, slots, claims),
         ),
       ),
     );
@@ -236,13 +249,14 @@ class RunningWorker implements Worker {
   }
 
   async #source(
-    definition: TaskDefinition,
+    versions: TaskVersions,
     shard: number,
     pool: SlotPool,
     claims: Claims,
   ): Promise<TokenSource> {
     const { link, setup, services } = this.#parts;
     const { names, claimTimeoutMs } = setup;
+    const definition = versions.newest;
     const consumer = { names, taskName: definition.name, shard, claimTimeoutMs };
     const restore = async (): Promise<void> => {
       await ensureTaskConsumer(link.requests, consumer);
@@ -258,7 +272,7 @@ class RunningWorker implements Worker {
       restore,
       onToken: (token, slot) => {
         const handled = claims
-          .handle(token, { definition, pool }, slot)
+          .handle(token, { definition, versions, pool }, slot)
           .finally(() => this.#handling.delete(handled));
         this.#handling.add(handled);
       },
@@ -273,6 +287,7 @@ class RunningWorker implements Worker {
   async #close(): Promise<void> {
     const { services, link, clocks, drainMs } = this.#parts;
     for (const { intake } of this.#pools.values()) intake.close();
+    this.#over.abort();
     await Promise.all(this.#pullers.map((puller) => puller.close()));
     let stopTimer: () => void = () => {};
     const timeout = new Promise<void>((resolve) => {
@@ -346,23 +361,13 @@ class ShardClocks {
   }
 }
 
-function checkTasks(tasks: readonly AnyTask[]): TaskDefinition[] {
+function checkTasks(tasks: readonly AnyTask[]): TaskVersions[] {
   if (!Array.isArray(tasks) || tasks.length === 0)
     throw new InvalidInputError(
       `A worker got ${describe(tasks)} as tasks. Expected a list of one or more tasks made by task() or durableTask().`,
       { value: tasks },
     );
-  const definitions = tasks.map((task: AnyTask) => definitionOf(task));
-  const names = new Set<string>();
-  for (const { name } of definitions) {
-    if (names.has(name))
-      throw new InvalidInputError(
-        `A worker got two tasks named "${name}". Give each task a name of its own.`,
-        { value: name },
-      );
-    names.add(name);
-  }
-  return definitions;
+  return byName(tasks.map((task: AnyTask) => definitionOf(task)));
 }
 
 function checkSlots(slots: WorkerOptions["slots"] = {}): { readonly [P in Pool]: number } {

@@ -1,7 +1,7 @@
 /** Reads what stands on the command line. Every refusal says what was expected. */
 import { readFileSync } from "node:fs";
 import { InvalidArgumentError } from "commander";
-import { InvalidInputError, toDurationMs } from "../../shared/index.ts";
+import { InvalidInputError, systemClock, toDurationMs } from "../../shared/index.ts";
 import { shorten } from "./format.ts";
 
 /** For options that take a whole number in a range. */
@@ -20,6 +20,19 @@ export function duration(text: string): number {
     return toDurationMs(text, "duration");
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message);
+  }
+}
+
+/** For options that take an instant, or how long ago it was: milliseconds since the epoch. */
+export function instantOrAgo(text: string): number {
+  const at = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(at)) return at;
+  try {
+    return systemClock.now() - toDurationMs(text, "length of time");
+  } catch (error) {
+    throw new InvalidArgumentError(
+      `Expected an instant as 2026-11-24T12:00:00Z, or a length of time. ${(error as Error).message}`,
+    );
   }
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * The `contrail` command. Exit code 0: done. 1: failed, or a run that was waited for failed, or
- * `doctor` found a problem. 2: wrong usage. 130: interrupted before it was done.
+ * `doctor` found a problem, or a run diverged in `replay`. 2: wrong usage. 130: interrupted before it was done.
  */
 import { Command, CommanderError, Option } from "commander";
 import { InvalidInputError } from "../../shared/index.ts";
@@ -11,9 +11,11 @@ import { addCancel } from "./commands/cancel.ts";
 import { addDev } from "./commands/dev.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEngine } from "./commands/engine.ts";
+import { addExport } from "./commands/export.ts";
 import { addFork } from "./commands/fork.ts";
 import { addPublish } from "./commands/publish.ts";
 import { addResume, addRetry, addSkip } from "./commands/repairs.ts";
+import { addReplay } from "./commands/replay.ts";
 import { addRuns } from "./commands/runs.ts";
 import { addSetup } from "./commands/setup.ts";
 import { addShow } from "./commands/show.ts";
@@ -37,6 +39,8 @@ const COMMANDS: readonly AddCommand[] = [
   addSkip,
   addFork,
   addPublish,
+  addExport,
+  addReplay,
   addSlots,
   addSetup,
   addDoctor,

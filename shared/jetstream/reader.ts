@@ -51,7 +51,7 @@ export interface StreamState {
 
 /** The server refuses to read the last messages of more subjects than 1,024 at once. */
 const SUBJECTS_PER_READ = 1_000;
-const MESSAGES_PER_PAGE = 500;
+const MESSAGES_PER_PAGE = 5_000;
 const BYTES_PER_PAGE = 4 * 1024 * 1024;
 /** How often a page that a staler replica cut short is read again before it is believed. */
 const PAGE_RETRIES = 5;
@@ -172,7 +172,7 @@ export class Reader {
   }
 
   /**
-   * Up to 500 messages of a subject, or of all subjects of a wildcard, from a sequence on, in order.
+   * Up to 5,000 messages of a subject, or of all subjects of a wildcard, from a sequence on, in order.
    * `pending` counts those that follow, as far as the replica that answers knows.
    */
   async readPage(

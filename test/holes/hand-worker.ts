@@ -17,6 +17,7 @@ import type { AnyTask } from "../../shared/task-reference.ts";
 import type { Claims } from "../../worker/claims.ts";
 import type { HeldRuns } from "../../worker/held-runs.ts";
 import type { SlotPool } from "../../worker/slots.ts";
+import { TaskVersions } from "../../worker/task-versions.ts";
 import { until } from "../helpers/until.ts";
 import { type Barrier, Barriers } from "./barriers.ts";
 import type { Build } from "./build.ts";
@@ -41,7 +42,7 @@ interface Parts extends HandWorkerOptions {
 }
 
 /** How long a delivery that must come may take. */
-const DELIVERY_MS = 20_000;
+const DELIVERY_MS = 60_000;
 
 /** One worker. */
 export class HandWorker {
@@ -163,7 +164,11 @@ export class HandWorker {
     const pool = this.pools[definition.kind];
     const slot = pool.tryAcquire(run, this.clock.now());
     if (!slot) throw new Error(`Worker ${this.name} has no free slot.`);
-    return this.#claims.handle(token, { definition, pool }, slot);
+    return this.#claims.handle(
+      token,
+      { definition, versions: new TaskVersions([definition]), pool },
+      slot,
+    );
   }
 
   /** Begins to handle a token, until the barrier or the end; says which of the two. */

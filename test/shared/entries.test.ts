@@ -59,9 +59,17 @@ const leafOutcome: fc.Arbitrary<LeafOutcome> = fc.oneof(
   fc.record({ kind: fc.constant("children" as const), ended: fc.array(fc.tuple(count, outcome)) }),
 );
 
+/** Entries with and without the place in the code. */
+function maybePlaced<T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }) {
+  const placed = { ...fields, source: text } as {
+    [K in keyof (T & { source: string })]: fc.Arbitrary<(T & { source: string })[K]>;
+  };
+  return fc.oneof(fc.record(fields), fc.record(placed)) as fc.Arbitrary<T & { source?: string }>;
+}
+
 /** Every kind of entry, with every field: a new kind that is missing here does not compile. */
 const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kind: K }>> } = {
-  "attempt-failed": fc.record({
+  "attempt-failed": maybePlaced({
     kind: fc.constant("attempt-failed" as const),
     key: text,
     at: count,
@@ -70,7 +78,7 @@ const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kin
     retryAt: count,
   }),
   claimed: fc.record({ kind: fc.constant("claimed" as const), worker: text, because: text }),
-  "step-completed": fc.record({
+  "step-completed": maybePlaced({
     kind: fc.constant("step-completed" as const),
     key: text,
     at: count,
@@ -78,7 +86,7 @@ const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kin
     durationMs: count,
     value,
   }),
-  "step-failed": fc.record({
+  "step-failed": maybePlaced({
     kind: fc.constant("step-failed" as const),
     key: text,
     at: count,
@@ -86,7 +94,7 @@ const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kin
     durationMs: count,
     error: failure,
   }),
-  "wait-opened": fc.record({
+  "wait-opened": maybePlaced({
     kind: fc.constant("wait-opened" as const),
     key: text,
     at: count,
@@ -98,7 +106,7 @@ const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kin
     leaf: count,
     outcome: leafOutcome,
   }),
-  "child-started": fc.record({
+  "child-started": maybePlaced({
     kind: fc.constant("child-started" as const),
     key: text,
     at: count,
@@ -114,6 +122,7 @@ const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kin
     by: text,
     reason: text,
   }),
+  heartbeat: fc.record({ kind: fc.constant("heartbeat" as const), key: text, details: value }),
   "timed-out": fc.record({ kind: fc.constant("timed-out" as const), limitMs: count }),
   "operation-interrupted": fc.record({
     kind: fc.constant("operation-interrupted" as const),
@@ -122,6 +131,8 @@ const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kin
   }),
   "cleanup-over": fc.constant({ kind: "cleanup-over" as const }),
   ended: fc.record({ kind: fc.constant("ended" as const), outcome }),
+  "change-noted": fc.record({ kind: fc.constant("change-noted" as const), name: text, at: count }),
+  "version-pinned": fc.record({ kind: fc.constant("version-pinned" as const), version: text }),
   resumed: fc.record({ kind: fc.constant("resumed" as const), by: text, reason: text }),
   retried: fc.record({
     kind: fc.constant("retried" as const),
@@ -199,10 +210,13 @@ test("every kind of entry has its own number on the wire, which never changes", 
     "timed-out": 11,
     "operation-interrupted": 12,
     "cleanup-over": 13,
-    resumed: 14,
-    retried: 15,
-    "step-skipped": 16,
-    outlived: 17,
+    heartbeat: 14,
+    "change-noted": 15,
+    "version-pinned": 16,
+    resumed: 17,
+    retried: 18,
+    "step-skipped": 19,
+    outlived: 20,
   });
 });
 
@@ -247,6 +261,9 @@ test("a message that is no commit, or has an entry that is none, is undecodable"
     entry(3, "key", 0, null),
     entry(3, "key", 0, "sleep"),
     entry(4, "key", 0, undefined),
+    entry(1, "key", 0, 1, 1, null, 5),
+    entry(15, "name"),
+    entry(16, 2),
     entry(9, null),
     entry(9, "completed"),
   ];

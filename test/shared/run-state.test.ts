@@ -274,6 +274,14 @@ test("a group of children is settled when the last of them has ended, in whichev
   t.is(state.pending.size, 0);
 });
 
+test("the last heartbeat of a step is kept until the step has its result, and is no progress", (t) => {
+  const beat = (details: unknown): Entry => ({ kind: "heartbeat", key: "s0 a", details });
+  const state = fold(commit(claimed("takeover"), beat(1)), commit(claimed("takeover"), beat(2)));
+  t.deepEqual([...state.heartbeats], [["s0 a", 2]]);
+  t.is(state.takeovers, 2);
+  t.is(evolve(state, commit(step("s0 a"))).heartbeats.size, 0);
+});
+
 test("of several children that failed, the first of the list is what the group fails with", (t) => {
   const failed = (message: string): Outcome => ({
     status: "failed",

@@ -27,9 +27,12 @@ test("a regular task has a name and a kind, and its definition what a worker nee
     schema: input,
     retries: { ...DEFAULT_RETRIES, limit: 5, initialMs: 2_000 },
     timeoutMs: 30_000,
+    heartbeatTimeoutMs: undefined,
     runTimeoutMs: undefined,
     queueTimeoutMs: undefined,
     cleanupTimeoutMs: 30_000,
+    version: undefined,
+    compatibleWith: [],
   });
 });
 
@@ -42,9 +45,12 @@ test("a durable task has defaults for its steps and no time limit", (t) => {
     schema: undefined,
     retries: { ...DEFAULT_RETRIES, limit: 1 },
     timeoutMs: undefined,
+    heartbeatTimeoutMs: undefined,
     runTimeoutMs: undefined,
     queueTimeoutMs: undefined,
     cleanupTimeoutMs: 30_000,
+    version: undefined,
+    compatibleWith: [],
   });
 });
 
@@ -136,5 +142,35 @@ test("a durable task takes no time limit and says what it takes", (t) => {
   t.throws(() => durableTask({ name: "a", run, timeout: "1h" } as never), {
     instanceOf: InvalidInputError,
     message: /durableTask\(\) has an unknown option "timeout"\. Expected name, input, retries, run/,
+  });
+});
+
+test("a task may have a version, and others that it is compatible with", (t) => {
+  for (const make of [task, durableTask]) {
+    t.like(definitionOf(make({ name: "a", version: 2, run })), { version: "2" });
+    const compatible = make({ name: "a", version: "2", compatibleWith: [1, "1.5", ""], run });
+    t.like(definitionOf(compatible), { version: "2", compatibleWith: ["1", "1.5", ""] });
+    const isOld = (version: string): boolean => version < "2";
+    t.is(
+      definitionOf(make({ name: "a", version: 2, compatibleWith: isOld, run })).compatibleWith,
+      isOld,
+    );
+  }
+});
+
+test("a version that cannot be used is refused, and named", (t) => {
+  for (const version of ["", "a\nb", "ä", "x".repeat(129), Number.NaN, null, {}, true])
+    for (const options of [{ version }, { version: 1, compatibleWith: [version] }]) {
+      if (version === "" && "compatibleWith" in options) continue;
+      t.throws(() => task({ name: "a", run, ...(options as { version: string }) }), {
+        instanceOf: InvalidInputError,
+        message: /^The (version|compatibleWith) of task "a" is .*Expected a number, or a text/,
+      });
+    }
+  t.throws(() => task({ name: "a", run, version: 1, compatibleWith: "0" as never }), {
+    message: /^The task "a" has "0" as compatibleWith\. Expected a list of versions/,
+  });
+  t.throws(() => task({ name: "a", run, compatibleWith: ["0"] }), {
+    message: /^The task "a" has compatibleWith and no version\./,
   });
 });

@@ -157,6 +157,12 @@ test("failures, children, pauses and cancels have their rows", (t) => {
       { kind: "timed-out", limitMs: 50 },
       "1 w1 durable cancel: has used up its time limit of 50 ms",
     ],
+    [{ kind: "heartbeat", key: "s0 pay", details: 5 }, '1 w1 durable step: step "pay" goes on'],
+    [{ kind: "change-noted", name: "x", at: 0 }, '1 w1 durable code: takes part in change "x"'],
+    [
+      { kind: "version-pinned", version: "2" },
+      '1 w1 durable code: goes on with version "2" of its task',
+    ],
     [{ kind: "cleanup-over" }, "1 w1 durable cancel: has used up its time for cleanup"],
     [
       { kind: "operation-interrupted", key: "s0 pay", at: 0 },

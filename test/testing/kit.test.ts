@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import test from "ava";
 import { RunCanceledError, RunFailedError, StepFailedError } from "../../shared/errors.ts";
 import { durableTask, task } from "../../shared/task.ts";
@@ -126,7 +127,6 @@ test("a run is canceled and terminated as elsewhere, and undos are steps", async
 });
 
 test("time stands still while a step reads a file, and passes one that hangs", async (t) => {
-  const { readFile } = await import("node:fs/promises");
   const reader = durableTask({
     name: "reader",
     run: async (_: undefined, ctx) => {
@@ -151,7 +151,10 @@ test("a step may publish an event through the kit", async (t) => {
   const teller = durableTask({
     name: "teller",
     run: async (_: undefined, ctx) => {
-      await ctx.step("tell", () => world.kit?.publish("told", { by: "teller" }));
+      await ctx.step("tell", async () => {
+        await readFile("package.json");
+        await world.kit?.publish("told", { by: "teller" });
+      });
       return (await ctx.waitForEvent("told")).data;
     },
   });
@@ -179,4 +182,13 @@ test("a regular task is attempted again, and a worker that crashes is replaced",
   t.deepEqual(await run.result(), done);
   t.is(kit.executed.filter(({ step }) => step === "charge").length, 1);
   kit.close();
+});
+
+test("a history of the kit says where in the task its steps are", async (t) => {
+  const kit = await testKit({ tasks: [fulfil, pack], steps });
+  const run = await kit.start(fulfil, order);
+  await kit.settle();
+  const { commits } = await run.view();
+  const [step] = commits.flatMap(({ entries }) => entries);
+  t.regex(step && "source" in step ? String(step.source) : "", /^testing\/sample\.[jt]s:\d+$/);
 });

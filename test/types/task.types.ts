@@ -12,9 +12,9 @@ import {
   type InputOf,
   isTask,
   type OutputOf,
+  type RegularContext,
   sleep,
   type Task,
-  type TaskContext,
   task,
 } from "../../shared/task.ts";
 
@@ -27,7 +27,7 @@ const packItem = task({
   retries: { limit: 3, backoff: { initial: "1s", factor: 2, max: "1m" } },
   timeout: "30s",
   run: async (input: { sku: string }, ctx) => {
-    expectTypeOf(ctx).toEqualTypeOf<TaskContext>();
+    expectTypeOf(ctx).toEqualTypeOf<RegularContext>();
     return { parcel: `P-${input.sku}` };
   },
 });

@@ -207,6 +207,11 @@ test("a wait or a start of children too large to be recorded fails where the cod
   t.is(state.pending.size, 0);
 });
 
+test("details of a heartbeat that are too large are said to be so", (t) => {
+  const { state } = stored(t, commitOf({ kind: "heartbeat", key: "s0 a", details: large }));
+  t.regex(JSON.stringify(state.heartbeats.get("s0 a")), /^\{"problem":".*bytes/);
+});
+
 test("a pause or a request to cancel with a text too large says its beginning", (t) => {
   const { state } = stored(
     t,

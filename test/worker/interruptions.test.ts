@@ -3,7 +3,13 @@ import type { CancelRequest, Start } from "../../shared/messages.ts";
 import { initialState, type RunState } from "../../shared/run-state.ts";
 import { type DurableTaskOptions, durableTask, task } from "../../shared/task.ts";
 import { definitionOf } from "../../shared/task-definition.ts";
-import { cleanupOver, interruptionAt, overdueEntry } from "../../worker/interruptions.ts";
+import type { Execution } from "../../worker/execution.ts";
+import {
+  cleanupOver,
+  endToUndo,
+  interruptionAt,
+  overdueEntry,
+} from "../../worker/interruptions.ts";
 import { earlier, limitOf } from "../../worker/run-limits.ts";
 
 const STARTED_AT = 1_000;
@@ -80,4 +86,20 @@ test("code that is given up learns by which interruption, and after how long", (
   t.regex(String(cleanupOver(interruption, durable)), /^RunCanceledError: .*500 ms.*: late\.$/);
   const timeout = { ...interruption, kind: "timeout", reason: "" } as const;
   t.regex(String(cleanupOver(timeout, durable)), /^TimeoutError: .*interrupted/);
+});
+
+test("steps are undone when the code has failed, or where it was given up, and once", (t) => {
+  const execution = (fields: object, state: Partial<RunState> = {}) =>
+    ({
+      ...{ state: stateWith(state), cursor: { received: 2 }, end: undefined },
+      ...{ isUndoing: false, hasUndos: true, ...fields },
+    }) as unknown as Execution<unknown>;
+  const end = { ok: false, thrown: new RangeError("no") } as const;
+  t.is(endToUndo(execution({}), durable), undefined);
+  t.is(endToUndo(execution({ end }), durable), end);
+  t.is(endToUndo(execution({ end, hasUndos: false }), durable), undefined);
+  t.is(endToUndo(execution({ end, isUndoing: true }), durable), undefined);
+  t.is(endToUndo(execution({ end: { ok: true, output: 1 } }), durable), undefined);
+  t.is(endToUndo(execution({}, { interruption, givenUpAt: 3 }), durable), undefined);
+  t.like(endToUndo(execution({}, { interruption, givenUpAt: 2 }), durable), { ok: false });
 });

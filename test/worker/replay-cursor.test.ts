@@ -71,6 +71,7 @@ test("code that asks for all that is recorded has not parted from its history", 
 test("code that has not asked for the next result has parted from its history", (t) => {
   const cursor = new ReplayCursor(stateOf(step("s0 charge card"), step("s1 b")));
   t.deepEqual(cursor.divergence(false), {
+    kind: "missing",
     recorded: "s0 charge card",
     asked: [],
     likelyCause: "the code no longer asks for it, or waits for something outside the run",
@@ -78,6 +79,7 @@ test("code that has not asked for the next result has parted from its history", 
   cursor.ask("s0 send mail");
   cursor.ask("s1 b");
   t.deepEqual(cursor.divergence(false), {
+    kind: "missing",
     recorded: "s0 charge card",
     asked: ["s0 send mail"],
     likelyCause: "it was renamed, replaced or moved, or its name is not the same each time",
@@ -101,7 +103,7 @@ test("an open wait, a step or a started child that the code did not ask for is a
     t.is(
       likelyCause,
       entry.kind === "wait-opened"
-        ? "it was renamed, replaced or moved, or its name is not the same each time"
+        ? "what the code waits for was changed, or is not the same each time"
         : "operations were added, removed or put into another order",
     );
   }
@@ -112,8 +114,9 @@ test("code that ends with results left over has parted from its history", (t) =>
   cursor.ask("s0 a");
   cursor.take();
   t.deepEqual(cursor.divergence(true), {
+    kind: "ended",
     recorded: "s0 b",
-    asked: ["the end"],
+    asked: [],
     likelyCause: "the code ends earlier than it did when this was recorded",
   });
 });
@@ -125,6 +128,83 @@ test("an operation of the same name at another place is told as moved", (t) => {
     cursor.divergence(false)?.likelyCause,
     "operations were added, removed or put into another order",
   );
+});
+
+test("an operation of the same name and another kind is told as such", (t) => {
+  const cursor = new ReplayCursor(stateOf(step("s0 pack")));
+  cursor.ask("c0 pack");
+  t.is(cursor.divergence(false)?.likelyCause, "it is of another kind now");
+});
+
+test("code that asks for what is recorded later is told to have another order", (t) => {
+  const cursor = new ReplayCursor(stateOf(step("s0 a"), step("s0 b"), step("s0 c")));
+  cursor.ask("s0 a");
+  cursor.take();
+  cursor.ask("s0 c");
+  t.false(cursor.hasAskedElse);
+  t.like(cursor.divergence(false), {
+    recorded: "s0 b",
+    asked: ["s0 c"],
+    likelyCause: "the order was changed, or it was removed",
+  });
+  cursor.ask("s1 c");
+  t.true(cursor.hasAskedElse);
+});
+
+const failed = (key: string): Entry => ({
+  ...{ kind: "attempt-failed", key, at: 0, attempt: 1 },
+  ...{ error: { name: "Error", message: "no" }, retryAt: 9 },
+});
+
+test("code that asks for more than it did before it was suspended has parted from its history", (t) => {
+  const cursor = new ReplayCursor(
+    stateOf(step("s0 a"), failed("s0 b"), wait("w0 nap"), { kind: "waiting" }, slept("w0 nap")),
+  );
+  for (const key of ["s0 a", "s0 b", "w0 nap"]) cursor.ask(key);
+  t.is(cursor.divergenceSinceSuspended(), undefined, "a step between two attempts is not new");
+  cursor.take();
+  cursor.ask("s0 early");
+  cursor.take();
+  cursor.ask("s0 late");
+  t.deepEqual(cursor.divergenceSinceSuspended(), {
+    kind: "added",
+    recorded: "s0 b",
+    asked: ["s0 early"],
+    likelyCause: "something was added to the code at a place that this run has passed",
+  });
+});
+
+test("code that ends with no more results than it was suspended with has parted from its history", (t) => {
+  const cursor = new ReplayCursor(stateOf(step("s0 a"), { kind: "waiting" }));
+  cursor.ask("s0 a");
+  cursor.take();
+  t.is(cursor.divergenceSinceSuspended(2), undefined);
+  t.deepEqual(cursor.divergenceSinceSuspended(1), {
+    kind: "ended",
+    asked: [],
+    likelyCause: "the code ends earlier than it did when this was recorded",
+  });
+});
+
+test("code that was never suspended, or was told to stop since, may go another way", (t) => {
+  const canceled: Entry = { kind: "cancel-requested", by: "me", reason: "" };
+  for (const entries of [[step("s0 a")], [step("s0 a"), { kind: "waiting" } as Entry, canceled]]) {
+    const cursor = new ReplayCursor(stateOf(...entries));
+    cursor.ask("s0 new");
+    t.is(cursor.divergenceSinceSuspended(0), undefined);
+  }
+});
+
+test("a wait that is taken for a recorded one is no longer missed", (t) => {
+  const cursor = new ReplayCursor(stateOf(wait("w0 sleep 1 ms"), slept("w0 sleep 1 ms")));
+  cursor.ask("w0 sleep 2 ms");
+  t.deepEqual(
+    cursor.unaskedWaits().map(({ key }) => key),
+    ["w0 sleep 1 ms"],
+  );
+  cursor.rename("w0 sleep 2 ms", "w0 sleep 1 ms");
+  t.deepEqual([cursor.canDeliver, cursor.hasAskedElse], [true, false]);
+  t.deepEqual(cursor.unaskedWaits(), []);
 });
 
 test("whatever the code asks for in whichever order, it gets what is recorded, in order, or parts from it", (t) => {

@@ -11,7 +11,8 @@ import type { Cli } from "../cli.ts";
 import { carryOut, example } from "../command.ts";
 import { isoTime, table } from "../format.ts";
 
-const STATUSES: readonly RunStatus[] = [
+/** What `--status` takes. */
+export const STATUSES: readonly RunStatus[] = [
   ...(["queued", "running", "waiting", "paused", "completed", "failed", "canceled"] as const),
 ];
 const LIMIT = 50;

@@ -1,0 +1,49 @@
+/** Tasks whose code is another one in each process: the environment says which. */
+import { durableTask, type Task } from "../../../shared/task.ts";
+import { effect } from "../harness/effects.ts";
+
+/** Environment variable with the version of the code: a number. */
+export const CODE_VARIABLE = "CONTRAIL_E2E_CODE";
+
+const code = Number(process.env[CODE_VARIABLE] ?? 1);
+
+/** Pinned: tells which version ended it. */
+export const pinned: Task<number, number> = durableTask({
+  name: "pinned",
+  version: code,
+  run: async (ms: number, ctx) => {
+    await ctx.step(`begin ${code}`, () => effect(ctx.runId, "begin"));
+    await ctx.sleepFor({ milliseconds: ms });
+    return ctx.step(`end ${code}`, () => {
+      effect(ctx.runId, "end");
+      return code;
+    });
+  },
+});
+
+/** Not pinned: from the second version on another step comes first, unguarded. */
+export const changed: Task<number, number> = durableTask({
+  name: "changed",
+  run: async (ms: number, ctx) => {
+    try {
+      if (code > 1) await ctx.step("check", () => effect(ctx.runId, "check"));
+      await ctx.step("charge", () => effect(ctx.runId, "charge"));
+      await ctx.sleepFor({ milliseconds: ms });
+    } catch {
+      effect(ctx.runId, "caught");
+    }
+    return code;
+  },
+});
+
+/** The same change behind a guard. */
+export const guarded: Task<number, string> = durableTask({
+  name: "guarded",
+  run: async (ms: number, ctx) => {
+    const isNew = code > 1 && ctx.changed("check first");
+    if (isNew) await ctx.step("check", () => effect(ctx.runId, "check"));
+    await ctx.step("charge", () => effect(ctx.runId, "charge"));
+    await ctx.sleepFor({ milliseconds: ms });
+    return `${code} ${isNew}`;
+  },
+});

@@ -1,0 +1,84 @@
+/** Code that changes while runs go on, in real processes: divergence (P7), guards, versions. */
+import test from "ava";
+import type { DivergenceDetails } from "../../shared/index.ts";
+import { until } from "../helpers/until.ts";
+import { checkHistory, checkQuiet, forEachWorld, type World } from "./harness/index.ts";
+import { CODE_VARIABLE, changed, guarded, pinned } from "./tasks/versioned.ts";
+
+const tasksFile = new URL("./tasks/versioned.js", import.meta.url);
+const SLEEP_MS = 1_200;
+const RUNS = 3;
+
+function startVersion(world: World, version: number) {
+  return world.startWorker({ tasksFile, env: { [CODE_VARIABLE]: String(version) } });
+}
+
+forEachWorld(test, (title, open) => {
+  test(`${title}: runs are left to workers with their version, which go on with them; new runs begin with the new one`, async (t) => {
+    const world = await open(t);
+    const old = await startVersion(world, 1);
+    const runs = await Promise.all(
+      Array.from({ length: RUNS }, () => world.client.start(pinned, SLEEP_MS)),
+    );
+    for (const run of runs) await world.untilStatus(run, "waiting");
+    await old.end();
+    const young = await startVersion(world, 2);
+    await until(() => young.hasLogged(/^3 runs of task "pinned" cannot go on at this worker/));
+    await until(() => young.hasLogged(/with version "1" cannot go on.*left to other workers/));
+    const later = await world.client.start(pinned, SLEEP_MS);
+    t.is(await world.result(later), 2);
+    const left = young.lines.filter(({ message }) => message.includes("are left to other workers"));
+    t.is(left.length, 1);
+    for (const run of runs) t.is((await run.view()).state.status, "waiting");
+    await startVersion(world, 1);
+    for (const run of runs) {
+      t.is(await world.result(run), 1);
+      t.deepEqual(world.effects.counts(run.runId), { begin: 1, end: 1 });
+      checkHistory(t, await world.endOf(run));
+    }
+    await checkQuiet(t, world);
+  });
+
+  test(`${title}: a run whose code has changed is paused with both sides, and nothing new is done`, async (t) => {
+    const world = await open(t);
+    const old = await startVersion(world, 1);
+    const run = await world.client.start(changed, SLEEP_MS);
+    await world.untilStatus(run, "waiting");
+    await old.end();
+    await startVersion(world, 2);
+    const { state } = await world.untilStatus(run, "paused");
+    const details = state.paused?.details as DivergenceDetails | undefined;
+    const { kind, recorded, asked } = details ?? { asked: [] };
+    t.deepEqual(
+      [kind, recorded?.key, asked.map(({ key }) => key)],
+      ["missing", "s0 charge", ["s0 check"]],
+    );
+    t.regex(recorded?.source ?? "", /tasks\/versioned\.[jt]s:\d+$/);
+    t.regex(asked[0]?.source ?? "", /tasks\/versioned\.[jt]s:\d+$/);
+    t.deepEqual(world.effects.counts(run.runId), { charge: 1 });
+    const { sentence } = await run.why();
+    t.regex(
+      sentence,
+      /is paused since .*the history has step "charge" at .*asked for step "check"/,
+    );
+  });
+
+  test(`${title}: a change behind a guard leaves runs alone that had passed its place, and holds for new ones`, async (t) => {
+    const world = await open(t);
+    const old = await startVersion(world, 1);
+    const before = await world.client.start(guarded, SLEEP_MS);
+    await world.untilStatus(before, "waiting");
+    await old.end();
+    const young = await startVersion(world, 2);
+    const after = await world.client.start(guarded, SLEEP_MS);
+    await world.untilStatus(after, "waiting");
+    await young.end(); // what it was told is in the history: the next one replays it
+    await startVersion(world, 3);
+    t.regex(await world.result(before), /^[23] false$/);
+    t.is(await world.result(after), "3 true");
+    t.deepEqual(world.effects.counts(before.runId), { charge: 1 });
+    t.deepEqual(world.effects.counts(after.runId), { check: 1, charge: 1 });
+    for (const run of [before, after]) checkHistory(t, await world.endOf(run));
+    await checkQuiet(t, world);
+  });
+});
