@@ -214,17 +214,12 @@ export class Claims {
           for (const entry of pinOf(read)) run.committer.add(entry);
           return this.#pass(run, read);
         });
-      case "take-over": {
-        const { history, state } = read;
-        const now = this.#services.clock.monotonic();
-        const suspect = { history, tokenSequence: token.streamSequence, state, now };
-        if (!this.#seat.admits(suspect)) {
+      case "claim":
+      case "take-over":
+        if (action === "take-over" && !this.#seat.admits(read, this.#services.clock.monotonic())) {
           token.nak(RETRY_MS);
           return true;
         }
-        return this.#withRun(read, slot, (run) => this.#claim(action, read, run));
-      }
-      case "claim":
         return this.#withRun(read, slot, (run) => this.#claim(action, read, run));
       case "pause":
         return this.#withRun(read, slot, (run) => this.#pauseRun(read, run));

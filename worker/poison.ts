@@ -33,10 +33,8 @@ export function pauseEntry(
 /** A run that a worker is about to take over. */
 export interface Suspect {
   readonly history: string;
-  readonly tokenSequence: number;
+  readonly token: { readonly streamSequence: number };
   readonly state: Pick<RunState, "takeovers">;
-  /** Monotonic time now. */
-  readonly now: number;
 }
 
 /** What the seat asks of the runs that a worker holds. */
@@ -52,6 +50,7 @@ export class SuspectSeat {
   readonly #held: HeldSuspects;
   readonly #trialMs: number;
   #seated: Suspect | undefined;
+  #seatedAt = 0;
 
   /** @param claimTimeoutMs How long a claim lives; a trial takes a few of them. */
   constructor(held: HeldSuspects, claimTimeoutMs: number) {
@@ -63,20 +62,22 @@ export class SuspectSeat {
    * Whether the run may be taken over now: it is not suspected, or no other suspect is at work here.
    * The seat is free again as soon as its run has recorded anything, which proves it harmless, or is
    * no longer held. One whose step takes long records that its worker lives on, when another asks.
+   * @param now Monotonic time.
    */
-  admits(run: Suspect): boolean {
+  admits(run: Suspect, now: number): boolean {
     if (run.state.takeovers < TAKEOVERS_BEFORE_SUSPICION) return true;
     const seated = this.#seated;
     const isTaken =
       seated !== undefined &&
       seated.state.takeovers > 0 &&
-      this.#held.isHeld(seated.history, seated.tokenSequence);
+      this.#held.isHeld(seated.history, seated.token.streamSequence);
     if (isTaken) {
-      if (run.now - seated.now >= this.#trialMs)
-        this.#held.noteOutlived(seated.history, seated.tokenSequence);
+      if (now - this.#seatedAt >= this.#trialMs)
+        this.#held.noteOutlived(seated.history, seated.token.streamSequence);
       return false;
     }
     this.#seated = run;
+    this.#seatedAt = now;
     return true;
   }
 }

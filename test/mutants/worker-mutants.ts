@@ -82,9 +82,9 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
   {
     name: "fencing-token-stays-the-same",
     rule: "8",
-    file: "worker/pass-run.ts",
-    find: 'fencingToken: String(this.state.tail).padStart(16, "0"),',
-    replace: 'fencingToken: String(this.state.startSequence).padStart(16, "0"),',
+    file: "worker/steps.ts",
+    find: 'return String(this.#step.tail).padStart(16, "0");',
+    replace: 'return String(this.#step.run.state.startSequence).padStart(16, "0");',
   },
   {
     name: "loser-takes-the-winners-hold",
@@ -192,8 +192,8 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     name: "taken-child-id-is-accepted",
     rule: "26",
     file: "worker/children.ts",
-    find: "if (start?.parent && isSame(start.parent, reference)) return;",
-    replace: "if (start) return;",
+    find: "if (start?.parent && isSame(start.parent, reference))",
+    replace: "if (start)",
   },
   {
     name: "replay-starts-children-again",
@@ -244,7 +244,8 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     rule: "27",
     file: "worker/pass-run.ts",
     find: `this.#isOver = true;
-        this.#over?.abort();`,
+        this.#over?.abort();
+        this.#user?.abort();`,
     replace: "this.#isOver = true;",
   },
   {

@@ -24,7 +24,8 @@ test("a worker carries one suspect at a time, until it has recorded something, w
   );
   const suspect = (history: string, takeovers: number) => {
     const state = { takeovers };
-    const isAdmitted = (now = 0) => seat.admits({ history, tokenSequence: 1, state, now });
+    const isAdmitted = (now = 0) =>
+      seat.admits({ history, token: { streamSequence: 1 }, state }, now);
     return { state, isAdmitted };
   };
   const [fresh, a, b] = [suspect("f", 1), suspect("a", 2), suspect("b", 4)];
