@@ -111,6 +111,12 @@ export function apiService(options: ApiOptions): MicroService {
         (task, fields) => handlers.retry(task, fields),
       ),
       endpoint(
+        "fork",
+        `${apiPrefix}.fork.>`,
+        '{"id": text, "newId"?: text, "entries"?: number, "input"?: ..., "results"?: object, "reason"?: text}',
+        (task, fields) => handlers.fork(task, fields),
+      ),
+      endpoint(
         "skip",
         `${apiPrefix}.skip.>`,
         '{"id": text, "step": text, "result"?: ..., "reason"?: text}',
@@ -231,6 +237,22 @@ class ApiHandlers {
     const options = { ...reasonIn(fields), ...(from === undefined ? {} : { from }) };
     await this.#options.client.get(task, id).retry(options);
     return { task, id };
+  }
+
+  async fork(task: string, fields: Fields): Promise<unknown> {
+    const newId = optionalText(fields, "newId");
+    const entries = optionalNumber(fields, "entries", Number.MAX_SAFE_INTEGER);
+    const { results = {} } = fields;
+    if (typeof results !== "object" || results === null)
+      throw wrong("results", results, "an object");
+    const run = await this.#options.client.get(task, text(fields, "id")).fork({
+      ...reasonIn(fields),
+      results: results as Fields,
+      ...(newId === undefined ? {} : { id: newId }),
+      ...(entries === undefined ? {} : { entries }),
+      ...("input" in fields ? { input: fields["input"] } : {}),
+    });
+    return { task, id: run.runId };
   }
 
   async skip(task: string, fields: Fields): Promise<unknown> {

@@ -5,6 +5,7 @@
  * D1. A token answers exactly one waiting commit, or the start, and claims nothing else (rules 1, 2).
  * D2. A token is dropped only in a state that no later commit can change back (rule 5).
  */
+import { LOSSES_BEFORE_PAUSE } from "./limits.ts";
 import type { RunState } from "./run-state.ts";
 
 /** What of a token the decision needs. */
@@ -67,6 +68,7 @@ export function decideToken(
     case "running":
       if (state.token !== token.sequence) return "drop";
       if (facts.isHeldHere) return "extend";
+      if (state.losses >= LOSSES_BEFORE_PAUSE) return "pause";
       return state.takeovers >= takeoverLimit ? "pause" : "take-over";
     case "waiting":
       if (state.token === token.sequence) return "register";

@@ -15,23 +15,22 @@ import type { Outcome } from "./entries.ts";
 import { InvalidInputError, RunConflictError, UnavailableError } from "./errors.ts";
 import { checkEventName } from "./event-names.ts";
 import { EventsPosition } from "./events-position.ts";
-import { type Explanation, explainRun } from "./explain.ts";
 import { newId } from "./ids.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "./jetstream/connection.ts";
 import { type LeaseRecord, readLeases } from "./leases.ts";
-import { decodeStart, encodeCancel, encodeStart, type Start } from "./messages.ts";
+import { decodeStart, encodeStart, type Start } from "./messages.ts";
 import { setQueueDeadline } from "./queue-deadline.ts";
-import { readFacts } from "./run-facts.ts";
-import { followRun } from "./run-follow.ts";
+import { LinkedRun, type RunHandle, type RunHub } from "./run-handle.ts";
 import { type ListOptions, listRuns, type RunSummary } from "./run-list.ts";
-import { type RunRepairs, runRepairs } from "./run-repairs.ts";
-import { notFound, outputOf, waitForEnd } from "./run-results.ts";
-import { type RunView, readView } from "./run-view.ts";
+import { HintPatience } from "./run-results.ts";
+import { readView } from "./run-view.ts";
 import { validateInput } from "./schema.ts";
 import { DEFAULT_NAMESPACE, readSetup } from "./setup.ts";
 import { checkName, EVENTS_PREFIX, type Names, type RunAddress } from "./subjects.ts";
 import { definitionOf, queueLimitOf } from "./task-definition.ts";
 import { type AnyTask, isTask, type Task } from "./task-reference.ts";
+
+export type { RunHandle } from "./run-handle.ts";
 
 /** How to connect a client. */
 export interface ClientOptions extends NatsOptions {
@@ -53,48 +52,6 @@ export interface StartOptions {
    * @defaultValue The task's, if the task is given and has one.
    */
   readonly queueTimeout?: DurationInput;
-}
-
-/** A run, wherever it is executed. */
-export interface RunHandle<out Output = unknown> extends RunRepairs {
-  readonly taskName: string;
-  readonly runId: string;
-  /**
-   * Waits for the run to end and returns its output. Survives a lost connection.
-   * @throws {RunFailedError} When the run failed; `cause` holds what its task threw.
-   * @throws {RunCanceledError} When it was canceled.
-   * @throws {RunNotFoundError} When there is no such run.
-   * @throws {UnavailableError} When the client is closed meanwhile. The run goes on.
-   */
-  result(options?: { readonly signal?: AbortSignal }): Promise<Output>;
-  /**
-   * Asks to cancel the run. It ends when its code has noticed; a run that has ended stays as it is.
-   * @throws {RunNotFoundError} When there is no such run.
-   */
-  cancel(reason?: string): Promise<void>;
-  /**
-   * Ends the run as canceled without asking its code: no cleanup, no undos. Its children are canceled.
-   * @throws {RunNotFoundError} When there is no such run.
-   */
-  terminate(reason?: string): Promise<void>;
-  /** What its log says. @throws {RunNotFoundError} When there is no such run. */
-  view(): Promise<RunView>;
-  /**
-   * Follows the run: gives what its log says now, and again after each change, until it has ended.
-   * Changes that come faster than the log can be read are given as one. Survives a lost connection.
-   * Each view costs a read of the run's whole log.
-   * @throws {RunNotFoundError} When there is no such run, or it is purged meanwhile.
-   * @throws {UnavailableError} When no server answers for about 12 s, or the client is closed.
-   * @example
-   * for await (const { state } of run.follow()) console.log(state.status, state.worker);
-   */
-  follow(options?: { readonly signal?: AbortSignal }): AsyncIterable<RunView>;
-  /**
-   * Why it is where it is, in one sentence: what it waits for, since when, what will wake it, or who
-   * holds its slot, or how it ended.
-   * @throws {RunNotFoundError} When there is no such run.
-   */
-  why(): Promise<Explanation>;
 }
 
 /** A connection to one namespace. */
@@ -173,12 +130,19 @@ class LinkedClient implements Client {
   readonly #by: string;
   readonly #events: EventsPosition;
   readonly #ends: EndListener;
+  readonly #hub: RunHub;
 
   constructor(link: NatsLink, names: Names, by: string) {
     this.#link = link;
     this.#names = names;
     this.#by = by;
     this.#ends = new EndListener(link, names);
+    this.#hub = {
+      ...{ link, names, by, patience: new HintPatience(link) },
+      begin: async (address, start) => {
+        await this.#publishStart(address, start);
+      },
+    };
     this.#events = new EventsPosition(link.reader, names.eventsStream, () =>
       link.clock.monotonic(),
     );
@@ -267,32 +231,8 @@ class LinkedClient implements Client {
     return this.#link.drain();
   }
 
-  #handle(address: RunAddress, firstHint?: Promise<Outcome>): RunHandle {
-    let hint = firstHint;
-    let after = 0;
-    return {
-      ...address,
-      ...runRepairs(this.#link, this.#names, address, {
-        by: this.#by,
-        onAsked: (answers) => {
-          // It told of an end that holds no more, as does the log until the run is taken up.
-          hint = undefined;
-          after = answers;
-        },
-      }),
-      result: async ({ signal } = {}) => {
-        const how = { signal, hint, after };
-        return outputOf(address, await waitForEnd(this.#link, this.#names, address, how));
-      },
-      cancel: (reason = "") => this.#cancel(address, reason, false),
-      terminate: (reason = "") => this.#cancel(address, reason, true),
-      view: () => readView(this.#link, this.#names, address),
-      follow: ({ signal } = {}) => followRun(this.#link, this.#names, address, signal),
-      why: async () => {
-        const facts = await readFacts(this.#link, this.#names, address);
-        return explainRun(await readView(this.#link, this.#names, address), facts);
-      },
-    };
+  #handle(address: RunAddress, end?: Promise<Outcome>): RunHandle {
+    return new LinkedRun(this.#hub, address, end);
   }
 
   /** @returns Whether this call started the run; else it was running already. */
@@ -321,27 +261,6 @@ class LinkedClient implements Client {
         ? `${what} was started as a child of run "${other.parent.runId}". Use another id.`
         : `${what} was started before with another input. Use another id, or the same input.`,
       { taskName, runId },
-    );
-  }
-
-  async #cancel(address: RunAddress, reason: string, isTermination: boolean): Promise<void> {
-    const { prefix, stream } = this.#names.run(address);
-    const start = await this.#link.reader.lastFor(stream, `${prefix}.start`, { leader: true });
-    if (!start) throw notFound(address);
-    const body = encodeCancel({
-      startSequence: start.sequence,
-      by: this.#by,
-      reason,
-      isTermination,
-    });
-    const outcome = await this.#link.publisher.guardedPublish(`${prefix}.cancel`, body, {
-      expect: start.sequence,
-      expectSubject: `${prefix}.start`,
-    });
-    if (outcome.ok) return;
-    if (outcome.kind === "guard") throw notFound(address);
-    throw new UnavailableError(
-      `The request to cancel run "${address.runId}" may not have been stored: ${outcome.kind}. Asking again is safe.`,
     );
   }
 }

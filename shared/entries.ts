@@ -205,6 +205,10 @@ export type Entry =
       readonly version: string;
     }
   | {
+      /** The run is suspected of killing its workers, and its present one has lived on with it. */
+      readonly kind: "outlived";
+    }
+  | {
       /** Somebody let a paused run go on. */
       readonly kind: "resumed";
       readonly by: string;
@@ -272,6 +276,7 @@ const KINDS = [
   "resumed",
   "retried",
   "step-skipped",
+  "outlived",
 ] as const satisfies readonly Entry["kind"][];
 
 /** Fields of each kind on the wire, in order. Only ever added to, at the end. */
@@ -296,6 +301,7 @@ const FIELDS: { readonly [K in Entry["kind"]]: readonly (keyof Extract<Entry, { 
   resumed: ["by", "reason"],
   retried: ["by", "reason", "again"],
   "step-skipped": ["by", "reason", "key", "value"],
+  outlived: [],
 };
 
 /** Fields that may be absent. They come last. */

@@ -17,7 +17,7 @@ export type { NatsOptions, TlsFiles } from "./jetstream/connection.ts";
 export type { HeldSlot, LeaseRecord } from "./leases.ts";
 export type { LogFields, LogSink } from "./logger.ts";
 export type { ListOptions, RunSummary } from "./run-list.ts";
-export type { RepairOptions, RetryOptions, RunRepairs } from "./run-repairs.ts";
+export type { ForkOptions, RepairOptions, RetryOptions, RunRepairs } from "./run-repairs.ts";
 export type { RunStatus } from "./run-state.ts";
 export type { RunView } from "./run-view.ts";
 export type { Pool } from "./subjects.ts";

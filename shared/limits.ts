@@ -32,6 +32,11 @@ export const LEASE_WRITE_INTERVAL_MS = 50;
 
 /** Takeovers in a row, without another entry between them, after which a run is paused (rule 9). */
 export const TAKEOVERS_BEFORE_PAUSE = 5;
+/**
+ * Takeovers in a row after which a run is suspected: a worker carries one suspect at a time, so that of
+ * several runs that lost the same workers only the one that kills them loses more.
+ */
+export const TAKEOVERS_BEFORE_SUSPICION = 2;
 
 /** The server wakes its scheduler this often; a timer is published that much early (design.md, 2). */
 export const TIMER_LEAD_MS = 250;
@@ -70,6 +75,15 @@ export const RECENT_EVENTS = 20_000;
 /** Bytes of their payloads. */
 export const RECENT_EVENT_BYTES: number = 8 * 1024 * 1024;
 
+/** A suspect that its worker has outlived for so many claim timeouts makes room for the next. */
+export const TRIAL_CLAIM_TIMEOUTS = 3;
+/** Takeovers without another result between them, however long each worker lived. */
+export const LOSSES_BEFORE_PAUSE = 25;
+
+invariant(
+  TAKEOVERS_BEFORE_SUSPICION < TAKEOVERS_BEFORE_PAUSE,
+  "a run is suspected before it is paused",
+);
 invariant(
   LEAD_RENEWAL_MS * 3 < LEAD_TTL_MS,
   "three renewals of the engine's lead fit into its time to live",

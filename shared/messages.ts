@@ -37,6 +37,20 @@ export interface Start {
   readonly by: string;
   /** The run fails when nobody has claimed it so long after this message was stored. */
   readonly queueTimeoutMs?: number;
+  /** Present for forks. */
+  readonly fork?: ForkOrigin;
+}
+
+/** What a fork began with. */
+export interface ForkOrigin {
+  /** The run of the same task that it was forked from. */
+  readonly runId: string;
+  /** When the code began, and what its random values come from, as in that run. */
+  readonly startedAt: number;
+  readonly seed: string;
+  readonly reason: string;
+  /** Commits as they are stored, without what only concerned the passes of that run. */
+  readonly commits: readonly Uint8Array[];
 }
 
 /** Says that the time of a run in the queue is over. */
@@ -126,19 +140,22 @@ export function encodeStart(start: Start): Uint8Array {
   const parent = start.parent
     ? [start.parent.taskName, start.parent.runId, start.parent.startSequence, start.parent.key]
     : null;
-  const { input, events, nonce, by, queueTimeoutMs } = start;
+  const { input, events, nonce, by, queueTimeoutMs, fork } = start;
   const body = [input, events.after, events.created, parent, nonce, by];
-  if (queueTimeoutMs !== undefined) body.push(queueTimeoutMs);
+  if (queueTimeoutMs !== undefined || fork) body.push(queueTimeoutMs ?? null);
+  if (fork) body.push([fork.runId, fork.startedAt, fork.seed, fork.reason, fork.commits]);
   return encode(body, "input");
 }
 
 /** Reads a start. @throws {UndecodableError} When it is none. */
 export function decodeStart(message: Uint8Array, where: string): Start {
-  const [input, after, created, parent, nonce, by, queueTimeoutMs] = fields(message, where);
+  const [input, after, created, parent, nonce, by, queue, fork] = fields(message, where);
+  const queueTimeoutMs = queue ?? undefined;
   const isForm = isCount(after) && isText(created) && isText(nonce) && isText(by);
   if (!isForm || (queueTimeoutMs !== undefined && !isCount(queueTimeoutMs)))
     throw unreadable("start", where);
-  const common = { input, events: { after, created }, nonce, by };
+  const origin = fork === undefined ? {} : { fork: decodeOrigin(fork, where) };
+  const common = { input, events: { after, created }, nonce, by, ...origin };
   const start = (queueTimeoutMs === undefined ? common : { ...common, queueTimeoutMs }) as Start;
   if (parent === null) return start;
   if (!Array.isArray(parent)) throw unreadable("start", where);
@@ -146,6 +163,16 @@ export function decodeStart(message: Uint8Array, where: string): Start {
   if (!isName(taskName) || !isName(runId) || !isCount(startSequence) || !isText(key))
     throw unreadable("start", where);
   return { ...start, parent: { taskName, runId, startSequence, key } as ParentReference };
+}
+
+function decodeOrigin(value: unknown, where: string): ForkOrigin {
+  const [runId, startedAt, seed, reason, commits] = Array.isArray(value)
+    ? (value as unknown[])
+    : [];
+  const isForm = isName(runId) && isTime(startedAt) && isText(seed) && isText(reason);
+  if (!isForm || !isListOf(commits, (item) => item instanceof Uint8Array))
+    throw unreadable("start", where);
+  return { runId, startedAt, seed, reason, commits } as ForkOrigin;
 }
 
 /** Writes a ready token. */

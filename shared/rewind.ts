@@ -36,6 +36,8 @@ interface Rewound<D extends Asked, W extends Wait> {
   readonly consumedEvents: Set<number>;
   interruption?: unknown;
   givenUpAt?: number;
+  suspendedAt?: number;
+  passedAt: number;
   outcome?: Outcome;
 }
 
@@ -51,6 +53,8 @@ export function rewind<D extends Asked, W extends Wait>(
   delete state.outcome;
   delete state.interruption;
   delete state.givenUpAt;
+  delete state.suspendedAt; // what it had asked for then counts in part only
+  state.passedAt = Math.min(state.passedAt, cut);
   const kept = state.deliveries.filter((given) => {
     const isTaken = taken.has(given.key) || isLater(given);
     if (isTaken) state.steps.delete(given.key);

@@ -5,10 +5,12 @@
 import { isDeepStrictEqual } from "node:util";
 import { decode, encode } from "./codec.ts";
 import { LimitExceededError, RepairRefusedError, UnavailableError } from "./errors.ts";
+import { copyHistory } from "./forks.ts";
 import { pause } from "./jetstream/backoff.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
-import { encodeReady, type Repair } from "./messages.ts";
+import { decodeStart, encodeReady, type Repair, type Start } from "./messages.ts";
 import { type Asker, nameOfRepair, planResume, planRetry, planSkip } from "./repairs.ts";
+import { notFound } from "./run-results.ts";
 import { type RunView, readView } from "./run-view.ts";
 import type { Names, RunAddress } from "./subjects.ts";
 
@@ -25,6 +27,21 @@ export interface RetryOptions extends RepairOptions {
    * @defaultValue The one whose failure ended the run, or the run's end when it failed by itself.
    */
   readonly from?: string;
+}
+
+/** How to fork a run. */
+export interface ForkOptions extends RepairOptions {
+  /** Id of the new run. @defaultValue A new random id. */
+  readonly id?: string;
+  /**
+   * So many entries of the history are kept.
+   * @defaultValue All before the end, or before it was canceled; of a failed run what a retry keeps.
+   */
+  readonly entries?: number;
+  /** Another input. The recorded results stay as they are. */
+  readonly input?: unknown;
+  /** Other results of steps, by their names or by their keys in the history. */
+  readonly results?: Readonly<Record<string, unknown>>;
 }
 
 /** What can be asked for about a run that stands still. */
@@ -169,4 +186,39 @@ async function publish(
     `What was asked for run "${runId}" of task "${taskName}" may not have been stored: ${outcome.kind === "refused" ? outcome.description : outcome.kind}. Asking again is safe.`,
     { taskName, runId },
   );
+}
+
+/**
+ * The start of a fork: input, events and history of a run, as far as they are kept.
+ * @throws {RunNotFoundError} When there is no such run.
+ * @throws {RepairRefusedError} When it has no such entries or results.
+ */
+export async function forkedStart(
+  link: NatsLink,
+  names: Names,
+  address: RunAddress,
+  { by, ...options }: Omit<ForkOptions, "id"> & { readonly by: string },
+): Promise<Omit<Start, "nonce">> {
+  const view = await readView(link, names, address);
+  const { taskName, runId, startSequence, startedAt } = view;
+  const { prefix, stream } = names.run(address);
+  const stored = await link.reader.get(stream, startSequence, { leader: true });
+  if (!stored) throw notFound(address);
+  const origin = decodeStart(stored.data, `${prefix}.start`);
+  const { reason = "", entries, results = {} } = options;
+  const commits = copyHistory(view, {
+    by,
+    reason,
+    results,
+    ...(entries === undefined ? {} : { entries }),
+  });
+  const fork = {
+    runId,
+    startedAt: origin.fork?.startedAt ?? startedAt,
+    seed: origin.fork?.seed ?? `${taskName}/${runId}/${startSequence}`,
+    reason,
+    commits,
+  };
+  const input = "input" in options ? options.input : origin.input;
+  return { input, events: origin.events, by, fork };
 }

@@ -14,6 +14,7 @@ import { fromFailure } from "./failures.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
 import { headersOf } from "./jetstream/headers.ts";
 import type { StoredMessage } from "./jetstream/reader.ts";
+import { Sweep } from "./jetstream/sweep.ts";
 import { decodeReady } from "./messages.ts";
 import { HEADERS, type Names, type RunAddress, STATUS_HEADER } from "./subjects.ts";
 
@@ -24,14 +25,59 @@ const END_STATUSES = new Set(["completed", "failed", "canceled"]);
 
 /** So long a hint from the worker is waited for before the log is looked at. */
 const HINT_MS = 1_000;
+const SWEEP_INTERVAL_MS = 100;
 
 /** How to wait for an end. */
 export interface EndOptions {
   readonly signal?: AbortSignal | undefined;
   /** May resolve with the end; may stay pending. */
-  readonly hint?: Promise<Outcome> | undefined;
+  readonly hint?: Hint | undefined;
   /** Sequence of an end that holds no more, because the run was reopened. */
   readonly after?: number;
+}
+
+/** What may come before the log is looked at. */
+export interface Hint {
+  readonly end: Promise<Outcome>;
+  /** Those who wait for one over this connection. */
+  readonly patience: HintPatience;
+}
+
+/** Those who wait for a hint: one timer and one listener for all of them. */
+export class HintPatience {
+  readonly #clock: NatsLink["clock"];
+  /** In the order in which their patience ends. */
+  readonly #waits: Map<EndWait, number> = new Map();
+  readonly #sweep: Sweep;
+
+  constructor(link: Pick<NatsLink, "clock" | "onClose">) {
+    this.#clock = link.clock;
+    this.#sweep = new Sweep(link.clock, SWEEP_INTERVAL_MS, (now) => this.#expire(now));
+    link.onClose(() => {
+      this.#sweep.stop();
+      for (const wait of [...this.#waits.keys()]) wait.noteClosed();
+    });
+  }
+
+  /** @internal */
+  add(wait: EndWait): void {
+    this.#waits.set(wait, this.#clock.monotonic() + HINT_MS);
+    this.#sweep.wake();
+  }
+
+  /** @internal */
+  delete(wait: EndWait): void {
+    this.#waits.delete(wait);
+  }
+
+  #expire(now: number): boolean {
+    for (const [wait, endsAt] of this.#waits) {
+      if (endsAt > now) return true;
+      this.#waits.delete(wait);
+      wait.begin();
+    }
+    return false;
+  }
 }
 
 /**
@@ -70,7 +116,8 @@ class EndWait {
   #isOver = false;
   /** Sequence of the run's start, as far as it was read: the commits of another are not the run's. */
   #startSequence: number | undefined;
-  #stop: (() => void)[] = [];
+  #stop: (() => void)[] | undefined;
+  #patience: HintPatience | undefined;
   #pauseMs = FIRST_LOOK_MS;
 
   constructor(
@@ -84,18 +131,20 @@ class EndWait {
     this.#run = run;
     this.#after = after;
     this.#done = done;
-    this.#stop = [link.onClose(() => this.#noteClosed())];
   }
 
   /** Waits for the hint alone first. */
-  beginWith(hint: Promise<Outcome>): void {
-    this.#stop.push(this.#link.clock.after(HINT_MS, () => this.begin()));
-    void hint.then((outcome) => this.finish(outcome));
+  beginWith({ end, patience }: Hint): void {
+    const { nc } = this.#link;
+    if (nc.isClosed() || nc.isDraining()) return this.noteClosed();
+    this.#patience = patience;
+    patience.add(this);
+    void end.then((outcome) => this.finish(outcome));
   }
 
   begin(): void {
     const { nc } = this.#link;
-    if (nc.isClosed() || nc.isDraining()) return this.#noteClosed();
+    if (nc.isClosed() || nc.isDraining()) return this.noteClosed();
     const subscriptions = (["h", "c"] as const).map((kind) =>
       nc.subscribe(this.#names.liveSubject(this.#run, kind), {
         callback: (error, message) => {
@@ -108,23 +157,26 @@ class EndWait {
         },
       }),
     );
-    this.#stop.push(
+    this.#stop = [
+      this.#link.onClose(() => this.noteClosed()),
       () => {
         for (const subscription of subscriptions) subscription.unsubscribe();
       },
       this.#link.onReconnect(() => void this.#read()),
-    );
+    ];
     void this.#look();
   }
 
   finish(end: Outcome | Error): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    for (const stop of this.#stop) stop();
+    this.#patience?.delete(this);
+    for (const stop of this.#stop ?? []) stop();
     this.#done(end);
   }
 
-  #noteClosed(): void {
+  /** The client is closed: nobody hears of the end any more. */
+  noteClosed(): void {
     const { taskName, runId } = this.#run;
     this.finish(
       new UnavailableError(
@@ -139,7 +191,7 @@ class EndWait {
     await this.#read();
     if (this.#isOver) return;
     const stop = this.#link.clock.after(this.#pauseMs, () => void this.#look());
-    this.#stop.push(stop);
+    this.#stop?.push(stop);
     this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_LOOK_MS);
   }
 

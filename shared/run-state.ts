@@ -97,6 +97,8 @@ export interface RunState {
   claims: number;
   /** Claims by takeover since the last entry of another kind (rule 9). */
   takeovers: number;
+  /** The same, counting on when a worker has outlived the run for a while. */
+  losses: number;
   /** Id of the worker that wrote the last commit; "" before the first. */
   worker: string;
   /** When the last commit was written; the start's time before the first. */
@@ -154,6 +156,7 @@ export function initialState(startSequence: number, startedAt: number): RunState
     entries: 0,
     claims: 0,
     takeovers: 0,
+    losses: 0,
     worker: "",
     changedAt: startedAt,
     deliveries: [],
@@ -221,12 +224,16 @@ const NO_PROGRESS: ReadonlySet<Entry["kind"]> = new Set([
 ]);
 
 function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
-  if (!NO_PROGRESS.has(entry.kind)) state.takeovers = 0;
+  if (!NO_PROGRESS.has(entry.kind)) {
+    state.takeovers = 0;
+    if (entry.kind !== "outlived") state.losses = 0;
+  }
   if ("at" in entry) state.passedAt = Math.max(state.passedAt, entry.at);
   switch (entry.kind) {
     case "claimed":
       state.claims++;
       state.takeovers = entry.because === "takeover" ? state.takeovers + 1 : 0;
+      state.losses = entry.because === "takeover" ? state.losses + 1 : 0;
       state.worker = entry.worker;
       delete state.paused;
       return;
@@ -295,6 +302,7 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       state.outcome = entry.outcome;
       state.status = entry.outcome.status;
       return;
+    case "outlived":
     case "resumed":
       return;
     case "retried":

@@ -11,7 +11,8 @@ import {
   type Repair,
 } from "./messages.ts";
 import { notFound } from "./run-results.ts";
-import { evolve, initialState, noteUnreadable, type RunState } from "./run-state.ts";
+import { evolve, noteUnreadable, type RunState } from "./run-state.ts";
+import { copiedCommits, stateOfStart } from "./start-state.ts";
 import type { Names, RunAddress } from "./subjects.ts";
 
 /** A run with its history. */
@@ -23,6 +24,8 @@ export interface RunView {
   readonly startedBy: string;
   readonly startSequence: number;
   readonly parent?: ParentReference;
+  /** The run of the same task that this one was forked from; its copied commits come first. */
+  readonly forkedFrom?: { readonly runId: string; readonly reason: string };
   /** A request to cancel that the run may not have noticed yet. */
   readonly cancelRequest?: { readonly by: string; readonly reason: string; readonly at: number };
   /** A repair that somebody asked for and no worker has taken up yet. */
@@ -49,8 +52,8 @@ export async function readView(
   const first = messages.find(({ subject }) => subject === `${prefix}.start`);
   if (!first) throw notFound(address);
   const start = decodeStart(first.data, first.subject);
-  const state = initialState(first.sequence, first.timeMs);
-  const commits: StoredCommit[] = [];
+  const state = stateOfStart(start, first.sequence, first.timeMs);
+  const commits: StoredCommit[] = start.fork ? copiedCommits(start.fork, first.sequence) : [];
   const history = `${prefix}.${start.parent ? "c" : "h"}`;
   for (const message of messages) {
     if (message.subject !== history) continue;
@@ -70,6 +73,7 @@ export async function readView(
     startedBy: start.by,
     startSequence: first.sequence,
     ...(start.parent ? { parent: start.parent } : {}),
+    ...(start.fork ? { forkedFrom: { runId: start.fork.runId, reason: start.fork.reason } } : {}),
     ...(cancel && request?.startSequence === first.sequence
       ? { cancelRequest: { by: request.by, reason: request.reason, at: cancel.timeMs } }
       : {}),

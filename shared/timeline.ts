@@ -106,10 +106,12 @@ export function pendingWaits(view: RunView, now: number): PendingWait[] {
 
 const NO_PASS = { pass: 0, worker: undefined, pool: undefined } as const;
 
-function startRow({ startedAt, startedBy, parent }: RunView): TimelineRow {
+function startRow({ startedAt, startedBy, parent, forkedFrom }: RunView): TimelineRow {
   const text = parent
     ? `started as a child of ${parent.taskName}/${parent.runId}`
-    : `started by ${startedBy}`;
+    : forkedFrom
+      ? `${startedBy} forked it from ${forkedFrom.runId}${because(forkedFrom.reason)}`
+      : `started by ${startedBy}`;
   return { at: startedAt, ...NO_PASS, kind: "started", text };
 }
 
@@ -188,6 +190,8 @@ function rowOf(
       return { kind: "code", text: `takes part in change ${describe(entry.name)}` };
     case "version-pinned":
       return { kind: "code", text: `goes on with version ${describe(entry.version)} of its task` };
+    case "outlived":
+      return undefined;
     case "resumed":
       return { kind: "repaired", text: `${entry.by} resumed it${because(entry.reason)}` };
     case "retried":

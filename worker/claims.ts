@@ -26,7 +26,7 @@ import type { HeldRuns } from "./held-runs.ts";
 import { interruptionAt, overdueEntry } from "./interruptions.ts";
 import { settledBy } from "./outcomes.ts";
 import { PassRun } from "./pass-run.ts";
-import { pauseEntry } from "./poison.ts";
+import { pauseEntry, SuspectSeat } from "./poison.ts";
 import { cancelTimer, nextDue, registerWaits } from "./registration.ts";
 import { runRegular } from "./regular-pass.ts";
 import type { Services } from "./services.ts";
@@ -57,6 +57,7 @@ export class Claims {
   readonly #warm: WarmRuns;
   readonly #reader: TokenReader;
   readonly #foreign: ForeignTokens;
+  readonly #seat: SuspectSeat;
 
   constructor(services: Services, held: HeldRuns, warm: WarmRuns) {
     this.#services = services;
@@ -64,6 +65,7 @@ export class Claims {
     this.#warm = warm;
     this.#reader = new TokenReader(services, warm);
     this.#foreign = new ForeignTokens(services.log);
+    this.#seat = new SuspectSeat(held, services.claimTimeoutMs);
   }
 
   /** Handles one token; it owns the slot from here on. Never throws. */
@@ -212,8 +214,17 @@ export class Claims {
           for (const entry of pinOf(read)) run.committer.add(entry);
           return this.#pass(run, read);
         });
+      case "take-over": {
+        const { history, state } = read;
+        const now = this.#services.clock.monotonic();
+        const suspect = { history, tokenSequence: token.streamSequence, state, now };
+        if (!this.#seat.admits(suspect)) {
+          token.nak(RETRY_MS);
+          return true;
+        }
+        return this.#withRun(read, slot, (run) => this.#claim(action, read, run));
+      }
       case "claim":
-      case "take-over":
         return this.#withRun(read, slot, (run) => this.#claim(action, read, run));
       case "pause":
         return this.#withRun(read, slot, (run) => this.#pauseRun(read, run));
@@ -295,8 +306,7 @@ export class Claims {
   async #pauseRun(read: Reading, run: PassRun): Promise<boolean> {
     run.committer.add(pauseEntry(read.address, read.state));
     const isStored = (await run.committer.commit()) === "stored";
-    if (isStored) run.acknowledge();
-    else run.leave();
+    run[isStored ? "acknowledge" : "leave"]();
     return isStored;
   }
 
@@ -375,7 +385,8 @@ export class Claims {
       execution,
       log: this.#services.log,
       signal: () => present.userSignal,
-      startedAt: read.state.startedAt,
+      startedAt: read.start?.fork?.startedAt ?? read.state.startedAt,
+      seed: read.start?.fork?.seed,
     });
     execution.begin(() => definition.run(read.start?.input, context));
     return {

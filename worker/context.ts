@@ -47,6 +47,8 @@ import {
 export interface ContextRun {
   readonly runId: string;
   readonly startSequence: number;
+  /** What random values come from; by default the run and its start. */
+  readonly seed?: string | undefined;
   readonly definition: TaskDefinition;
   readonly execution: Execution<Work>;
   readonly log: Logger;
@@ -225,8 +227,8 @@ class Context {
   }
 
   random(): number {
-    const { runId, startSequence } = this.#run;
-    this.#random ??= seededRandom(`${this.taskName}/${runId}/${startSequence}`);
+    const { runId, startSequence, seed } = this.#run;
+    this.#random ??= seededRandom(seed ?? `${this.taskName}/${runId}/${startSequence}`);
     return this.#random();
   }
 

@@ -76,6 +76,10 @@ export class DurablePass {
     });
     this.#watch = new PassWatch(run, execution, this.#operations, record);
     run.whenOver(() => execution.changed.raise());
+    run.whenOutlived(() => {
+      this.#record({ kind: "outlived" });
+      execution.changed.raise();
+    });
     run.whenCanceled((request) => {
       if (!execution.state.interruption) this.#record(cancelEntry(request));
       execution.changed.raise();
@@ -120,7 +124,7 @@ export class DurablePass {
     for (const entry of execution.takeNoted()) this.#committer.add(entry);
     this.#noteFullHistory();
     for (const operation of execution.takeUnrecorded()) this.#operations.begin(operation);
-    if (execution.end) return this.#finish();
+    if (execution.end && !this.#mustUndoLater) return this.#finish();
     this.#noteDue();
     if (this.#wantsCommit && !this.#isCommitting) this.#flush();
     if (this.#operations.activeCount > 0 || this.#isCommitting) {
@@ -177,6 +181,12 @@ export class DurablePass {
       this.#record({ kind: "wait-settled", key, leaf, outcome });
     const overdue = overdueEntry(this.#execution.state, this.#run.limits, now);
     if (overdue) this.#record(overdue);
+  }
+
+  /** Whether the code has failed and its undos wait for what is being opened. */
+  get #mustUndoLater(): boolean {
+    const { hasActiveOpening } = this.#operations;
+    return hasActiveOpening && endToUndo(this.#execution, this.#run.limits) !== undefined;
   }
 
   // --- committing

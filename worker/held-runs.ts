@@ -31,6 +31,8 @@ export interface HeldRun {
   onLost(): void;
   /** This worker ends: the run is for another worker to go on with, at once. */
   onHandOver(): void;
+  /** The run is suspected of killing its workers and has not: its pass records that. */
+  onOutlived(): void;
   /** Somebody asked to cancel the run. May be called again for the same request. */
   onCancel(request: CancelRequest): void;
 }
@@ -66,6 +68,12 @@ export class HeldRuns {
   isHeld(history: string, tokenSequence: number): boolean {
     const passes = this.#held.get(history);
     return passes?.some(({ token }) => token.streamSequence === tokenSequence) ?? false;
+  }
+
+  /** Lets a pass record that this worker has outlived its run for a while. */
+  noteOutlived(history: string, tokenSequence: number): void {
+    for (const run of this.#held.get(history) ?? [])
+      if (run.token.streamSequence === tokenSequence) run.onOutlived();
   }
 
   /** Begins to keep a token. Of two passes of one run, the guard decides which is its owner. */

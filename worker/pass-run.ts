@@ -67,6 +67,7 @@ export class PassRun implements HeldRun, StepRun {
   #user: AbortController | undefined;
   #random: RandomSource | undefined;
   #onOver: (() => void) | undefined;
+  #onOutlived: (() => void) | undefined;
   #onCancel: ((request: CancelRequest) => void) | undefined;
 
   constructor(options: PassRunOptions) {
@@ -198,6 +199,15 @@ export class PassRun implements HeldRun, StepRun {
   /** Calls back when the pass is over before its time. */
   whenOver(callback: () => void): void {
     this.#onOver = callback;
+  }
+
+  /** Calls back when the worker has outlived the run, which is suspected of killing workers. */
+  whenOutlived(callback: () => void): void {
+    this.#onOutlived = callback;
+  }
+
+  onOutlived(): void {
+    this.#onOutlived?.();
   }
 
   /** Calls back when somebody asks to cancel the run. */

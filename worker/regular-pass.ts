@@ -35,6 +35,12 @@ export async function runRegular(
   if (diverged) return pauseDiverged(run, diverged, () => undefined);
   const startedAt = services.clock.monotonic();
   const limits = new RegularLimits(run);
+  run.whenOutlived(() => {
+    committer.add({ kind: "outlived" });
+    void committer.commit().catch((error: unknown) => {
+      services.log.warn("A commit failed.", { ...run.address, error }); // the end is tried all the same
+    });
+  });
   try {
     const attempted = attempts(run, limits, definition, input);
     const outcome = await Promise.race([attempted, limits.cutOff]);

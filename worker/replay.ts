@@ -17,6 +17,7 @@ import { endToUndo } from "./interruptions.ts";
 import type { Divergence } from "./replay-cursor.ts";
 import { drainMicrotasks } from "./signal.ts";
 import { sourcePlace } from "./source-places.ts";
+import { byName } from "./task-versions.ts";
 import type { Work } from "./work.ts";
 
 /** Where a replay and its history part. */
@@ -57,21 +58,32 @@ const SHORT_PATIENCE_MS = 50;
 const THE_END = "the end";
 
 /**
- * Replays a history against a task.
- * @throws {InvalidInputError} When `task` is no task.
+ * Replays a history against the task of its name: of several versions against the one that a worker
+ * would take.
+ * @throws {InvalidInputError} When one is no task, or two have one name and version.
  */
 export async function replayHistory(
-  task: AnyTask,
+  tasks: AnyTask | readonly AnyTask[],
   history: History,
   { clock = systemClock }: ReplayOptions = {},
 ): Promise<ReplayVerdict> {
-  const definition = definitionOf(task);
-  if (definition.kind === "regular")
-    return { verdict: "skipped", reason: "A regular task is not replayed: it begins anew." };
+  const skipped = (reason: string): ReplayVerdict => ({ verdict: "skipped", reason });
+  const { taskName } = history;
+  const given = Array.isArray(tasks) ? (tasks as readonly AnyTask[]) : [tasks as AnyTask];
+  const definitions = given.map((task) => definitionOf(task));
+  const [versions] = byName(definitions.filter(({ name }) => name === taskName));
+  if (!versions) return skipped(`There is no task "${taskName}".`);
+  if (versions.newest.kind === "regular")
+    return skipped("A regular task is not replayed: it begins anew.");
   const state = initialState(history.startSequence, history.startedAt);
   for (const commit of history.commits) evolve(state, commit);
   if (state.status === "queued")
-    return { verdict: "skipped", reason: "No worker has begun the run: there is nothing yet." };
+    return skipped("No worker has begun the run: there is nothing yet.");
+  const definition = versions.forRun(state);
+  if (!definition)
+    return skipped(
+      `The run has version "${state.version ?? ""}" of its task; there is ${versions.versions.map((version) => `"${version}"`).join(", ")}, and none says that it is compatible.`,
+    );
   const divergence = await new Replay(definition, history, state, clock).run();
   if ("likelyCause" in divergence) {
     const entry = findEntry(history, divergence.recorded ?? THE_END);

@@ -3,7 +3,8 @@ import { decodeCommit } from "../shared/entries.ts";
 import { UndecodableError } from "../shared/errors.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
 import { type CancelRequest, decodeCancel, decodeStart, type Start } from "../shared/messages.ts";
-import { evolve, initialState, noteUnreadable, type RunState } from "../shared/run-state.ts";
+import { evolve, noteUnreadable, type RunState } from "../shared/run-state.ts";
+import { stateOfStart } from "../shared/start-state.ts";
 import type { WorkerLink } from "./services.ts";
 
 /** Where to read. */
@@ -21,13 +22,20 @@ export interface ReadRun {
   readonly cancel: CancelRequest | undefined;
 }
 
+/** What of a start its run's state begins with. */
+export interface StartFacts {
+  readonly sequence: number;
+  readonly timeMs: number;
+  readonly start: Start | undefined;
+}
+
 /** Folds a run's history for the incarnation that began with this start. */
 export async function readState(
   link: WorkerLink,
   at: RunLocation,
-  start: { readonly sequence: number; readonly timeMs: number },
+  start: StartFacts,
 ): Promise<RunState> {
-  const state = initialState(start.sequence, start.timeMs);
+  const state = stateOfStart(start.start, start.sequence, start.timeMs);
   fold(state, await link.reader.readSubject(at.stream, at.history));
   return state;
 }
@@ -55,10 +63,11 @@ export async function readRun(
       ? last
       : await link.reader.get(at.stream, startSequence, { leader: mustBeFresh });
   const isThere = start?.subject === `${at.prefix}.start`;
-  const state = initialState(startSequence, isThere ? start.timeMs : 0);
+  const decoded = isThere ? decodeStart(start.data, start.subject) : undefined;
+  const state = stateOfStart(decoded, startSequence, isThere ? start.timeMs : 0);
   fold(state, commits);
   return {
-    start: isThere ? decodeStart(start.data, start.subject) : undefined,
+    start: decoded,
     state,
     cancel: cancelFor(find("cancel"), startSequence),
   };

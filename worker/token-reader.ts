@@ -8,11 +8,12 @@ import {
   decodeStart,
   type Start,
 } from "../shared/messages.ts";
-import { initialState, type RunState } from "../shared/run-state.ts";
+import type { RunState } from "../shared/run-state.ts";
+import { stateOfStart } from "../shared/start-state.ts";
 import type { RunAddress, RunSubjects } from "../shared/subjects.ts";
 import type { TaskDefinition } from "../shared/task-definition.ts";
 import { FirstLook } from "./first-look.ts";
-import { cancelFor, readRun, readState } from "./run-reader.ts";
+import { cancelFor, readRun, readState, type StartFacts } from "./run-reader.ts";
 import type { Services } from "./services.ts";
 import type { SlotPool } from "./slots.ts";
 import { pause } from "./steps.ts";
@@ -82,9 +83,9 @@ export class TokenReader {
     const cancelSubject = `${subjects.prefix}.cancel`;
     const lasts = await this.#firstLook.lasts(subjects.stream, [history, cancelSubject]);
     const cancel = cancelFor(lasts.get(cancelSubject), token.streamSequence);
-    const startedAt = { sequence: token.streamSequence, timeMs: token.timeMs };
+    const startedAt = { sequence: token.streamSequence, timeMs: token.timeMs, start };
     if (!lasts.has(history) && !mustBeFresh) {
-      const state = initialState(startedAt.sequence, startedAt.timeMs);
+      const state = stateOfStart(start, startedAt.sequence, startedAt.timeMs);
       // With a deadline the claim decides: the engine may be about to end the run.
       const hasDeadline = start.queueTimeoutMs !== undefined;
       const isSurelyFirst = !cancel && !hasDeadline && this.#isInTime(token);
@@ -113,7 +114,8 @@ export class TokenReader {
     const read = await readRun(this.#services.link, at, startSequence, mustBeFresh);
     if (read.start && (read.start.parent !== undefined) !== isChild)
       throw new UndecodableError(`The token at ${whereIs(token)} names another history.`);
-    const startedAt = { sequence: startSequence, timeMs: read.state.startedAt };
+    const { startedAt: timeMs } = read.state;
+    const startedAt = { sequence: startSequence, timeMs, start: read.start };
     const state = await this.#catchUp(read.state, at, startedAt, mustBeFresh);
     const { start, cancel } = read;
     return reading(base, { ...common, start, cancel, state, warm: undefined });
@@ -137,7 +139,7 @@ export class TokenReader {
   async #catchUp(
     state: RunState,
     at: { stream: string; prefix: string; history: string },
-    start: { readonly sequence: number; readonly timeMs: number },
+    start: StartFacts,
     mustBeFresh: boolean,
   ): Promise<RunState> {
     if (!mustBeFresh) return state;

@@ -12,6 +12,7 @@ import { addDev } from "./commands/dev.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEngine } from "./commands/engine.ts";
 import { addExport } from "./commands/export.ts";
+import { addFork } from "./commands/fork.ts";
 import { addPublish } from "./commands/publish.ts";
 import { addResume, addRetry, addSkip } from "./commands/repairs.ts";
 import { addReplay } from "./commands/replay.ts";
@@ -36,6 +37,7 @@ const COMMANDS: readonly AddCommand[] = [
   addResume,
   addRetry,
   addSkip,
+  addFork,
   addPublish,
   addExport,
   addReplay,

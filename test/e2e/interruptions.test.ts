@@ -6,6 +6,7 @@ import {
   type Activity,
   busy,
   calmOrder,
+  careless,
   hasty,
   hastyBusy,
   order,
@@ -135,6 +136,15 @@ forEachWorld(test, (title, open) => {
     t.is((cause as Error).message, "out of stock");
   });
 
+  test(`${title}: a run that fails while it starts a child undoes its steps`, async (t) => {
+    const world = await open(t);
+    await world.startWorker({ tasksFile });
+    const run = await world.client.start(careless, null);
+    await t.throwsAsync(world.result(run), { instanceOf: RunFailedError });
+    t.deepEqual(did(world, run), ["charge", "undo"]);
+    checkHistory(t, await world.endOf(run));
+  });
+
   test(`${title}: a run that is terminated ends at once wherever it is, and its code is not asked`, async (t) => {
     const world = await open(t);
     await world.startEngine();
@@ -235,7 +245,8 @@ forEachWorld(test, (title, open) => {
     const atWork = await world.client.start(hasty, { activity: "deaf step" });
     const regular = await world.client.start(hastyBusy, { obeys: true });
     const deaf = await world.client.start(hastyBusy, { obeys: false });
-    await world.untilStatus(asleep, "waiting");
+    for (const run of [asleep, atWork])
+      await until(() => did(world, run).includes("charge"), { what: "a charge" });
     for (const run of [regular, deaf]) await timedOut(t, world, run, /500 ms/);
     await first.end();
     await world.startWorker({ tasksFile });

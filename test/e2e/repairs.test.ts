@@ -134,6 +134,35 @@ forEachWorld(test, (title, open) => {
     await checkQuiet(t, world);
   });
 
+  test(`${title}: a fork goes on under a new id from any entry, with another input or result`, async (t) => {
+    const world = await open(t, { claimTimeoutMs: 1_000 });
+    const first = await world.startWorker({ tasksFile });
+    const run = await world.client.start(brittle, { card: world.gate("none") });
+    await t.throwsAsync(world.result(run), failed);
+    await first.end();
+    world.open("card");
+    const input = { card: world.gate("card") };
+    const again = await run.fork({ id: "again", input, reason: "new card" });
+    const changed = await again.fork({ input, results: { pack: "boxed" } });
+    const empty = await run.fork({ entries: 0, input });
+    await t.throwsAsync(run.fork({ entries: 99 }), { ...refused, message: /has \d+ entries/ });
+    await t.throwsAsync(run.fork({ results: { none: 1 } }), { ...refused, message: /"none"/ });
+    const doomed = await world.startWorker({ tasksFile, failpoints: "after-commit@1=kill" });
+    await doomed.exited;
+    await world.startWorker({ tasksFile });
+    t.is(await world.result(again), DONE);
+    t.is(await world.result(changed), "reserved, boxed, charged");
+    t.is(await world.result(empty), DONE);
+    t.like(world.effects.counts(again.runId), { charge: 1 });
+    for (const { runId } of [again, changed])
+      t.deepEqual(world.effects.read(runId, "reserve").length, 0);
+    t.is(world.effects.read(empty.runId, "reserve").length, 1);
+    const [row] = timelineOf(await world.endOf(again));
+    t.is(row?.text, `client forked it from ${run.runId}: new card`);
+    t.is((await run.view()).state.status, "failed");
+    await checkQuiet(t, world);
+  });
+
   test(`${title}: many runs are retried by a filter, after a dry run that counts`, async (t) => {
     const world = await open(t);
     await world.startWorker({ tasksFile });

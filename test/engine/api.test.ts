@@ -137,6 +137,12 @@ test.serial(
         task: "bad",
         id: fields.id,
       });
+    const forked = await api.ask("contrail.api.fork.bad", { id: "f", newId: "g", input: 1 });
+    t.deepEqual(forked.body, { task: "bad", id: "g" });
+    t.like((await api.ask("contrail.api.get.bad", { id: "g" })).body, {
+      status: "queued",
+      input: 1,
+    });
     const refused = await api.ask("contrail.api.resume.bad", { id: "p" });
     t.is(refused.status, 409);
     t.regex(refused.error, /api asked to skip it/);
@@ -211,9 +217,19 @@ test.serial("the service is found, described and counted as NATS micro services 
   const info = (await api.ask("$SRV.INFO.contrail")).body as { endpoints: { subject: string }[] };
   t.deepEqual(
     info.endpoints.map(({ subject }) => subject),
-    [...["start.>", "get.>", "result.>", "cancel.>", "resume.>", "retry.>", "skip.>", "list"]].map(
-      (rest) => `contrail.api.${rest}`,
-    ),
+    [
+      ...[
+        "start.>",
+        "get.>",
+        "result.>",
+        "cancel.>",
+        "resume.>",
+        "retry.>",
+        "fork.>",
+        "skip.>",
+        "list",
+      ],
+    ].map((rest) => `contrail.api.${rest}`),
   );
   const stats = (await api.ask(`$SRV.STATS.contrail.${ping.id}`)).body as {
     endpoints: { name: string; num_requests: number; num_errors: number; last_error: string }[];

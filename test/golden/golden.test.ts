@@ -44,7 +44,7 @@ const KINDS: readonly Entry["kind"][] = [
   ...(["claimed", "step-completed", "step-failed", "attempt-failed", "wait-opened"] as const),
   ...(["wait-settled", "child-started", "waiting", "paused", "cancel-requested"] as const),
   ...(["timed-out", "cleanup-over", "operation-interrupted", "ended", "change-noted"] as const),
-  ...(["heartbeat", "resumed", "retried", "step-skipped"] as const),
+  ...(["heartbeat", "resumed", "retried", "step-skipped", "version-pinned"] as const),
 ];
 
 test("the golden histories hold every kind of entry", (t) => {

@@ -155,6 +155,7 @@ export const scenarios: readonly Scenario[] = [
       return run;
     },
   },
+  { name: "pinned", play: async (kit) => ended(await kit.start(tasks.pinned)) },
   {
     name: "resumed",
     play: async (kit) => {

@@ -176,11 +176,20 @@ export const lengthy: Task<undefined, unknown> = durableTask({
   run: (_: undefined, ctx) =>
     ctx.step(
       "copy",
-      ({ attempt, heartbeat, lastHeartbeat }) => {
-        if (attempt > 1) return { attempt, lastHeartbeat };
-        heartbeat({ copied: 7 });
+      (step) => {
+        if (step.attempt > 1) return { attempt: step.attempt, last: step.lastHeartbeat };
+        step.heartbeat({ copied: 7 });
         return new Promise(() => {});
       },
       { timeout: "5s", retries: { limit: 1, backoff: { initial: "1h" } } },
     ),
+});
+
+export const pinned: Task<undefined, string> = durableTask({
+  name: "pinned",
+  version: "1.2",
+  run: async (_: undefined, ctx) => {
+    await ctx.sleepFor("1 day");
+    return ctx.step("after", () => "1.2");
+  },
 });

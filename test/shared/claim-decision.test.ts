@@ -310,3 +310,16 @@ test("a token that reopens a run claims directly behind the end that it answers,
   const again = stateAfter([10, START, failure], [31, 30, claimed, retried], [35, 30, failure]);
   t.is(decide(token, again), "drop");
 });
+
+test("a run that loses worker after worker is paused in the end, however long each lived with it", (t) => {
+  const lost = (count: number): RunState =>
+    stateAfter(
+      [10, START, claimed],
+      ...Array.from(
+        { length: count },
+        (_, i): CommitSpec => [11 + i, START, takeover, { kind: "outlived" }],
+      ),
+    );
+  t.is(decide(startToken, lost(24)), "take-over");
+  t.is(decide(startToken, lost(25)), "pause");
+});

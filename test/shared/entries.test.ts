@@ -140,6 +140,7 @@ const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kin
     reason: text,
     again: fc.array(text),
   }),
+  outlived: fc.constant({ kind: "outlived" as const }),
   "step-skipped": fc.record({
     kind: fc.constant("step-skipped" as const),
     by: text,
@@ -215,6 +216,7 @@ test("every kind of entry has its own number on the wire, which never changes", 
     resumed: 17,
     retried: 18,
     "step-skipped": 19,
+    outlived: 20,
   });
 });
 

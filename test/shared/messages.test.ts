@@ -30,6 +30,13 @@ const starts: fc.Arbitrary<Start> = fc.record(
   {
     input: fc.oneof(text, fc.constant(undefined), fc.constant({ a: [1, null] })),
     events: fc.record({ after: count, created: text }),
+    fork: fc.record({
+      runId: name,
+      startedAt: count,
+      seed: text,
+      reason: text,
+      commits: fc.array(fc.constant(Uint8Array.of(1, 2))),
+    }),
     parent: fc.record({ taskName: name, runId: name, startSequence: count, key: text }),
     nonce: text,
     by: text,
@@ -123,6 +130,8 @@ const kinds: readonly {
       [1, 0, "created", ["task", "run", "1", "key"], "nonce", "by"],
       [1, 0, "created", null, "nonce", "by", "soon"],
       [1, 0, "created", null, "nonce", "by", -1],
+      [1, 0, "created", null, "nonce", "by", null, "fork"],
+      [1, 0, "created", null, "nonce", "by", null, ["run", 1, "seed", "why", ["commit"]]],
     ],
   },
   {

@@ -202,6 +202,11 @@ test("a request to cancel is shown until the run has noticed it", (t) => {
   t.is(rows.filter((row) => row.includes("asked to cancel")).length, 1);
 });
 
+test("a fork names its origin", (t) => {
+  const forkedFrom = { runId: "41", reason: "why" };
+  t.is(timelineOf(viewOf([], { forkedFrom }))[0]?.text, "tester forked it from 41: why");
+});
+
 test("a child names its parent", (t) => {
   const parent = { taskName: "fulfil", runId: "7", startSequence: 1, key: "w0 x" };
   t.deepEqual(shown(viewOf([], { parent })), ["started: started as a child of fulfil/7"]);

@@ -212,3 +212,21 @@ test("regular tasks and runs that nobody has claimed are not replayed", async (t
   t.true(skipped(await replayHistory(pack, history)));
   t.true(skipped(await replayHistory(coded(original), { ...history, commits: [] })));
 });
+
+test("of several versions the one is replayed that a worker would take", async (t) => {
+  const versioned = (version: number, step: string): Task<string, unknown> =>
+    durableTask({
+      name: "coded",
+      version,
+      run: (input: string, ctx) => ctx.step(step, () => input),
+    });
+  const [one, two] = [versioned(1, "a"), versioned(2, "b")];
+  const kit = await testKit({ tasks: [one] });
+  const run = await kit.start(one, "in");
+  await run.result();
+  const history = parseHistory(await run.history(), "here");
+  t.is((await replayHistory([two, one], history)).verdict, "same");
+  const without = await replayHistory([two], history);
+  t.regex(without.verdict === "skipped" ? without.reason : "", /version "1".* there is "2"/);
+  t.is((await replayHistory([pack], history)).verdict, "skipped");
+});

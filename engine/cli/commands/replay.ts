@@ -70,15 +70,12 @@ async function replay(cli: Cli, file: string, options: Options): Promise<number>
   const tasks = await tasksToReplay(cli, file, options);
   const counts: Counts = { same: 0, diverged: 0, skipped: 0 };
   const judge = async (history: History): Promise<void> => {
-    const task = tasks.get(history.taskName);
-    const verdict: ReplayVerdict = task
-      ? await replayHistory(task, history)
-      : { verdict: "skipped", reason: `The file exports no task "${history.taskName}".` };
+    const verdict = await replayHistory(tasks, history);
     counts[verdict.verdict]++;
     cli.output.data(verdictText(history, verdict), verdictLine(history, verdict));
   };
   if (options.history) for (const path of options.history) await judge(await readHistory(path));
-  else await eachRecorded(cli, [...tasks.keys()], options, judge);
+  else await eachRecorded(cli, [...new Set(tasks.map(({ name }) => name))], options, judge);
   const { same, diverged, skipped } = counts;
   cli.output.note(`${same} as recorded, ${diverged} diverged, ${skipped} not replayed.`);
   return diverged > 0 ? EXIT.failed : EXIT.done;
@@ -88,18 +85,17 @@ async function tasksToReplay(
   cli: Cli,
   file: string,
   { task: names }: Options,
-): Promise<Map<string, AnyTask>> {
+): Promise<readonly AnyTask[]> {
   const { tasks, advice } = await loadTasks([file]);
   for (const line of advice) cli.output.warn(line);
-  const known = new Map(tasks.map((task) => [task.name, task]));
+  const known = new Set(tasks.map((task) => task.name));
   for (const name of names ?? [])
     if (!known.has(name))
       throw new InvalidInputError(
         `The file ${JSON.stringify(file)} exports no task "${name}". It has ${tasks.map((task) => `"${task.name}"`).join(", ")}.`,
         { value: name },
       );
-  const wanted = tasks.filter(({ name, kind }) => names?.includes(name) ?? kind === "durable");
-  return new Map(wanted.map((task) => [task.name, task]));
+  return tasks.filter(({ name, kind }) => names?.includes(name) ?? kind === "durable");
 }
 
 async function readHistory(path: string): Promise<History> {

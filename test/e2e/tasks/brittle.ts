@@ -83,3 +83,27 @@ export const brittleRegular: Task<Needs, string> = task({
     return "charged";
   },
 });
+
+/** Kills its worker a moment after it was taken up. */
+export const lateKiller: Task<undefined, void> = durableTask({
+  name: "late-killer",
+  run: async (_: undefined, ctx) => {
+    await ctx.step("kill", async () => {
+      effect(ctx.runId, "kill");
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      process.kill(process.pid, "SIGKILL");
+    });
+  },
+});
+
+/** Has a step that takes as long as a file is missing. */
+export const patient: Task<{ readonly gate: string }, string> = durableTask({
+  name: "patient",
+  run: async ({ gate }: { readonly gate: string }, ctx) => {
+    await ctx.step("work", async () => {
+      effect(ctx.runId, "work");
+      while (!existsSync(gate)) await new Promise((resolve) => setTimeout(resolve, 10));
+    });
+    return "worked";
+  },
+});

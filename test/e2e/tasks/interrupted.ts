@@ -113,6 +113,18 @@ export const order: Task<Order, string> = durableTask({
 /** An order that has enough time for its cleanup, though its workers die. */
 export const calmOrder: Task<Order, string> = durableTask({ name: "int-calm-order", run: fulfil });
 
+/** Fails while a child of it is being started. */
+export const careless: Task<null, never> = durableTask({
+  name: "int-careless",
+  run: async (_input: null, ctx) => {
+    const undo = (): void => effect(ctx.runId, "undo");
+    await ctx.step("charge", () => effect(ctx.runId, "charge"), { undo });
+    void ctx.start(sleeper, null);
+    for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+    throw new Error("out of stock");
+  },
+});
+
 /** The same with a time limit. */
 export const hasty: Task<Order, string> = durableTask({
   name: "int-hasty",

@@ -303,6 +303,9 @@ test("retry, resume and skip repair runs that are named or selected, and say wha
   const skipped = await json(t, "skip", "shaky/r2", "act", '"by hand"', "--reason", "why not");
   t.deepEqual(skipped, { taskName: "shaky", runId: "r2", requested: true });
   t.is(await client.get(shaky, "r2").result(), "by hand");
+  const args = ["fork", "shaky/r1", "--id", "r3", "--entries", "0", "--input", "7"];
+  t.deepEqual(await json(t, ...args), { taskName: "shaky", runId: "r3" });
+  t.is((await run(t, "fork", "shaky/r1", "--results", "[]")).code, 2);
   isInOrder = true;
   t.is((await run(t, "retry", "r1", "--task", "shaky", "--from", "act")).code, 0);
   t.is(await client.get(shaky, "r1").result(), "acted");

@@ -1,0 +1,186 @@
+/** A run as its client sees it: asks for its end, its view, and that it be canceled. */
+import type { Outcome } from "./entries.ts";
+import { UnavailableError } from "./errors.ts";
+import { type Explanation, explainRun } from "./explain.ts";
+import { newId } from "./ids.ts";
+import type { NatsLink } from "./jetstream/connection.ts";
+import { encodeCancel, type Start } from "./messages.ts";
+import { readFacts } from "./run-facts.ts";
+import { followRun } from "./run-follow.ts";
+import {
+  type ForkOptions,
+  forkedStart,
+  type RepairOptions,
+  type RetryOptions,
+  type RunRepairs,
+  runRepairs,
+} from "./run-repairs.ts";
+import { type HintPatience, notFound, outputOf, waitForEnd } from "./run-results.ts";
+import { type RunView, readView } from "./run-view.ts";
+import { checkName, type Names, type RunAddress } from "./subjects.ts";
+
+/** A run, wherever it is executed. */
+export interface RunHandle<out Output = unknown> extends RunRepairs {
+  readonly taskName: string;
+  readonly runId: string;
+  /**
+   * Waits for the run to end and returns its output. Survives a lost connection.
+   * @throws {RunFailedError} When the run failed; `cause` holds what its task threw.
+   * @throws {RunCanceledError} When it was canceled.
+   * @throws {RunNotFoundError} When there is no such run.
+   * @throws {UnavailableError} When the client is closed meanwhile. The run goes on.
+   */
+  result(options?: { readonly signal?: AbortSignal }): Promise<Output>;
+  /**
+   * Asks to cancel the run. It ends when its code has noticed; a run that has ended stays as it is.
+   * @throws {RunNotFoundError} When there is no such run.
+   */
+  cancel(reason?: string): Promise<void>;
+  /**
+   * Ends the run as canceled without asking its code: no cleanup, no undos. Its children are canceled.
+   * @throws {RunNotFoundError} When there is no such run.
+   */
+  terminate(reason?: string): Promise<void>;
+  /**
+   * Starts a new run of the task that has this one's recorded results, and executes none of these
+   * steps again. Children that this run waits for are started anew. `ctx.random`, `ctx.uuid` and
+   * `ctx.now` go on as they did here; `ctx.runId` is the new one.
+   * @throws {RepairRefusedError} When it has no such entries, or no result that is to be changed.
+   * @throws {LimitExceededError} When the history is larger than one message that the server accepts.
+   * @example
+   * const fork = await run.fork({ id: "order-42-again", entries: 7, results: { charge: "paid" } });
+   */
+  fork(options?: ForkOptions): Promise<RunHandle<Output>>;
+  /** What its log says. @throws {RunNotFoundError} When there is no such run. */
+  view(): Promise<RunView>;
+  /**
+   * Follows the run: gives what its log says now, and again after each change, until it has ended.
+   * Changes that come faster than the log can be read are given as one. Survives a lost connection.
+   * Each view costs a read of the run's whole log.
+   * @throws {RunNotFoundError} When there is no such run, or it is purged meanwhile.
+   * @throws {UnavailableError} When no server answers for about 12 s, or the client is closed.
+   * @example
+   * for await (const { state } of run.follow()) console.log(state.status, state.worker);
+   */
+  follow(options?: { readonly signal?: AbortSignal }): AsyncIterable<RunView>;
+  /**
+   * Why it is where it is, in one sentence: what it waits for, since when, what will wake it, or who
+   * holds its slot, or how it ended.
+   * @throws {RunNotFoundError} When there is no such run.
+   */
+  why(): Promise<Explanation>;
+}
+
+/** What the runs of one client share. */
+export interface RunHub {
+  readonly link: NatsLink;
+  readonly names: Names;
+  /** Who asks, for people who look at the history. */
+  readonly by: string;
+  readonly patience: HintPatience;
+  /** Publishes a start. @throws {RunConflictError} When the id belongs to another run. */
+  readonly begin: (address: RunAddress, start: Start) => Promise<void>;
+}
+
+/** A run of a client's namespace. */
+export class LinkedRun implements RunHandle {
+  readonly taskName: string;
+  readonly runId: string;
+  readonly #hub: RunHub;
+  /** May resolve with the end; may stay pending. */
+  #end: Promise<Outcome> | undefined;
+  /** Sequence of an end that holds no more. */
+  #after = 0;
+
+  constructor(hub: RunHub, address: RunAddress, end: Promise<Outcome> | undefined) {
+    this.taskName = address.taskName;
+    this.runId = address.runId;
+    this.#hub = hub;
+    this.#end = end;
+  }
+
+  async result({ signal }: { readonly signal?: AbortSignal } = {}): Promise<unknown> {
+    const { link, names, patience } = this.#hub;
+    const hint = this.#end && { end: this.#end, patience };
+    return outputOf(
+      this,
+      await waitForEnd(link, names, this, { signal, hint, after: this.#after }),
+    );
+  }
+
+  resume(options?: RepairOptions): Promise<void> {
+    return this.#repairs.resume(options);
+  }
+
+  retry(options?: RetryOptions): Promise<void> {
+    return this.#repairs.retry(options);
+  }
+
+  skip(step: string, result?: unknown, options?: RepairOptions): Promise<void> {
+    return this.#repairs.skip(step, result, options);
+  }
+
+  cancel(reason = ""): Promise<void> {
+    return this.#cancel(reason, false);
+  }
+
+  terminate(reason = ""): Promise<void> {
+    return this.#cancel(reason, true);
+  }
+
+  async fork({ id = newId(), ...options }: ForkOptions = {}): Promise<RunHandle<never>> {
+    const { link, names, by, begin } = this.#hub;
+    checkName(id, "run id");
+    const start = await forkedStart(link, names, this, { ...options, by });
+    const fork = { taskName: this.taskName, runId: id };
+    await begin(fork, { ...start, nonce: newId() });
+    return new LinkedRun(this.#hub, fork, undefined) as RunHandle as RunHandle<never>;
+  }
+
+  view(): Promise<RunView> {
+    return readView(this.#hub.link, this.#hub.names, this);
+  }
+
+  follow({ signal }: { readonly signal?: AbortSignal } = {}): AsyncIterable<RunView> {
+    return followRun(this.#hub.link, this.#hub.names, this, signal);
+  }
+
+  async why(): Promise<Explanation> {
+    const { link, names } = this.#hub;
+    const facts = await readFacts(link, names, this);
+    return explainRun(await readView(link, names, this), facts);
+  }
+
+  get #repairs(): RunRepairs {
+    const { link, names, by } = this.#hub;
+    const onAsked = (answers: number): void => {
+      // What was told of an end holds no more, as what the log says until the run is taken up.
+      this.#end = undefined;
+      this.#after = answers;
+    };
+    return runRepairs(link, names, this, { by, onAsked });
+  }
+
+  async #cancel(reason: string, isTermination: boolean): Promise<void> {
+    const { link, names, by } = this.#hub;
+    const address = { taskName: this.taskName, runId: this.runId };
+    const { prefix, stream } = names.run(address);
+    const start = await link.reader.lastFor(stream, `${prefix}.start`, { leader: true });
+    if (!start) throw notFound(address);
+    const body = encodeCancel({
+      startSequence: start.sequence,
+      by,
+      reason,
+      isTermination,
+    });
+    const outcome = await link.publisher.guardedPublish(`${prefix}.cancel`, body, {
+      expect: start.sequence,
+      expectSubject: `${prefix}.start`,
+    });
+    if (outcome.ok) return;
+    if (outcome.kind === "guard") throw notFound(address);
+    throw new UnavailableError(
+      `The request to cancel run "${this.runId}" may not have been stored: ${outcome.kind}. Asking again is safe.`,
+    );
+  }
+}
