@@ -102,4 +102,7 @@ test("steps are undone when the code has failed, or where it was given up, and o
   t.is(endToUndo(execution({ end: { ok: true, output: 1 } }), durable), undefined);
   t.is(endToUndo(execution({}, { interruption, givenUpAt: 3 }), durable), undefined);
   t.like(endToUndo(execution({}, { interruption, givenUpAt: 2 }), durable), { ok: false });
+  t.like(endToUndo(execution({}, { entries: 60_000, givenUpAt: 2 }), durable), {
+    thrown: { limitName: "history-length", actual: 60_000 },
+  });
 });
