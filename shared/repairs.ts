@@ -117,7 +117,7 @@ const UNDO = "undo ";
 /** The last failure that the run's own error tells of, else the last one that there is. */
 function failedBy({ outcome, deliveries }: RunState): string | undefined {
   const told = new Set<string>();
-  let error: Failure | undefined = outcome && "error" in outcome ? outcome.error : undefined;
+  let { error } = outcome as { readonly error?: Failure };
   for (; error; error = error.cause) told.add(textOf(error));
   const failed = deliveries.filter(
     ({ key, result }) => !result.ok && !nameIn(key).startsWith(UNDO),

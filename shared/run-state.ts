@@ -6,9 +6,9 @@
  * F2. Nothing follows the end, but for the commit that reopens a failed run (`rewind.ts`).
  * F3. Folding a history in two parts gives what folding it whole gives.
  */
+
 import type {
   Entry,
-  Failure,
   LeafCondition,
   LeafOutcome,
   Outcome,
@@ -18,6 +18,7 @@ import type {
 import { type Interruption, interruptedResult } from "./interruption.ts";
 import { parsePassId } from "./pass-id.ts";
 import { rewind } from "./rewind.ts";
+import type { RetryState, StartedChildren } from "./run-parts.ts";
 import { leavesOf, type RecordedLeaf, resolveWait, type WaitResult } from "./waits.ts";
 
 /** The statuses of a run. */
@@ -51,25 +52,6 @@ export interface WaitState {
   recordedCount: number;
   /** Present once the wait is settled. */
   result?: WaitResult;
-}
-
-/** A step between two attempts. */
-export interface RetryState {
-  /** How many attempts failed. */
-  readonly attempts: number;
-  readonly error: Failure;
-  /** When the next one begins, in milliseconds since the epoch. */
-  readonly retryAt: number;
-}
-
-/** Children that were started, whether awaited or not. */
-export interface StartedChildren {
-  readonly key: string;
-  readonly at: number;
-  readonly taskName: string;
-  readonly runIds: readonly string[];
-  /** They go on when this run is canceled. */
-  readonly isLeft: boolean;
 }
 
 /** The fold of one run's history. Changed in place by `evolve`. */

@@ -20,7 +20,8 @@ import {
 } from "../shared/errors.ts";
 import { fromFailure, toLimitExceeded } from "../shared/failures.ts";
 import { hashId } from "../shared/ids.ts";
-import type { Delivery, RunState, StartedChildren } from "../shared/run-state.ts";
+import type { StartedChildren } from "../shared/run-parts.ts";
+import type { Delivery, RunState } from "../shared/run-state.ts";
 import type { WaitResult } from "../shared/waits.ts";
 import { type Divergence, ReplayCursor } from "./replay-cursor.ts";
 import { Signal } from "./signal.ts";

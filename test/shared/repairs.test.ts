@@ -188,6 +188,18 @@ test("a wait that failed by its children waits for them again, and keeps those t
   t.deepEqual(keys(state), []);
 });
 
+test("a child that failed is waited for again", (t) => {
+  const child = { kind: "child", taskName: "t", runId: "x" } as const;
+  const run = view([
+    opened("w0 child t", 0, child),
+    settled("w0 child t", 0, { ...child, outcome: { status: "failed", error } }),
+    endedBy(error),
+  ]);
+  const state = repaired(run, planRetry(run, asker));
+  t.deepEqual(keys(state), []);
+  t.is(state.pending.get("w0 child t")?.recorded.size, 0);
+});
+
 test("a run that was out of time gets what was interrupted again, and its time from then on", (t) => {
   const run = view([
     step("s0 a"),

@@ -65,7 +65,9 @@ test("why a pass begins is told for every reason", (t) => {
     ["match", "resumes: something it waits for has happened"],
     ["cancel", "resumes: it is to be canceled"],
     ["poke", "resumes: somebody asked it to look again"],
+    ["resume", "resumes: somebody repaired it"],
     ["retry", "resumes: somebody repaired it"],
+    ["skip", "resumes: somebody repaired it"],
     ["later word", "resumes: later word"],
     ["takeover", "takes over from a worker that was lost"],
   ]) {
@@ -157,6 +159,7 @@ test("failures, children, pauses and cancels have their rows", (t) => {
       { kind: "timed-out", limitMs: 50 },
       "1 w1 durable cancel: has used up its time limit of 50 ms",
     ],
+    [{ kind: "outlived" }, "1 w1 durable claimed: begins"],
     [{ kind: "heartbeat", key: "s0 pay", details: 5 }, '1 w1 durable step: step "pay" goes on'],
     [{ kind: "change-noted", name: "x", at: 0 }, '1 w1 durable code: takes part in change "x"'],
     [

@@ -207,6 +207,14 @@ test("a wait or a start of children too large to be recorded fails where the cod
   t.is(state.pending.size, 0);
 });
 
+test("an error that is too large still says which limit was exceeded", (t) => {
+  const exceeded = { limitName: "waits-per-run", limit: 3 } as const;
+  const why = { name: "LimitExceededError", message: large, exceeded };
+  const attempts = { key: "s0 a", at: 0, attempts: 1, durationMs: 0 };
+  const { state } = stored(t, commitOf({ kind: "step-failed", ...attempts, error: why }));
+  t.like(state.deliveries[0]?.result, { ok: false, error: { exceeded } });
+});
+
 test("details of a heartbeat that are too large are said to be so", (t) => {
   const { state } = stored(t, commitOf({ kind: "heartbeat", key: "s0 a", details: large }));
   t.regex(JSON.stringify(state.heartbeats.get("s0 a")), /^\{"problem":".*bytes/);
