@@ -65,7 +65,9 @@ test("why a pass begins is told for every reason", (t) => {
     ["match", "resumes: something it waits for has happened"],
     ["cancel", "resumes: it is to be canceled"],
     ["poke", "resumes: somebody asked it to look again"],
+    ["resume", "resumes: somebody repaired it"],
     ["retry", "resumes: somebody repaired it"],
+    ["skip", "resumes: somebody repaired it"],
     ["later word", "resumes: later word"],
     ["takeover", "takes over from a worker that was lost"],
   ]) {
