@@ -5,7 +5,7 @@
  *     a run that failed. Of several only one is claimed, and the claim records it (rules 1, 2).
  */
 import { describe } from "./describe.ts";
-import type { Entry, Failure } from "./entries.ts";
+import type { Entry, Failure, Outcome } from "./entries.ts";
 import { RepairRefusedError } from "./errors.ts";
 import type { Repair } from "./messages.ts";
 import type { Delivery, RunState } from "./run-state.ts";
@@ -117,8 +117,8 @@ const UNDO = "undo ";
 /** The last failure that the run's own error tells of, else the last one that there is. */
 function failedBy({ outcome, deliveries }: RunState): string | undefined {
   const told = new Set<string>();
-  let { error } = outcome as { readonly error?: Failure };
-  for (; error; error = error.cause) told.add(textOf(error));
+  const { error: end } = outcome as Extract<Outcome, { status: "failed" }>;
+  for (let error: Failure | undefined = end; error; error = error.cause) told.add(textOf(error));
   const failed = deliveries.filter(
     ({ key, result }) => !result.ok && !nameIn(key).startsWith(UNDO),
   );

@@ -1,4 +1,5 @@
 import test from "ava";
+import { until } from "../helpers/until.ts";
 import { forEachWorld } from "./harness/index.ts";
 import { brittle, lateKiller, patient } from "./tasks/brittle.ts";
 
@@ -11,12 +12,12 @@ forEachWorld(test, (title, open) => {
     world.open("card");
     const innocent = await world.client.start(patient, { gate });
     const killer = await world.client.start(lateKiller);
+    const isPaused = async (): Promise<boolean> => (await killer.view()).state.status === "paused";
     let deaths = 0;
-    for (;;) {
+    while (deaths <= 12 && !(await isPaused())) {
       const victim = await world.startWorker({ tasksFile, only: [lateKiller.name, patient.name] });
-      const paused = world.untilStatus(killer, "paused").catch(() => undefined);
-      if (await Promise.race([victim.exited.then(() => undefined), paused])) break;
-      if (++deaths > 12) break;
+      await until(async () => !victim.isRunning || (await isPaused()));
+      if (!victim.isRunning) deaths++;
     }
     const { state } = await killer.view();
     t.is(state.status, "paused");

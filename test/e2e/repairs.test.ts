@@ -1,5 +1,6 @@
 import test from "ava";
 import { RepairRefusedError, RunFailedError, timelineOf } from "../../shared/index.ts";
+import { until } from "../helpers/until.ts";
 import { checkHistory, checkQuiet, forEachWorld } from "./harness/index.ts";
 import { brittle, brittleHasty, brittleParent, brittleRegular } from "./tasks/brittle.ts";
 
@@ -79,13 +80,10 @@ forEachWorld(test, (title, open) => {
     world.open("card");
     const needs = { card: world.gate("card"), truck: world.gate("truck") };
     const run = await world.client.start(brittle, needs);
-    for (;;) {
+    const isPaused = async (): Promise<boolean> => (await run.view()).state.status === "paused";
+    while (!(await isPaused())) {
       const victim = await world.startWorker({ tasksFile });
-      const end = await Promise.race([
-        victim.exited,
-        world.untilStatus(run, "paused").catch(() => undefined),
-      ]);
-      if (end && "state" in end) break;
+      await until(async () => !victim.isRunning || (await isPaused()));
     }
     t.like((await run.view()).state.paused?.details as object, { code: "workers-lost" });
     await t.throwsAsync(run.retry(), { ...refused, message: /a paused one is resumed/ });

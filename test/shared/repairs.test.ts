@@ -155,7 +155,7 @@ test("a wait that failed by its children waits for them again, and keeps those t
   const bad = { status: "failed", error } as const;
   const good = { status: "completed", output: 1 } as const;
   const child = { kind: "child", taskName: "t", runId: "x" } as const;
-  const group = { kind: "children", taskName: "t", first: 0, count: 2 } as const;
+  const group = { kind: "children", taskName: "t", first: 0, count: 3 } as const;
   const sleep = { kind: "sleep", dueAt: 9 } as const;
   const run = view([
     opened("w0 all", 0, {

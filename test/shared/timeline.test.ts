@@ -205,6 +205,11 @@ test("a request to cancel is shown until the run has noticed it", (t) => {
   t.is(rows.filter((row) => row.includes("asked to cancel")).length, 1);
 });
 
+test("that a worker has outlived a run is no row", (t) => {
+  const view = viewOf([{ afterMs: 0, entries: [step, { kind: "outlived" }] }]);
+  t.is(timelineOf(view).at(-1)?.kind, "step");
+});
+
 test("a fork names its origin", (t) => {
   const forkedFrom = { runId: "41", reason: "why" };
   t.is(timelineOf(viewOf([], { forkedFrom }))[0]?.text, "tester forked it from 41: why");
