@@ -219,7 +219,9 @@ forEachTopology((title, topology) => {
     });
     await follower.caughtUp;
     t.deepEqual(sequences, range(1, 10));
-    t.deepEqual(interruptions, ["a delivery was lost", "a delivery was lost"]);
+    // A new consumer of a cluster may be without a leader for a moment: another interruption.
+    const losses = interruptions.filter((reason) => reason !== "no-responders");
+    t.deepEqual(losses, ["a delivery was lost", "a delivery was lost"]);
   });
 
   test(`${title}: a slow receiver is given one message after the other, and not more is fetched than bounded`, async (t) => {
