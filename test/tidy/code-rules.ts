@@ -117,6 +117,11 @@ export const codeRules: readonly HouseRule[] = [
       file("README.md", ["Look into ", "root", "contrail"].join("/")),
       file("test/a.test.ts", `const file = "${["", "tmp", "a"].join("/")}";`),
     ],
-    good: [file("README.md", "See ./root/contrail and https://example.org/work/a")],
+    good: [
+      file(
+        "README.md",
+        ["See .", "root", "contrail and https://example.org", "work", "a"].join("/"),
+      ),
+    ],
   }),
 ];
