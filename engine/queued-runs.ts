@@ -7,7 +7,7 @@
 import { cancelEntry, canceledOutcome, expiredOutcome } from "../shared/early-ends.ts";
 import { wantsEnd } from "../shared/end-listener.ts";
 import { type Entry, encodeCommit, type Outcome } from "../shared/entries.ts";
-import { ContrailError } from "../shared/errors.ts";
+import { ContrailError, UnavailableError } from "../shared/errors.ts";
 import { purgeSubject } from "../shared/jetstream/admin.ts";
 import { Backoff, pause } from "../shared/jetstream/backoff.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
@@ -87,7 +87,8 @@ export class QueuedRuns {
       headers: [[STATUS_HEADER, outcome.status]],
       signal,
     });
-    if (!end.ok) return; // somebody has begun it, or the next look finds out
+    if (!end.ok && end.kind === "guard") return; // somebody has begun it
+    if (!end.ok) throw new UnavailableError(`The end of ${prefix} may not be stored: ${end.kind}.`);
     this.#ended++;
     if (wantsEnd(start.nonce)) link.publisher.tell(names.endSubject(start.nonce), body);
   }

@@ -1,6 +1,8 @@
 /** Tells the children of a run that is canceled, or out of time, to stop too. */
 import { childId, childIdPrefix } from "../shared/child-ids.ts";
 import type { LeafCondition, LeafOutcome } from "../shared/entries.ts";
+import { UnavailableError, UndecodableError } from "../shared/errors.ts";
+import type { StoredMessage } from "../shared/jetstream/reader.ts";
 import { decodeStart, encodeCancel } from "../shared/messages.ts";
 import type { RunState } from "../shared/run-state.ts";
 import type { RunAddress } from "../shared/subjects.ts";
@@ -38,23 +40,33 @@ async function cancelChild(
   const subject = `${prefix}.start`;
   const stored = await link.reader.lastFor(stream, subject, { leader: true, signal });
   if (!stored) return; // its start was refused, or it has ended and is purged
-  const start = decodeStart(stored.data, `${subject}, sequence ${stored.sequence}`);
-  const isOurs =
-    start.parent?.runId === parent.runId &&
-    start.parent.taskName === parent.taskName &&
-    start.parent.startSequence === parent.startSequence;
-  if (!isOurs) return; // its id was taken by somebody else's run
+  if (!isChildOf(parent, stored)) return; // its id was taken by somebody else's run
   const body = encodeCancel({
     startSequence: stored.sequence,
     by: `worker ${workerId}`,
     reason: `its parent, run "${parent.runId}" of task "${parent.taskName}", was interrupted`,
     isTermination: false,
   });
-  await link.publisher.guardedPublish(`${prefix}.cancel`, body, {
+  const outcome = await link.publisher.guardedPublish(`${prefix}.cancel`, body, {
     expect: stored.sequence,
     expectSubject: subject,
     signal,
   });
+  if (outcome.ok || outcome.kind === "guard") return;
+  throw new UnavailableError(
+    `Child "${child.runId}" of run "${parent.runId}" may not have been told to stop: ${outcome.kind}.`,
+  );
+}
+
+function isChildOf(parent: ParentRun, { data, subject, sequence }: StoredMessage): boolean {
+  try {
+    const { parent: by } = decodeStart(data, `${subject}, sequence ${sequence}`);
+    const { taskName, runId, startSequence } = parent;
+    return by?.runId === runId && by.taskName === taskName && by.startSequence === startSequence;
+  } catch (error) {
+    if (error instanceof UndecodableError) return false; // nobody's child
+    throw error;
+  }
 }
 
 /** The children that may be under way and are to stop with their parent. */

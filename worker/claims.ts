@@ -182,7 +182,9 @@ export class Claims {
     if (!definition && action === "claim") return this.#foreign.leave(read);
     const limits = definition ?? run.task.definition;
     const isNoTimer = action === "claim" && nextDue(read.state, limits) !== read.because.timer;
-    if (!read.start || action === "drop" || isNoTimer) return token.ack();
+    if (!read.start || action === "drop") return token.ack();
+    // It may be the only one that wakes the run, set when its task had another time limit.
+    if (isNoTimer) return read.state.status === "waiting" ? this.#registerAgain(read) : token.ack();
     token.nak(Math.min(this.#restMs(run, read.because.timer), this.#services.claimTimeoutMs));
   }
 

@@ -59,6 +59,7 @@ export class DurablePass {
   #isLive = false;
   #isInterrupted = false;
   #isGivenUp = false;
+  #isSuspending = false;
 
   constructor(run: PassRun, execution: Execution<Work>) {
     this.#run = run;
@@ -76,11 +77,15 @@ export class DurablePass {
     });
     this.#watch = new PassWatch(run, execution, this.#operations, record);
     run.whenOver(() => execution.changed.raise());
+    // What comes while the run suspends is left to whoever goes on: behind a waiting commit it would
+    // be an entry that nobody is woken for.
     run.whenOutlived(() => {
+      if (this.#isSuspending) return;
       this.#record({ kind: "outlived" });
       execution.changed.raise();
     });
     run.whenCanceled((request) => {
+      if (this.#isSuspending) return;
       if (!execution.state.interruption) this.#record(cancelEntry(request));
       execution.changed.raise();
     });
@@ -275,6 +280,7 @@ export class DurablePass {
     if (!isShort || !isSleepOnly(this.#operations.pendingWaits())) {
       const problem = await this.#whyNotWaiting();
       if (this.#wantsCommit || this.#isOver) return undefined; // something has come meanwhile
+      this.#isSuspending = true;
       const end = await suspend(this.#run, this.#startedAt, problem);
       if (end === "suspended") this.#operations.putBackRetries();
       return end;
@@ -321,6 +327,6 @@ export class DurablePass {
       stop();
     }
     this.#noteCodeEnd();
-    return cursor.canDeliver;
+    return this.#execution.canDeliver();
   }
 }

@@ -36,16 +36,16 @@ export async function runRegular(
   const startedAt = services.clock.monotonic();
   const limits = new RegularLimits(run);
   run.whenOutlived(() => {
-    committer.add({ kind: "outlived" });
-    void committer.commit().catch((error: unknown) => {
-      services.log.warn("A commit failed.", { ...run.address, error }); // the end is tried all the same
-    });
+    if (!limits.isClosed) recordNow(run, { kind: "outlived" });
   });
   try {
     const attempted = attempts(run, limits, definition, input);
     const outcome = await Promise.race([attempted, limits.cutOff]);
     if (run.isOver) return "lost";
-    if (!outcome) return await suspend(run, startedAt);
+    if (!outcome) {
+      limits.close(); // what comes from here on is left to whoever goes on
+      return await suspend(run, startedAt);
+    }
     committer.add({ kind: "ended", outcome });
     const before = services.failpoint("before-commit");
     if (before) await before;
@@ -127,6 +127,7 @@ class RegularLimits {
   readonly #run: PassRun;
   #cut: (outcome: Outcome) => void = () => {};
   #entry: Entry | undefined;
+  #isClosed = false;
   #stopTimer: CancelTimer | undefined;
 
   constructor(run: PassRun) {
@@ -158,12 +159,18 @@ class RegularLimits {
     return { status: "canceled", error: toFailure(thrown) };
   }
 
+  /** Whether nothing stops the run any more: it has its outcome, or suspends. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   close(): void {
+    this.#isClosed = true;
     this.#stopTimer?.();
   }
 
   #interrupt(entry: Entry): void {
-    if (this.#entry) return;
+    if (this.#entry || this.#isClosed) return;
     this.#entry = entry;
     const { services, limits } = this.#run;
     this.#run.interrupt();

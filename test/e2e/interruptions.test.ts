@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from "ava";
 import { RunCanceledError, RunFailedError, type RunHandle } from "../../shared/index.ts";
+import type { Task } from "../../shared/task.ts";
 import { until } from "../helpers/until.ts";
 import { checkHistory, checkQuiet, forEachWorld, type World } from "./harness/index.ts";
 import {
@@ -7,6 +8,7 @@ import {
   busy,
   calmOrder,
   careless,
+  failing,
   hasty,
   hastyBusy,
   order,
@@ -195,6 +197,28 @@ forEachWorld(test, (title, open) => {
     }
     await checkQuiet(t, world);
   });
+
+  for (const place of ["before-waiting", "before-registration"])
+    test(`${title}: a request to cancel that comes while its run suspends, at ${place}, is told`, async (t) => {
+      const world = await open(t);
+      await world.startEngine();
+      for (const [task, input] of [
+        [calmOrder, { activity: "sleep" }],
+        [failing, null],
+      ] as const) {
+        const gate = `${task.name}.${place}`;
+        const failpoints = `${place}=hold:${world.gate(gate)}`;
+        const worker = await world.startWorker({ tasksFile, failpoints });
+        const run = await world.client.start(task as Task<unknown, unknown>, input);
+        await world.untilHeld(gate);
+        await run.cancel("late");
+        await until(async () => (await run.view()).cancelRequest !== undefined);
+        await until(() => worker.isRunning && world.isHeld(gate));
+        world.open(gate);
+        await t.throwsAsync(world.result(run, 60_000), { instanceOf: RunCanceledError });
+        await worker.end();
+      }
+    });
 
   test(`${title}: a queued run that is canceled, or whose time in the queue is over, ends without any worker`, async (t) => {
     const world = await open(t);

@@ -159,6 +159,13 @@ export const busy: Task<{ readonly obeys: boolean }, string> = task({
   },
 });
 
+/** A regular run that fails and is to be tried again in an hour. */
+export const failing: Task<null, never> = task({
+  name: "int-failing",
+  retries: { limit: 3, backoff: { initial: "1h", max: "2h" } },
+  run: () => Promise.reject(new RangeError("no")),
+});
+
 /** A regular run with a time limit. */
 export const hastyBusy: Task<{ readonly obeys: boolean }, string> = task({
   name: "int-hasty-busy",
