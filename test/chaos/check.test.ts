@@ -85,7 +85,12 @@ const LIES: [title: string, rules: string[], tell: (story: Story) => void][] = [
       s.commit("chaos-plan/x", "w2/d9", start, [{ kind: "ended", outcome: DONE }]);
     },
   ],
-  ["a run that waits and nobody says why", ["P1", "accepted"], (s) => void s.listed.splice(0)],
+  ["a run that waits and nobody says why", ["P1"], (s) => void s.listed.splice(0)],
+  [
+    "a run that is listed as what it is not",
+    ["accepted"],
+    (s) => void Object.assign(s.listed[0] ?? {}, { status: "paused" }),
+  ],
   [
     "a step that a pass begins behind its checkpoint",
     ["P2"],

@@ -47,6 +47,7 @@ export class Story {
   };
   readonly streams: { [name: string]: Told[] } = { [LOG]: [], [EVENTS]: [] };
   readonly live: { [name: string]: Told[] } = {};
+  /** Runs that have not ended, and why. */
   readonly listed: Fields[] = [];
   /** The time at which the next thing happens. */
   now = 0;
@@ -178,8 +179,24 @@ export class Story {
       writeFileSync(join(folder, "dump", `${name}.jsonl`), lines(items));
     for (const [name, items] of Object.entries(this.live))
       writeFileSync(join(folder, "live", `${name}.jsonl`), lines(items));
-    writeFileSync(join(folder, "dump", "runs.json"), JSON.stringify(this.listed));
+    writeFileSync(
+      join(folder, "dump", "runs.json"),
+      JSON.stringify([...this.listed, ...this.#ended()]),
+    );
     return folder;
+  }
+
+  /** What a list says of the other runs: by their last headers. */
+  #ended(): Fields[] {
+    const last = new Map<string, Fields>();
+    for (const { subject, headers } of this.streams[LOG] ?? []) {
+      const [, , , taskName = "", runId = "", kind = ""] = subject.split(".");
+      if (this.listed.some((row) => row["runId"] === runId)) continue;
+      if (kind === "start") last.set(subject.slice(0, -6), { taskName, runId, status: "queued" });
+      const status = headers.find(([name]) => name === "Contrail-Status")?.[1];
+      if (kind === "h" || kind === "c") last.set(subject.slice(0, -2), { taskName, runId, status });
+    }
+    return [...last.values()];
   }
 
   #token(run: string, answers: number, because: Because): Uint8Array {

@@ -292,11 +292,14 @@ function judgeAccepted(judge: Judge): void {
     if (status !== undefined && status !== run.status)
       judge.violate("accepted", `is ${run.status}, and its header says ${status}`, run);
   }
-  const shown = new Set(judge.evidence.listed?.map((l) => `${l.taskName}/${l.runId}`));
-  for (const run of judge.runs)
-    if (judge.evidence.listed && shown.has(run.name) !== run.ends.length < 1)
-      if (!run.isReopened)
-        judge.violate("accepted", `is ${run.status}, and the list does not agree`, run);
+  const listed = new Map(judge.evidence.listed?.map((l) => [`${l.taskName}/${l.runId}`, l.status]));
+  for (const run of listed.size > 0 ? judge.runs : [])
+    if (listed.get(run.name) !== run.status)
+      judge.violate(
+        "accepted",
+        `is ${run.status}; the list has it as ${listed.get(run.name)}`,
+        run,
+      );
 }
 
 /** The law of events: every cursor consumes what matches in order, each once. */
