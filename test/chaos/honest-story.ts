@@ -88,7 +88,7 @@ function planGoesOnElsewhere(story: Story): void {
     { kind: "wait-opened", key, at: 1, condition: either },
     { kind: "waiting" },
   ]);
-  story.timer(run, 80_000);
+  const timer = story.timer(run, 80_000);
   story.register(run, [{ key, leaf: 0, condition }]);
   const token = story.ready(run, { events: [[key, 0, 1]] }, waiting);
   const outcome = { name: "chaos.paid", data: { key: "k", n: 0 }, sequence: 1, publishedAt: BEGIN };
@@ -96,6 +96,7 @@ function planGoesOnElsewhere(story: Story): void {
     { kind: "claimed", worker: "w2", because: "match" },
     { kind: "wait-settled", key, leaf: 0, outcome: { kind: "event", ...outcome } },
   ]);
+  story.remove(timer); // the claim has canceled it
   const dueAt = BEGIN + story.now + 2_000;
   const sleep = { kind: "sleep", dueAt } as const;
   story.commit(run, "w2/d0", token, [

@@ -99,6 +99,7 @@ export class NatsServer {
 
   /** Gives the account another limit for what it may store, in bytes; none: plenty. */
   limitStorage(bytes?: number): void {
+    if (bytes === undefined) return;
     this.#configure(bytes === undefined ? PLENTY : String(bytes));
     this.signal("SIGHUP");
   }

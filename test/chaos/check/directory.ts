@@ -85,6 +85,7 @@ export interface Summary {
   readonly healedAt?: number;
   readonly endedAt: number;
   readonly ended: string;
+  readonly reason?: string;
   readonly command?: string;
   readonly settings: {
     readonly claimTimeoutMs: number;

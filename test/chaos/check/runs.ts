@@ -120,6 +120,8 @@ function judgeBegin(judge: Judge, run: Run, effect: Effect): void {
   const mine = run.commits.findLast((c) => c.worker === worker && c.timeMs <= at)?.sequence ?? 0;
   const token = effect.token === undefined ? mine : Number(effect.token);
   const owner = run.commits.find(({ sequence }) => sequence === token);
+  if (token > 0 && !owner)
+    judge.violate("P2", `had "${step}" begun with token ${token}, which is no commit`, run);
   if (owner && owner.worker !== worker)
     judge.violate("P2", `had "${step}" begun by ${process} on a commit of ${owner.worker}`, run);
   const done = [...run.steps].find(([key]) => stepOf(key) === step)?.[1][0];

@@ -3,7 +3,7 @@ import type { Effect, Life } from "./directory.ts";
 import { candidates, type Run } from "./history.ts";
 import { groupBy, type Judge, type Told } from "./judge.ts";
 import { isSame } from "./runs.ts";
-import { bodyOf } from "./wire.ts";
+import { bodyOf, headerOf, type Line } from "./wire.ts";
 
 /** A worker may not know yet that its commit is stored: an answer is waited for so long. */
 const ANSWER_MS = 3_000;
@@ -70,6 +70,10 @@ function judgeSlots(judge: Judge): void {
     "lease records",
   );
   judge.saw("granted", seen.size);
+  for (const [stream, lines] of judge.evidence.dump)
+    for (const line of stream.includes("_slots_") ? lines : [])
+      if (headerOf(line, "KV-Operation") === undefined && !headerOf(line, "Nats-Marker-Reason"))
+        judge.violate("granted", `slots are held by nobody who lives: ${line.subject}`);
   const last = new Map(
     leases.filter((l) => l.at < judge.closedAt).map((l) => [l.bucket + l.key, l]),
   );
@@ -132,11 +136,12 @@ function judgeTold(judge: Judge): void {
   const stored = groupBy(judge.world.events, ({ name, payload }) =>
     JSON.stringify([name, payload]),
   );
+  const isRepeated = judge.evidence.faults.some(({ family }) => family === "duplicate");
   for (const [event, calls] of published) {
     const ok = calls.filter(({ edge }) => edge === "ok").length;
     const count = stored.get(event)?.length ?? 0;
     judge.saw("P8");
-    if (count < ok || count > calls.length)
+    if (count < ok || (count > calls.length && !isRepeated))
       judge.violate(
         "P8",
         `event ${event} is stored ${count} times; ${ok} of ${calls.length} calls succeeded`,
@@ -212,7 +217,9 @@ function judgeStored(judge: Judge): void {
         judge.violate("P8", `message ${sequence} of ${stream} on ${subject} is gone`);
     }
   }
-  const kills = new Set(lives.filter(({ signal }) => signal === "SIGKILL").map(({ role }) => role));
+  const healedAt = summary.healedAt ?? 0;
+  const killed = lives.filter(({ signal, at }) => signal === "SIGKILL" && at < healedAt);
+  const kills = new Set(killed.map(({ role }) => role));
   for (const role of ["worker", "engine", "server"])
     judge.needs("P8", kills.has(role), `a ${role} that was killed`);
 }
@@ -346,6 +353,12 @@ function judgePublished(judge: Judge): void {
   }
 }
 
+/** Whether a message answers a commit. What is no message of a run's is nobody's business. */
+function isFor(line: Line, sequence: number | undefined): boolean {
+  const body = bodyOf(line);
+  return !body || body[0] === sequence;
+}
+
 /** The law of timers and registrations: who waits has what will wake it. */
 function judgeScheduled(judge: Judge): void {
   let pending = 0;
@@ -355,6 +368,9 @@ function judgeScheduled(judge: Judge): void {
       run.commits.filter(({ entries }) => entries.some((e) => e.because === "timer")).length,
     );
     const rest = run.commits.at(-1);
+    const timer = run.lines.findLast(({ subject }) => subject.endsWith(".timer"));
+    if (timer && !isFor(timer, run.status === "waiting" ? rest?.sequence : undefined))
+      judge.violate("scheduled", `is ${run.status}, and has a timer for another wait`, run);
     if (run.status !== "waiting" || !rest) continue;
     const open = [...run.waits.values()].filter(({ isOver }) => !isOver);
     const leaves = open.flatMap((wait) => wait.leaves.filter((_, i) => !wait.settled.has(i)));
