@@ -46,6 +46,7 @@ async function hunt(bug: PlantedBug): Promise<{ violated: string[]; seeds: numbe
   const folder = buildMutant(bug);
   for (const part of ["chaos", "helpers"])
     cpSync(join(PRODUCT, "test", part), join(folder, "test", part), { recursive: true });
+  cpSync(join(PRODUCT, "..", "package.json"), join(folder, "package.json"));
   const first = bug.seed ?? 1;
   for (let seed = first; ; seed++) {
     const violated = await judged(folder, bug, seed);
