@@ -57,6 +57,7 @@ export class Committer {
   #buffer: Entry[] = [];
   #running: Promise<CommitEnd> | undefined;
   #lost = false;
+  #hasEnd = false;
 
   constructor(options: CommitterOptions) {
     this.#options = options;
@@ -72,8 +73,14 @@ export class Committer {
     return this.#running !== undefined;
   }
 
-  /** Puts an entry into the next commit without asking for one. */
+  /**
+   * Puts an entry into the next commit without asking for one. Nothing follows the end of a run (P1):
+   * what is told of it later, such as a request to cancel that comes while its end is on its way, is
+   * dropped.
+   */
   add(entry: Entry): void {
+    if (this.#hasEnd) return;
+    this.#hasEnd = entry.kind === "ended";
     this.#buffer.push(entry);
   }
 
