@@ -14,7 +14,7 @@ import type { HeaderList } from "../shared/jetstream/headers.ts";
 import type { Publisher } from "../shared/jetstream/publisher.ts";
 import type { Reader } from "../shared/jetstream/reader.ts";
 import { evolve, type RunState, type RunStatus } from "../shared/run-state.ts";
-import { HEADERS, STATUS_HEADER, VERSION_HEADER } from "../shared/subjects.ts";
+import { BEGINNING_HEADER, HEADERS, STATUS_HEADER, VERSION_HEADER } from "../shared/subjects.ts";
 import { fitCommits } from "./commit-size.ts";
 import { hasBecomeLong } from "./operation-limits.ts";
 
@@ -114,6 +114,7 @@ export class Committer {
       const sequence = await this.#append(part.bytes, [
         [STATUS_HEADER, statusAfter(part.commit.entries)],
         ...versionHeader(state, part.commit.entries),
+        ...beginningHeader(state, part.commit.entries),
         ...headers,
       ]);
       if (sequence === undefined) {
@@ -175,8 +176,15 @@ export class Committer {
 
 function versionHeader(state: RunState, entries: readonly Entry[]): HeaderList {
   const pin = entries.find((entry) => entry.kind === "version-pinned");
-  const version = pin?.version ?? state.version;
+  const isAnew = entries.some(({ kind }) => kind === "continued");
+  const version = pin?.version ?? (isAnew ? undefined : state.version);
   return version === undefined ? [] : [[VERSION_HEADER, version]];
+}
+
+function beginningHeader({ beginning }: RunState, entries: readonly Entry[]): HeaderList {
+  const isHere = entries.some(({ kind }) => kind === "continued");
+  const sequence = isHere ? 0 : beginning?.sequence;
+  return sequence === undefined ? [] : [[BEGINNING_HEADER, String(sequence)]];
 }
 
 /** The status of the run after these entries, for those who read headers only. */
