@@ -7,6 +7,7 @@
  * F3. Folding a history in two parts gives what folding it whole gives.
  */
 
+import { type Beginning, beginAnew } from "./continuation.ts";
 import type {
   Entry,
   LeafCondition,
@@ -63,6 +64,8 @@ export interface RunState {
   readonly startedAt: number;
   /** From when its time limit counts: the start, or when it was reopened last. */
   limitFrom: number;
+  /** Where the present history begins, once the run has continued with another input. */
+  beginning?: Beginning;
   /** Sequence of the last message of the history, of whichever start: what the next commit expects. */
   tail: number;
   /** Sequence of a message of the history that cannot be read, if there is one. */
@@ -74,7 +77,7 @@ export interface RunState {
   pass: string;
   /** Sequence of the last waiting commit; 0 is the start. */
   waitSequence: number;
-  /** How many entries the history has, from the beginning. */
+  /** How many entries the history has, from its beginning. */
   entries: number;
   claims: number;
   /** Claims by takeover since the last entry of another kind (rule 9). */
@@ -168,7 +171,12 @@ export function evolve(state: RunState, commit: StoredCommit): RunState {
   state.changedAt = commit.time;
   state.status = "running";
   state.entries += commit.entries.length;
-  for (const entry of commit.entries) apply(state, entry, commit);
+  for (const [index, entry] of commit.entries.entries())
+    if (entry.kind === "continued") {
+      const { sequence, time, entries } = commit;
+      state.takeovers = state.losses = 0;
+      beginAnew(state, entry, { sequence, time, entries: entries.length - index });
+    } else apply(state, entry, commit);
   return state;
 }
 
@@ -205,7 +213,11 @@ const NO_PROGRESS: ReadonlySet<Entry["kind"]> = new Set([
   "heartbeat",
 ]);
 
-function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
+function apply(
+  state: RunState,
+  entry: Exclude<Entry, { kind: "continued" }>,
+  commit: StoredCommit,
+): void {
   if (!NO_PROGRESS.has(entry.kind)) {
     state.takeovers = 0;
     if (entry.kind !== "outlived") state.losses = 0;

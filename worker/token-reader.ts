@@ -92,7 +92,7 @@ export class TokenReader {
       return reading(base, { ...NO_ANSWER, history, isChild, start, state, cancel, isSurelyFirst });
     }
     const at = { stream: subjects.stream, prefix: subjects.prefix, history };
-    const state = await readState(this.#services.link, at, startedAt);
+    const state = await readState(this.#services.link, at, startedAt, lasts.get(history));
     const fresh = await this.#catchUp(state, at, startedAt, mustBeFresh);
     const isThere = !mustBeFresh || (await this.#isStored(token));
     const found = { ...NO_ANSWER, history, isChild, state: fresh, cancel, isSurelyFirst: false };
@@ -150,7 +150,7 @@ export class TokenReader {
       const tail = await link.reader.lastFor(at.stream, at.history, { leader: true });
       if (fresh.tail >= (tail?.sequence ?? 0)) break;
       await pause(this.#services, READ_AGAIN_MS);
-      fresh = await readState(link, at, start);
+      fresh = await readState(link, at, start, tail);
     }
     return fresh;
   }

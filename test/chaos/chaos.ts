@@ -2,6 +2,8 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect } from "../../shared/index.ts";
+import { until } from "../helpers/until.ts";
+import { countsOf } from "./counts.ts";
 import { dumpConsumers, dumpStreams } from "./dump.ts";
 import type { Family } from "./faults/fault.ts";
 import { faultKinds } from "./faults/index.ts";
@@ -12,6 +14,7 @@ import { Operations } from "./operations.ts";
 import { pause } from "./pause.ts";
 import { explained, type Quiet, untilQuiet } from "./quiet.ts";
 import { Recorder } from "./recorder.ts";
+import { recoveryOf } from "./recovery.ts";
 import { scheduleOf } from "./schedule.ts";
 import { SETTINGS } from "./settings.ts";
 import type { TopologyName } from "./topology.ts";
@@ -56,7 +59,12 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
   let result: ChaosResult;
   const told: object[] = [];
   try {
-    world = await World.open({ folder, seed, topology });
+    world = await World.open({
+      ...{ folder, seed, topology, hasSmallDisks: families.includes("disk") },
+      hasWrongClocks: families.includes("clock"),
+    });
+    if (families.includes("disk") && world.topology.disks.size === 0)
+      tell("No small disk: this process may not mount any, so no disk gets full.");
     head.versions = { ...head.versions, server: world.link.serverVersion };
     for (const lane of world.lanes) head.clockOffsets[lane.name] = lane.clockOffsetMs;
     tell(`The world is open: ${topology}, ${folder}`);
@@ -68,8 +76,10 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
     await world?.close();
   }
   const { ended, reason, isQuiet, stuck, runs, faults } = result;
-  const counts = { runs, faults };
-  const rest = { endedAt: trueNow(), ended, reason, quiet: isQuiet, stuck, counts };
+  const counts = { runs, faults, ...countsOf(folder) };
+  const recovery = ended === "healed" ? recoveryOf(folder) : undefined;
+  tell(JSON.stringify({ ...counts, recovery }, undefined, 1));
+  const rest = { endedAt: trueNow(), ended, reason, quiet: isQuiet, stuck, counts, recovery };
   const whole = Object.assign({}, head, rest, ...told) as object;
   writeFileSync(join(folder, "run.json"), JSON.stringify(whole, undefined, 1));
   rmSync(join(folder, "stores"), { recursive: true, force: true });
@@ -94,7 +104,8 @@ async function disturb(
     lane.isWanted = false;
     lane.life?.send({ finish: true });
   }
-  const client = await connect({ ...CHAOS_USER, servers: world.topology.urls, name: "runner" });
+  const access = { ...CHAOS_USER, servers: world.topology.urls, name: "runner" };
+  const client = await until(() => connect(access), { withinMs: 30_000, what: "a connection" });
   const operations = new Operations(folder, "runner");
   const gone = Promise.all(clients.flatMap(({ life }) => (life ? [life.exited] : [])));
   await Promise.race([gone, pause(patienceMs)]);

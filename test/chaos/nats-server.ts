@@ -29,6 +29,7 @@ export class NatsServer {
   #child: ChildProcess | undefined;
   #life = -1;
   #isExpected = false;
+  #isLimited = false;
 
   constructor(fleet: Fleet, folder: string, settings: ServerSettings) {
     this.settings = settings;
@@ -99,7 +100,9 @@ export class NatsServer {
 
   /** Gives the account another limit for what it may store, in bytes; none: plenty. */
   limitStorage(bytes?: number): void {
-    if (bytes === undefined) return;
+    // A server that reads its configuration again knows no users for a moment.
+    if (bytes === undefined && !this.#isLimited) return;
+    this.#isLimited = bytes !== undefined;
     this.#configure(bytes === undefined ? PLENTY : String(bytes));
     this.signal("SIGHUP");
   }
@@ -111,6 +114,8 @@ export class NatsServer {
       `server_name: ${name}`,
       `listen: "127.0.0.1:${port}"`,
       `jetstream { store_dir: "${storeDir}", sync_interval: "2m", max_file: 8G }`,
+      'write_deadline: "3s"',
+      "max_pending: 2MB",
       "accounts {",
       `  chaos: { jetstream: { max_file: ${maxFile} }, users: [ { user: ${user}, password: ${pass} } ] }`,
       "}",

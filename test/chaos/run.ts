@@ -53,7 +53,6 @@ const result = await chaos({
   ...{ topology, totalMs, seed, families: faults, folder, patienceMs: given.patience * 1000 },
   tell: say,
 });
-say(JSON.stringify({ runs: result.runs, faults: result.faults }));
 for (const { taskName, runId, status, why } of result.stuck)
   say(`Stuck: ${taskName} ${runId} is ${status}: ${why}`);
 if (result.reason !== undefined) say(result.reason);

@@ -1,6 +1,7 @@
 /** The servers of a chaos run, and the proxies through which everybody reaches them. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { runCommand } from "../../engine/server/run-command.ts";
 import { freePorts } from "../helpers/nats.ts";
 import type { Fleet } from "./fleet.ts";
 import { NatsServer } from "./nats-server.ts";
@@ -13,6 +14,8 @@ export type TopologyName = "r1" | "r3";
 export class Topology {
   readonly name: TopologyName;
   readonly servers: readonly NatsServer[];
+  /** Small disks on which servers store, by the server's name; none unless they were asked for. */
+  readonly disks: Map<string, string> = new Map();
   /** From a process to each server, in the order of the servers. */
   readonly #ways: Map<string, TcpProxy[]> = new Map();
   /** From a server to another one: `<from> <to>`. */
@@ -28,8 +31,16 @@ export class Topology {
     this.#routes = routes;
   }
 
-  /** Starts the servers. */
-  static async open(name: TopologyName, fleet: Fleet, folder: string): Promise<Topology> {
+  /**
+   * Starts the servers.
+   * @param hasSmallDisks Whether each is to store on a disk of its own, which is possible where this
+   * process may mount one.
+   */
+  static async open(
+    name: TopologyName,
+    fleet: Fleet,
+    { folder, hasSmallDisks }: { readonly folder: string; readonly hasSmallDisks: boolean },
+  ): Promise<Topology> {
     mkdirSync(join(folder, "servers"), { recursive: true });
     const names = name === "r1" ? ["server-1"] : ["server-1", "server-2", "server-3"];
     const ports = await freePorts(names.length * 2);
@@ -41,9 +52,10 @@ export class Topology {
             `${from} ${to}`,
             await TcpProxy.open(ports[names.length + i] as number, false),
           );
+    const disks = hasSmallDisks ? await mountDisks(folder, names) : new Map<string, string>();
     const servers = names.map((server, i) => {
       const common = { name: server, port: ports[i] as number };
-      const storeDir = join(folder, "stores", server);
+      const storeDir = join(disks.get(server) ?? join(folder, "stores", server), "js");
       if (name === "r1") return new NatsServer(fleet, folder, { ...common, storeDir });
       const others = names.filter((other) => other !== server);
       const cluster = {
@@ -53,7 +65,9 @@ export class Topology {
       return new NatsServer(fleet, folder, { ...common, storeDir, cluster });
     });
     await Promise.all(servers.map((server) => server.start()));
-    return new Topology(name, servers, routes);
+    const topology = new Topology(name, servers, routes);
+    for (const [server, disk] of disks) topology.disks.set(server, disk);
+    return topology;
   }
 
   /** Addresses of the servers themselves, for the runner, whom no partition keeps away. */
@@ -99,5 +113,22 @@ export class Topology {
     await Promise.all(this.servers.map((server) => server.end("SIGKILL")));
     const proxies = [...[...this.#ways.values()].flat(), ...this.#routes.values()];
     await Promise.all(proxies.map((proxy) => proxy.close()));
+    for (const disk of this.disks.values())
+      await runCommand("umount", [disk], { timeoutMs: 5_000 });
   }
+}
+
+const DISK_BYTES = "48m";
+
+/** Disks in memory, one a server; none where this process may not mount any. */
+async function mountDisks(folder: string, names: readonly string[]): Promise<Map<string, string>> {
+  const disks = new Map<string, string>();
+  for (const name of names) {
+    const disk = join(folder, "stores", name);
+    mkdirSync(disk, { recursive: true });
+    const options = ["-t", "tmpfs", "-o", `size=${DISK_BYTES}`, "tmpfs", disk];
+    const { failure } = await runCommand("mount", options, { timeoutMs: 5_000 });
+    if (failure === undefined) disks.set(name, disk);
+  }
+  return disks;
 }

@@ -10,7 +10,7 @@ import { until } from "../helpers/until.ts";
 import { Fleet, type Life, type Role } from "./fleet.ts";
 import { CHAOS_USER } from "./nats-server.ts";
 import { pause } from "./pause.ts";
-import type { Random } from "./random.ts";
+import { Random } from "./random.ts";
 import { SETTINGS } from "./settings.ts";
 import { Topology, type TopologyName } from "./topology.ts";
 
@@ -19,6 +19,10 @@ export interface WorldOptions {
   readonly folder: string;
   readonly seed: string;
   readonly topology: TopologyName;
+  /** Whether servers are to store on small disks of their own. */
+  readonly hasSmallDisks: boolean;
+  /** Whether the clocks of some processes are wrong from the beginning. */
+  readonly hasWrongClocks: boolean;
 }
 
 /** A place for a process: it has one life after the other. */
@@ -37,6 +41,7 @@ export interface Lane {
 
 /** How long after its end a process is started again. */
 const RESTART_PAUSE_MS = 400;
+const HOUR_MS = 3_600_000;
 
 /** Everything that a fault can be done to. */
 export class World {
@@ -66,12 +71,16 @@ export class World {
       ...lanes("worker", SETTINGS.workers),
       ...lanes("client", SETTINGS.clients),
     ];
+    if (!options.hasWrongClocks) return;
+    const random = new Random(options.seed, "clocks");
+    for (const lane of this.lanes)
+      lane.clockOffsetMs = random.chance(0.5) ? 0 : random.pick([-HOUR_MS, HOUR_MS]);
   }
 
   /** Starts the servers and sets the namespace up; no other process yet. */
   static async open(options: WorldOptions): Promise<World> {
     const fleet = new Fleet(options.folder);
-    const topology = await Topology.open(options.topology, fleet, options.folder);
+    const topology = await Topology.open(options.topology, fleet, options);
     const access = { ...CHAOS_USER, servers: topology.urls };
     const { shards, claimTimeoutMs } = SETTINGS;
     const replicas = topology.servers.length;

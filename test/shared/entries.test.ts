@@ -141,6 +141,15 @@ const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kin
     again: fc.array(text),
   }),
   outlived: fc.constant({ kind: "outlived" as const }),
+  continued: fc.record({
+    kind: fc.constant("continued" as const),
+    input: value,
+    count,
+    firstOrdinal: count,
+    limitFrom: count,
+    eventsAfter: count,
+    consumed: fc.array(count),
+  }),
   "step-skipped": fc.record({
     kind: fc.constant("step-skipped" as const),
     by: text,
@@ -217,6 +226,7 @@ test("every kind of entry has its own number on the wire, which never changes", 
     retried: 18,
     "step-skipped": 19,
     outlived: 20,
+    continued: 21,
   });
 });
 

@@ -4,7 +4,21 @@ import type { TopologyName } from "../topology.ts";
 import type { World } from "../world.ts";
 
 /** Families of faults, as the option `--faults` names them. */
-export const FAMILIES = ["kill"] as const;
+export const FAMILIES = [
+  "kill",
+  "failpoint",
+  "pause",
+  "server",
+  "network",
+  "partition",
+  "duplicate",
+  "storm",
+  "slow",
+  "clock",
+  "limit",
+  "disk",
+  "tamper",
+] as const;
 /** One of them. */
 export type Family = (typeof FAMILIES)[number];
 
