@@ -386,7 +386,10 @@ const LIES: [title: string, rules: string[], tell: (story: Story) => void][] = [
   [
     "a worker that ends by itself",
     ["P9"],
-    (s) => void s.line("processes", { edge: "exit", process: "w", role: "worker", code: 3 }),
+    (s) => {
+      s.line("processes", { edge: "ready", process: "w", role: "worker" });
+      s.line("processes", { edge: "exit", process: "w", role: "worker", code: 3 });
+    },
   ],
   [
     "nothing that goes on without an engine",

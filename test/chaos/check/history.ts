@@ -212,7 +212,7 @@ function apply(run: Run, entry: Entry, commit: Commit): void {
   } else if (kind === "ended") {
     run.ends.push({ outcome: entry.outcome, commit });
     run.status = entry.outcome.status ?? "";
-  } else if (kind === "retried") {
+  } else if (kind === "retried" || kind === "continued") {
     run.isReopened = true;
     delete run.interruptedAt;
     run.waits.clear(); // those that are taken back are recorded anew, the others are over

@@ -233,9 +233,10 @@ function judgeBadInput(judge: Judge): void {
     if (edge !== "failed" || !error?.code)
       judge.violate("P9", `bad input of ${op} ${id} got ${edge} and ${JSON.stringify(error)}`);
   }
-  const ends = lives.filter((l) => l.edge === "exit" && !l.expected && l.role !== "client");
-  for (const { process, code, signal } of ends)
-    judge.violate("P9", `${process} ended by itself: ${signal ?? code}`);
+  const ready = new Set(lives.filter((l) => l.edge === "ready").map(({ process }) => process));
+  for (const { edge, process, role, expected, code } of lives) // who cannot even begin says why
+    if (edge === "exit" && !expected && code && role !== "client" && ready.has(process))
+      judge.violate("P9", `${process} ended by itself with code ${code}`);
   judge.needs("P9", bad.length > 0, "bad input");
   judge.needs(
     "P9",
@@ -294,7 +295,8 @@ function judgeAccepted(judge: Judge): void {
     judge.saw("accepted");
     const [taskName, runId] = run.parent ?? [];
     const parent = judge.world.runs.get(`${taskName}/${runId}`);
-    if (run.parent ? !parent : !asked.has(run.name))
+    const isProbe = run.runId.startsWith("probe-"); // the runner's own
+    if (run.parent ? !parent : !asked.has(run.name) && !isProbe)
       judge.violate("accepted", "was started by nobody", run);
     const { status } = run.commits.at(-1) ?? {};
     if (status !== undefined && status !== run.status)

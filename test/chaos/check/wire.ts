@@ -77,6 +77,7 @@ const KINDS: readonly (readonly string[])[] = [
   ["retried", "by", "reason", "again"],
   ["step-skipped", "by", "reason", "key", "value"],
   ["outlived"],
+  ["continued", "input"],
 ];
 
 const decoder = new Decoder({ useRecords: false, mapsAsObjects: true });

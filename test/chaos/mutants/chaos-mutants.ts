@@ -32,7 +32,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   known("loser-reads-again-and-goes-on", "pause"),
   known("commits-are-not-guarded", "pause"),
   known("silence-is-a-failure", "server"),
-  known("early-token-claims-at-once", "kill"),
   known("slots-are-granted-without-end", "kill"),
   known("token-without-a-slot-is-dropped", "kill"),
   known("cancel-waits-for-a-registration", "kill"),
