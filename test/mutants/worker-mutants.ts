@@ -273,14 +273,14 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     name: "events-behind-the-last-one-are-passed-over",
     rule: "21",
     file: "worker/open-condition.ts",
-    find: ": this.#run.parent.events.after;",
-    replace: ": Math.max(this.#run.parent.events.after, ...this.#run.state.consumedEvents);",
+    find: ": this.#run.eventsAfter;",
+    replace: ": Math.max(this.#run.eventsAfter, ...this.#run.state.consumedEvents);",
   },
   {
     name: "events-begin-at-the-time-of-the-start",
     rule: "20",
     file: "worker/open-condition.ts",
-    find: ": this.#run.parent.events.after;",
+    find: ": this.#run.eventsAfter;",
     replace: `: (await this.#run.services.link.reader.readSubject(
             this.#run.services.names.eventsStream, "events.>"))
             .filter(({ timeMs }) => timeMs < this.#run.state.startedAt).at(-1)?.sequence ?? 0;`,
