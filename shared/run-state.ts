@@ -121,6 +121,8 @@ export interface RunState {
   version?: string;
   paused?: { readonly reason: string; readonly details: unknown };
   outcome?: Outcome;
+  /** The failed end behind which the run was retired: a retry that was asked for before answers it. */
+  retiredEnd?: number;
 }
 
 /** The state of a run of which nothing but its start is stored. */
@@ -161,7 +163,7 @@ export function evolve(state: RunState, commit: StoredCommit): RunState {
   state.tail = commit.sequence;
   if (commit.startSequence > state.startSequence) state.hasNewerStart = true;
   if (commit.startSequence !== state.startSequence) return state;
-  if (state.outcome && !reopens(state.outcome, commit)) return state;
+  if (state.outcome && !reopens(state.outcome, commit)) return noteRetired(state, commit);
   state.token = commit.token;
   state.pass = commit.pass;
   state.worker = parsePassId(commit.pass)?.worker ?? state.worker;
@@ -169,6 +171,11 @@ export function evolve(state: RunState, commit: StoredCommit): RunState {
   state.status = "running";
   state.entries += commit.entries.length;
   for (const entry of commit.entries) apply(state, entry, commit);
+  return state;
+}
+
+function noteRetired(state: RunState, { entries }: StoredCommit): RunState {
+  for (const entry of entries) if (entry.kind === "retired") state.retiredEnd = entry.end;
   return state;
 }
 
@@ -286,8 +293,10 @@ function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
       return;
     case "outlived":
     case "resumed":
+    case "retired":
       return;
     case "retried":
+      delete state.retiredEnd;
       rewind(state, entry.again);
       state.limitFrom = commit.time;
       return;

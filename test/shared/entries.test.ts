@@ -141,6 +141,7 @@ const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kin
     again: fc.array(text),
   }),
   outlived: fc.constant({ kind: "outlived" as const }),
+  retired: fc.record({ kind: fc.constant("retired" as const), end: count }),
   "step-skipped": fc.record({
     kind: fc.constant("step-skipped" as const),
     by: text,
@@ -217,6 +218,7 @@ test("every kind of entry has its own number on the wire, which never changes", 
     retried: 18,
     "step-skipped": 19,
     outlived: 20,
+    retired: 21,
   });
 });
 
