@@ -8,6 +8,7 @@
 import type { CancelTimer } from "../shared/clock.ts";
 import { decodeCommit } from "../shared/entries.ts";
 import { ContrailError, UnavailableError } from "../shared/errors.ts";
+import { beginningOf } from "../shared/history-reader.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
 import { type CancelRequest, decodeCancel, encodeReady } from "../shared/messages.ts";
 import { STATUS_HEADER } from "../shared/subjects.ts";
@@ -216,7 +217,8 @@ export class Cancels {
   /** Whether a paused run has met the cancel before it was paused: waking it would change nothing. */
   async #isRecorded(cancel: OpenCancel, tail: StoredMessage): Promise<boolean> {
     const { link, signal } = this.#services;
-    const commits = await link.reader.readSubject(cancel.stream, tail.subject, 1, { signal });
+    const from = beginningOf(tail);
+    const commits = await link.reader.readSubject(cancel.stream, tail.subject, from, { signal });
     return commits.some(({ data, sequence, subject }) => {
       try {
         const { startSequence, entries } = decodeCommit(data, sequence, subject);

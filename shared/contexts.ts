@@ -259,6 +259,27 @@ export interface DurableContext extends TaskContext {
   ): Promise<ChildHandle<Output>>;
 
   /**
+   * Continues the run with another input: the code begins anew, with an empty history, under the same
+   * id and in the same run. For runs that go round in circles for as long as they like, because a
+   * history has a limit of entries and every replay reads all of it. Nothing after this call is done,
+   * so `return ctx.continueAs(...)`; whoever waits for the run gets what it ends with at last.
+   *
+   * What is under way is not waited for: a step at work is told by its signal, and its result counts
+   * no more; a child that the code still waits for is canceled, unless it is to be left; other
+   * children go on. What steps said of how to undo them is forgotten. The time limit of the run
+   * counts on from its start, and events that were consumed stay so.
+   * @param input As the task takes it. Checked by the task's schema, if it has one.
+   * @throws {InvalidInputError} When the input does not fit the task's schema or cannot be stored.
+   * @throws {LimitExceededError} When it is too large.
+   * @throws {RunCanceledError} When the run was canceled: then it does not continue.
+   * @throws {TimeoutError} When it has used up its time.
+   * @example
+   * for (let i = 0; i < 1_000; i++) await ctx.step("poll", () => feed.poll());
+   * return ctx.continueAs({ since: ctx.now() });
+   */
+  continueAs(input?: unknown): Promise<never>;
+
+  /**
    * Whether this run takes part in a change of the code: `true` for runs that come to this place for
    * the first time, `false` for those that had passed it before the change was deployed, and for one
    * run the same whenever it is asked. Put the new code where it is true and keep the old where it is

@@ -11,6 +11,7 @@ import {
   type Form,
   isCondition,
   isCount,
+  isCounts,
   isFailure,
   isLeafOutcome,
   isOutcome,
@@ -19,86 +20,15 @@ import {
   isTime,
 } from "./entry-forms.ts";
 import { UndecodableError } from "./errors.ts";
+import type { Failure, LeafOutcome, Outcome, StoredCondition } from "./stored-facts.ts";
 
-/** A thrown value as it is stored: name, message and causes survive, the class does not. */
-export interface Failure {
-  readonly name: string;
-  readonly message: string;
-  readonly stack?: string;
-  readonly code?: string;
-  /** Which limit was exceeded, and by what. */
-  readonly exceeded?: {
-    readonly limitName: string;
-    readonly limit: number;
-    readonly actual?: number;
-  };
-  readonly cause?: Failure;
-}
-
-/** How a run, or a child of a run, came to its end. */
-export type Outcome =
-  | { readonly status: "completed"; readonly output: unknown }
-  | { readonly status: "failed"; readonly error: Failure }
-  | { readonly status: "canceled"; readonly error: Failure };
-
-/** One leaf of a condition, as stored: times are absolute, children have their ids. */
-export type LeafCondition =
-  | { readonly kind: "sleep"; readonly dueAt: number }
-  | {
-      readonly kind: "event";
-      readonly name: string;
-      readonly where?: unknown;
-      /** Consumes only events with a higher sequence. */
-      readonly after: number;
-    }
-  | {
-      readonly kind: "child";
-      readonly taskName: string;
-      readonly runId: string;
-      /** It goes on when this run is canceled. */
-      readonly isLeft?: boolean;
-    }
-  | {
-      /** Children awaited as one: derived ids with ordinals from `first`, `count` of them. */
-      readonly kind: "children";
-      readonly taskName: string;
-      readonly first: number;
-      readonly count: number;
-      /** They go on when this run is canceled. */
-      readonly isLeft?: boolean;
-    };
-
-/** What a wait waits for. A branch keeps what the user called its parts: names or positions. */
-export type StoredCondition =
-  | LeafCondition
-  | {
-      readonly kind: "anyOf" | "allOf";
-      readonly of: readonly (readonly [string | number, StoredCondition])[];
-    };
-
-/** What happened to a leaf. */
-export type LeafOutcome =
-  | { readonly kind: "sleep" }
-  | {
-      readonly kind: "event";
-      readonly name: string;
-      readonly data: unknown;
-      readonly sequence: number;
-      readonly publishedAt: number;
-      /** Why the payload could not be recorded; the wait fails with it, and `data` is null. */
-      readonly error?: Failure;
-    }
-  | {
-      readonly kind: "child";
-      readonly taskName: string;
-      readonly runId: string;
-      readonly outcome: Outcome;
-    }
-  | {
-      /** Some of the children of a group, by their position in it; the rest follow. */
-      readonly kind: "children";
-      readonly ended: readonly (readonly [position: number, outcome: Outcome])[];
-    };
+export type {
+  Failure,
+  LeafCondition,
+  LeafOutcome,
+  Outcome,
+  StoredCondition,
+} from "./stored-facts.ts";
 
 /**
  * One fact. `key` names an operation of the run: its letter, its number among those of the same
@@ -230,7 +160,23 @@ export type Entry =
       readonly reason: string;
       readonly key: string;
       readonly value: unknown;
-    };
+    }
+  | Continued;
+
+/** The code continued the run with another input: what was recorded before is never replayed again. */
+export interface Continued {
+  readonly kind: "continued";
+  readonly input: unknown;
+  /** How often the run has continued, with this time. */
+  readonly count: number;
+  /** Ordinal of the next child with a derived id. */
+  readonly firstOrdinal: number;
+  /** From when the time limit of the run counts, in milliseconds since the epoch. */
+  readonly limitFrom: number;
+  /** The run consumes events with a higher sequence only, but for these, which it has consumed. */
+  readonly eventsAfter: number;
+  readonly consumed: readonly number[];
+}
 
 /** Entries that were stored together. */
 export interface Commit {
@@ -276,6 +222,7 @@ const KINDS = [
   "retried",
   "step-skipped",
   "outlived",
+  "continued",
   "retired",
 ] as const satisfies readonly Entry["kind"][];
 
@@ -302,6 +249,7 @@ const FIELDS: { readonly [K in Entry["kind"]]: readonly (keyof Extract<Entry, { 
   retried: ["by", "reason", "again"],
   "step-skipped": ["by", "reason", "key", "value"],
   outlived: [],
+  continued: ["input", "count", "firstOrdinal", "limitFrom", "eventsAfter", "consumed"],
   retired: ["end"],
 };
 
@@ -332,6 +280,11 @@ const FORMS: { readonly [field: string]: Form } = {
   version: isText,
   source: isText,
   again: isTexts,
+  count: isCount,
+  firstOrdinal: isCount,
+  limitFrom: isTime,
+  eventsAfter: isCount,
+  consumed: isCounts,
 };
 /** What happened to a leaf, and how a run ended: one name, and not the same form. */
 const OUTCOME_FORMS: { readonly [kind: string]: Form } = {

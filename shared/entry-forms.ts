@@ -28,6 +28,8 @@ export const isName: Form = (value) =>
 
 export const isTexts: Form = (value) => Array.isArray(value) && value.every(isText);
 
+export const isCounts: Form = (value) => Array.isArray(value) && value.every(isCount);
+
 /** A recorded failure, down to its causes. */
 export const isFailure: Form = (value) =>
   isObject(value) &&

@@ -17,6 +17,8 @@ export interface CopyOptions {
   readonly entries?: number;
   /** Other results of steps, by their keys or names. */
   readonly results?: Readonly<Record<string, unknown>>;
+  /** Another input, if the run has continued: it takes the place of what it continued with last. */
+  readonly input?: unknown;
   readonly by: string;
   readonly reason: string;
 }
@@ -40,13 +42,14 @@ export function copyHistory(view: RunView, options: CopyOptions): Uint8Array[] {
   const count = asked ?? (isRetry ? all.length : firstEnd(all));
   const children = pendingChildren(all.slice(0, count));
   const unused = new Set(Object.keys(results));
-  let left = count;
+  const from = all.findLastIndex(({ kind }, place) => kind === "continued" && place < count);
+  let place = 0;
   const commits = view.commits.flatMap((commit) => {
     const kept = commit.entries
-      .slice(0, Math.max(0, left))
+      .slice(Math.max(0, from - place), Math.max(0, count - place))
       .filter((entry) => !LEFT_OUT.has(entry.kind) && !("key" in entry && children.has(entry.key)))
-      .map((entry) => changed(entry, results, unused));
-    left -= commit.entries.length;
+      .map((entry) => changed(entry, options, unused));
+    place += commit.entries.length;
     return kept.length === 0 ? [] : [{ ...commit, entries: kept }];
   });
   if (unused.size > 0) throw refusal(view, `what is copied has no result of "${[...unused][0]}"`);
@@ -74,11 +77,9 @@ function pendingChildren(entries: readonly Entry[]): Set<string> {
   return keys;
 }
 
-function changed(
-  entry: Entry,
-  results: Readonly<Record<string, unknown>>,
-  unused: Set<string>,
-): Entry {
+function changed(entry: Entry, options: CopyOptions, unused: Set<string>): Entry {
+  const { results = {} } = options;
+  if (entry.kind === "continued" && "input" in options) return { ...entry, input: options.input };
   if (entry.kind !== "step-completed") return entry;
   const name = entry.key.slice(entry.key.indexOf(" ") + 1);
   const found = [entry.key, name].find((text) => Object.hasOwn(results, text));

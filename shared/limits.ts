@@ -49,7 +49,7 @@ export const OVERDUE_TIMER_MS = 5_000;
 export const COMMIT_BYTES: number = 512 * 1024;
 /** Bytes of the details of one heartbeat. */
 export const HEARTBEAT_BYTES: number = 64 * 1024;
-/** Children one run may start over its whole life. */
+/** Children one run may start before it ends or continues. */
 export const CHILDREN_PER_RUN = 100_000;
 /** Waits of one run that are open at the same time; children awaited as one are one wait. */
 export const WAITS_PER_RUN = 10_000;
@@ -59,6 +59,8 @@ export const LONG_HISTORY_ENTRIES = 10_000;
 export const HISTORY_ENTRIES = 50_000;
 /** Entries beyond those after which code that goes on all the same is given up. */
 export const HISTORY_RESERVE_ENTRIES = 1_000;
+/** Consumed events that a run which continues remembers one by one; older ones are passed over. */
+export const CARRIED_EVENTS = 10_000;
 /** Suspended continuations a worker keeps in memory. */
 export const WARM_RUNS = 1_000;
 

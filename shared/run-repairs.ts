@@ -212,6 +212,7 @@ export async function forkedStart(
     reason,
     results,
     ...(entries === undefined ? {} : { entries }),
+    ...("input" in options ? { input: options.input } : {}),
   });
   const fork = {
     runId,

@@ -7,6 +7,7 @@
  * F3. Folding a history in two parts gives what folding it whole gives.
  */
 
+import { type Beginning, beginAnew } from "./continuation.ts";
 import type {
   Entry,
   LeafCondition,
@@ -15,6 +16,7 @@ import type {
   StoredCommit,
   StoredCondition,
 } from "./entries.ts";
+import { reopens, retire } from "./failed-ends.ts";
 import { type Interruption, interruptedResult } from "./interruption.ts";
 import { parsePassId } from "./pass-id.ts";
 import { rewind } from "./rewind.ts";
@@ -63,6 +65,8 @@ export interface RunState {
   readonly startedAt: number;
   /** From when its time limit counts: the start, or when it was reopened last. */
   limitFrom: number;
+  /** Where the present history begins, once the run has continued with another input. */
+  beginning?: Beginning;
   /** Sequence of the last message of the history, of whichever start: what the next commit expects. */
   tail: number;
   /** Sequence of a message of the history that cannot be read, if there is one. */
@@ -74,7 +78,7 @@ export interface RunState {
   pass: string;
   /** Sequence of the last waiting commit; 0 is the start. */
   waitSequence: number;
-  /** How many entries the history has, from the beginning. */
+  /** How many entries the history has, from its beginning. */
   entries: number;
   claims: number;
   /** Claims by takeover since the last entry of another kind (rule 9). */
@@ -163,25 +167,20 @@ export function evolve(state: RunState, commit: StoredCommit): RunState {
   state.tail = commit.sequence;
   if (commit.startSequence > state.startSequence) state.hasNewerStart = true;
   if (commit.startSequence !== state.startSequence) return state;
-  if (state.outcome && !reopens(state.outcome, commit)) return noteRetired(state, commit);
+  if (state.outcome && !reopens(state.outcome, commit)) return retire(state, commit);
   state.token = commit.token;
   state.pass = commit.pass;
   state.worker = parsePassId(commit.pass)?.worker ?? state.worker;
   state.changedAt = commit.time;
   state.status = "running";
   state.entries += commit.entries.length;
-  for (const entry of commit.entries) apply(state, entry, commit);
+  for (const [index, entry] of commit.entries.entries())
+    if (entry.kind === "continued") {
+      const { sequence, time, entries } = commit;
+      state.takeovers = state.losses = 0;
+      beginAnew(state, entry, { sequence, time, entries: entries.length - index });
+    } else apply(state, entry, commit);
   return state;
-}
-
-function noteRetired(state: RunState, { entries }: StoredCommit): RunState {
-  for (const entry of entries) if (entry.kind === "retired") state.retiredEnd = entry.end;
-  return state;
-}
-
-/** Only a run that failed is ever reopened, by the claim of a token that answers its end. */
-function reopens({ status }: Outcome, { entries }: StoredCommit): boolean {
-  return status === "failed" && entries.some(({ kind }) => kind === "retried");
 }
 
 /** Notes a message of the history that is no commit: the run cannot go on by it. */
@@ -212,7 +211,11 @@ const NO_PROGRESS: ReadonlySet<Entry["kind"]> = new Set([
   "heartbeat",
 ]);
 
-function apply(state: RunState, entry: Entry, commit: StoredCommit): void {
+function apply(
+  state: RunState,
+  entry: Exclude<Entry, { kind: "continued" }>,
+  commit: StoredCommit,
+): void {
   if (!NO_PROGRESS.has(entry.kind)) {
     state.takeovers = 0;
     if (entry.kind !== "outlived") state.losses = 0;

@@ -54,6 +54,12 @@ export const STATUS_HEADER = "Contrail-Status";
 /** Which version of its task the run goes on with, on commits of runs that have one. */
 export const VERSION_HEADER = "Contrail-Version";
 
+/**
+ * Where the history of a run that has continued begins, on each commit from there on: the sequence of
+ * the commit that continued it, or 0 on that very commit.
+ */
+export const BEGINNING_HEADER = "Contrail-Beginning";
+
 /** Headers of the server that Contrail sends or reads. */
 export const HEADERS = {
   expectSequence: "Nats-Expected-Last-Subject-Sequence",

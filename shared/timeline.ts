@@ -31,6 +31,8 @@ export type TimelineKind =
   | "code"
   /** Somebody resumed or retried the run, or gave a step its result. */
   | "repaired"
+  /** The run goes on with another input, and nothing of what was recorded before. */
+  | "continued"
   | "ended";
 
 /** One row. */
@@ -203,6 +205,8 @@ function rowOf(
       const text = `${entry.by} gave step ${step} its result${because(entry.reason)}`;
       return { kind: "repaired", text };
     }
+    case "continued":
+      return { kind: "continued", text: continuedText(entry) };
     case "ended": {
       const { outcome } = entry;
       const error =
@@ -210,6 +214,16 @@ function rowOf(
       return { kind: "ended", text: `${outcome.status}${error}` };
     }
   }
+}
+
+function continuedText({ input, count }: Extract<Entry, { kind: "continued" }>): string {
+  return `continues for the ${ordinal(count)} time, with the input ${describe(input)}`;
+}
+
+function ordinal(count: number): string {
+  const teens = count % 100 > 10 && count % 100 < 14;
+  const ending = teens ? undefined : ["th", "st", "nd", "rd"][count % 10];
+  return `${count}${ending ?? "th"}`;
 }
 
 function retryText({ again, reason }: Extract<Entry, { kind: "retried" }>): string {

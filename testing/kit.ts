@@ -1,6 +1,7 @@
 /** The test kit: a server, an engine and a worker in memory, in a time that passes when the test waits. */
 import { type Engine, engineOver } from "../engine/engine.ts";
 import { type Client, clientOver, type StartOptions } from "../shared/client.ts";
+import { idempotencyKey as idempotencyKeyOf } from "../shared/continuation.ts";
 import {
   type DurationInput,
   type InstantInput,
@@ -12,7 +13,6 @@ import {
 import { decodeCommit } from "../shared/entries.ts";
 import type { Explanation } from "../shared/explain.ts";
 import { historyText } from "../shared/history-file.ts";
-import { hashId } from "../shared/ids.ts";
 import { type LogSink, silentLog } from "../shared/logger.ts";
 import { MemoryWorld } from "../shared/memory/memory-world.ts";
 import { checkFields } from "../shared/option-fields.ts";
@@ -324,15 +324,17 @@ export class MemoryKit implements TestKit {
   #isStored({ taskName, runId }: ExecutedStep, idempotencyKey: string): boolean {
     const { stream, prefix } = (this.#engine as Engine).setup.names.run({ taskName, runId });
     const store = this.#world.server.streams.get(stream)?.store;
+    let histories = 0;
     return ["h", "c"].some((kind) =>
       (store?.sequencesOf(`${prefix}.${kind}`) ?? []).some((sequence) => {
         const data = store?.get(sequence)?.data ?? new Uint8Array(0);
         const { entries, startSequence } = decodeCommit(data, sequence, prefix);
-        return entries.some(
-          (entry) =>
-            (entry.kind === "step-completed" || entry.kind === "step-failed") &&
-            hashId(taskName, runId, startSequence, entry.key) === idempotencyKey,
-        );
+        return entries.some((entry) => {
+          if (entry.kind === "continued") histories = entry.count;
+          if (entry.kind !== "step-completed" && entry.kind !== "step-failed") return false;
+          const run = { taskName, runId, startSequence };
+          return idempotencyKeyOf(run, entry.key, histories) === idempotencyKey;
+        });
       }),
     );
   }

@@ -20,7 +20,7 @@ const AT_ONCE = 256;
 export async function cancelChildren(
   services: Services,
   parent: ParentRun,
-  state: RunState,
+  state: Pick<RunState, "children" | "waits">,
   signal: AbortSignal,
 ): Promise<void> {
   const children = openChildren(parent, state);
@@ -70,7 +70,10 @@ function isChildOf(parent: ParentRun, { data, subject, sequence }: StoredMessage
 }
 
 /** The children that may be under way and are to stop with their parent. */
-function openChildren(parent: ParentRun, state: RunState): RunAddress[] {
+function openChildren(
+  parent: ParentRun,
+  state: Pick<RunState, "children" | "waits">,
+): RunAddress[] {
   const open = new Map<string, RunAddress>();
   const idOf = ({ taskName, runId }: RunAddress): string => JSON.stringify([taskName, runId]);
   for (const { taskName, runIds, isLeft } of state.children.values())

@@ -18,9 +18,7 @@ import { repairEntries } from "../shared/repairs.ts";
 import { initialState } from "../shared/run-state.ts";
 import { nameOf } from "./because.ts";
 import { cancelChildren } from "./child-cancels.ts";
-import { makeContext } from "./context.ts";
 import { DurablePass, type PassEnd } from "./durable-pass.ts";
-import { Execution } from "./execution.ts";
 import { ForeignTokens, pinOf, versionedFor } from "./foreign-tokens.ts";
 import type { HeldRuns } from "./held-runs.ts";
 import { interruptionAt, overdueEntry } from "./interruptions.ts";
@@ -31,8 +29,8 @@ import { cancelTimer, nextDue, registerWaits } from "./registration.ts";
 import { runRegular } from "./regular-pass.ts";
 import type { Services } from "./services.ts";
 import type { Slot } from "./slots.ts";
-import { sourcePlace } from "./source-places.ts";
 import { pause } from "./steps.ts";
+import { callCode } from "./task-code.ts";
 import {
   type Reading,
   type ServedTask,
@@ -40,8 +38,7 @@ import {
   type TokenRun,
   whereIs,
 } from "./token-reader.ts";
-import type { WarmRun, WarmRuns } from "./warm-runs.ts";
-import type { Work } from "./work.ts";
+import type { CodeOrigin, WarmRun, WarmRuns } from "./warm-runs.ts";
 
 /** How often a token is read again before it is left to be delivered again. */
 const READINGS = 20;
@@ -275,8 +272,7 @@ export class Claims {
     const interruption = interruptionAt({ ...read, now, definition: read.task.definition });
     if (!interruption.outcome) entries.push(...pinOf(read));
     if (interruption.entry) entries.push(interruption.entry);
-    if (isWaiting)
-      entries.push(...(await settledBy(this.#services, read.address, state, because, now)));
+    if (isWaiting) entries.push(...(await settledBy(this.#services, read, now)));
     if (interruption.outcome) {
       // Before the end is recorded: whoever comes after it finds nothing to do any more.
       await cancelChildren(this.#services, run.parent, state, run.signal);
@@ -342,8 +338,8 @@ export class Claims {
       isChild: read.isChild,
       state: read.state,
       token: read.token,
-      events: read.start?.events ?? read.warm?.events ?? NO_EVENTS,
-      nonce: read.start?.nonce ?? read.warm?.nonce ?? "",
+      events: (read.start ?? read.warm?.origin)?.events ?? NO_EVENTS,
+      nonce: (read.start ?? read.warm?.origin)?.nonce ?? "",
       slot,
       pool: read.task.pool,
       held: this.#held,
@@ -363,36 +359,31 @@ export class Claims {
   }
 
   async #durable(run: PassRun, read: Reading): Promise<PassEnd> {
-    const warm = read.warm ?? this.#cold(run, read);
-    warm.attach(run);
-    const end = await new DurablePass(run, warm.execution).run();
-    if (end === "suspended") this.#warm.put(run.history, warm);
-    return end;
+    let code = read.warm ?? this.#call(run, read, originOf(read));
+    code.attach(run);
+    for (;;) {
+      const end = await new DurablePass(run, code.execution).run();
+      if (end === "suspended") this.#warm.put(run.history, code);
+      if (end !== "continued") return end;
+      run.beginAnew();
+      code = this.#call(run, read, code.origin);
+    }
   }
 
   /** The code from its beginning, over what is recorded. */
-  #cold(run: PassRun, read: Reading): WarmRun {
-    const { definition } = read.task;
-    const execution = new Execution<Work>(read.state, (name) => sourcePlace(definition, name));
-    let present = run;
-    const context = makeContext({
-      runId: read.address.runId,
-      startSequence: read.state.startSequence,
-      definition,
-      execution,
-      log: this.#services.log,
-      signal: () => present.userSignal,
-      startedAt: read.start?.fork?.startedAt ?? read.state.startedAt,
-      seed: read.start?.fork?.seed,
-    });
-    execution.begin(() => definition.run(read.start?.input, context));
-    return {
-      execution,
-      events: run.parent.events,
-      nonce: read.start?.nonce ?? "",
-      attach: (next) => {
-        present = next;
-      },
-    };
+  #call(run: PassRun, read: Reading, origin: CodeOrigin): WarmRun {
+    const { state, address, task } = read;
+    const { log } = this.#services;
+    const input = state.beginning ? state.beginning.input : read.start?.input;
+    const { definition } = task;
+    const code = callCode({ runId: address.runId, definition, state, input, origin, log });
+    code.attach(run);
+    code.begin();
+    return code;
   }
+}
+
+function originOf({ start }: Reading): CodeOrigin {
+  const { events = NO_EVENTS, nonce = "", fork } = start ?? {};
+  return { events, nonce, ...(fork ? { startedAt: fork.startedAt, seed: fork.seed } : {}) };
 }

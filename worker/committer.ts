@@ -7,6 +7,8 @@
  *     guard again, and then whoever stands behind the guard (rule 6).
  * A3. The state is changed only by what is stored, and holds it as a replay would read it: what the
  *     code receives is never the very object that it returned from a step.
+ * A4. Nothing is put behind the entry with which a pass is over: a request to cancel that comes at
+ *     that moment is told to whoever goes on, and to nobody when the run has ended.
  */
 import { decodeCommit, type Entry } from "../shared/entries.ts";
 import { InvariantError } from "../shared/errors.ts";
@@ -51,12 +53,16 @@ const CANCEL_HEADERS: ReadonlySet<string> = new Set([HEADERS.scheduler, HEADERS.
 /** Whether the commit is stored, or the run belongs to somebody else. */
 export type CommitEnd = "stored" | "lost";
 
+/** With one of these a pass is over. */
+const LAST_KINDS: ReadonlySet<Entry["kind"]> = new Set(["waiting", "paused", "ended"]);
+
 /** Appends commits for one pass. */
 export class Committer {
   readonly #options: CommitterOptions;
   #buffer: Entry[] = [];
   #running: Promise<CommitEnd> | undefined;
   #lost = false;
+  #hasLast = false;
 
   constructor(options: CommitterOptions) {
     this.#options = options;
@@ -72,8 +78,10 @@ export class Committer {
     return this.#running !== undefined;
   }
 
-  /** Puts an entry into the next commit without asking for one. */
+  /** Puts an entry into the next commit without asking for one. Nothing once the pass is over. */
   add(entry: Entry): void {
+    if (this.#hasLast) return;
+    this.#hasLast = LAST_KINDS.has(entry.kind);
     this.#buffer.push(entry);
   }
 

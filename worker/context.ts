@@ -18,6 +18,7 @@ import type {
   StepOptions,
   WaitForEventOptions,
 } from "../shared/contexts.ts";
+import { continuations, operationId } from "../shared/continuation.ts";
 import { describe } from "../shared/describe.ts";
 import {
   type DurationInput,
@@ -30,6 +31,7 @@ import { type RandomSource, seededRandom } from "../shared/ids.ts";
 import { CHILDREN_PER_RUN, STEP_NAME_BYTES } from "../shared/limits.ts";
 import { checkFields } from "../shared/option-fields.ts";
 import { normalizeRetries } from "../shared/retry.ts";
+import { validateInput } from "../shared/schema.ts";
 import { checkName } from "../shared/subjects.ts";
 import { definitionOf, type TaskDefinition } from "../shared/task-definition.ts";
 import type { AnyTask, ChildHandle } from "../shared/task-reference.ts";
@@ -54,7 +56,7 @@ export interface ContextRun {
   readonly log: Logger;
   /** The present pass's signal; a continuation kept in memory outlives passes. */
   readonly signal: () => AbortSignal;
-  /** When the run was started. */
+  /** When the run was started, or continued last. */
   readonly startedAt: number;
 }
 
@@ -70,11 +72,12 @@ class Context {
   readonly log: Logger;
   readonly #run: ContextRun;
   #random: RandomSource | undefined;
-  #ordinal = 0;
+  #ordinal: number;
   #children = 0;
 
   constructor(run: ContextRun) {
     this.#run = run;
+    this.#ordinal = run.execution.state.beginning?.firstOrdinal ?? 0;
     this.runId = run.runId;
     this.taskName = run.definition.name;
     this.log = liveLogger(run);
@@ -114,6 +117,19 @@ class Context {
 
   start(task: AnyTask, input: unknown, options?: ChildOptions): unknown {
     return quiet(this.#start(task, input, options));
+  }
+
+  continueAs(input: unknown): unknown {
+    return quiet(this.#continueAs(input));
+  }
+
+  async #continueAs(input: unknown): Promise<unknown> {
+    const { definition, execution } = this.#run;
+    const what = `input that run "${this.runId}" of task "${this.taskName}" continues with`;
+    const { schema } = definition;
+    const checked = schema ? await validateInput(schema, input, what) : input;
+    const work = { kind: "continue", input: checked, firstOrdinal: this.#ordinal } as const;
+    return execution.ask("n", "continue", work, (value) => value);
   }
 
   async #step(
@@ -227,8 +243,9 @@ class Context {
   }
 
   random(): number {
-    const { runId, startSequence, seed } = this.#run;
-    this.#random ??= seededRandom(seed ?? `${this.taskName}/${runId}/${startSequence}`);
+    const { runId, startSequence, seed, execution } = this.#run;
+    const own = seed ?? `${this.taskName}/${runId}/${startSequence}`;
+    this.#random ??= seededRandom(operationId(own, continuations(execution.state)));
     return this.#random();
   }
 

@@ -55,7 +55,9 @@ export function durableBefore(state: RunState): Divergence | undefined {
   return { kind: "different", recorded, asked: [], likelyCause };
 }
 
-async function readHistory({ services, stream, history }: PassRun): Promise<StoredCommit[]> {
-  const messages = await services.link.reader.readSubject(stream, history);
+async function readHistory(run: PassRun): Promise<StoredCommit[]> {
+  const { services, stream, history, state } = run;
+  const { reader } = services.link;
+  const messages = await reader.readSubject(stream, history, state.beginning?.sequence);
   return messages.map(({ data, sequence }) => decodeCommit(data, sequence, history));
 }

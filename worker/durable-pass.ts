@@ -35,6 +35,8 @@ export type PassEnd =
   /** The run waits; its token is acknowledged. */
   | "suspended"
   | "ended"
+  /** The run has continued with another input: its code begins anew, in the same claim. */
+  | "continued"
   /** A person must look; the token is acknowledged. */
   | "paused"
   /** The run belongs to somebody else, or was given up: nothing may be said about the token. */
@@ -84,11 +86,13 @@ export class DurablePass {
       this.#record({ kind: "outlived" });
       execution.changed.raise();
     });
-    run.whenCanceled((request) => {
+    const noteCancel = (request: CancelRequest): void => {
       if (this.#isSuspending) return;
       if (!execution.state.interruption) this.#record(cancelEntry(request));
       execution.changed.raise();
-    });
+    };
+    run.whenCanceled(noteCancel);
+    if (run.cancelRequest) noteCancel(run.cancelRequest); // it came before this
   }
 
   /** Goes through the pass. Never throws for what the code does. */
@@ -129,9 +133,12 @@ export class DurablePass {
     for (const entry of execution.takeNoted()) this.#committer.add(entry);
     this.#noteFullHistory();
     for (const operation of execution.takeUnrecorded()) this.#operations.begin(operation);
-    if (execution.end && !this.#mustUndoLater) return this.#finish();
+    const isContinuing = this.#operations.isContinuing && execution.end?.ok !== false;
+    if (execution.end && !this.#mustUndoLater && !isContinuing) return this.#finish();
     this.#noteDue();
     if (this.#wantsCommit && !this.#isCommitting) this.#flush();
+    if (isContinuing && !this.#isCommitting && !this.#operations.hasActiveOpening)
+      return this.#continue();
     if (this.#operations.activeCount > 0 || this.#isCommitting) {
       this.#watch.arm();
       await execution.changed.wait();
@@ -198,6 +205,7 @@ export class DurablePass {
 
   /** Adds a result and asks for a commit. */
   #record(entry: Entry): void {
+    if (this.#isSuspending) return;
     this.#committer.add(entry);
     this.#wantsCommit = true;
   }
@@ -248,6 +256,25 @@ export class DurablePass {
     const { thrown } = end.ok ? codeEnd : end; // undos that failed are told with what they were for
     const status = state.interruption?.kind === "cancel" ? "canceled" : "failed";
     return this.#endWith({ status, error: toFailure(thrown) });
+  }
+
+  /** Nothing of what the code has under way is waited for; of what is recorded nothing is lost. */
+  async #continue(): Promise<PassEnd> {
+    const { services, parent, signal, version } = this.#run;
+    const { pending: waits } = this.#execution.state;
+    this.#isSuspending = true;
+    await cancelChildren(services, parent, { children: new Map(), waits }, signal);
+    const { continuation } = this.#operations;
+    if (!continuation) throw new InvariantError("Only a run whose code asks for it is continued.");
+    this.#operations.giveUpSteps();
+    this.#committer.add(continuation);
+    if (version !== undefined) this.#committer.add({ kind: "version-pinned", version });
+    const before = services.failpoint("before-continue");
+    if (before) await before;
+    if (!(await this.#commit())) return "lost";
+    const after = services.failpoint("after-continue");
+    if (after) await after;
+    return "continued";
   }
 
   /** Ends the run without asking its code. */

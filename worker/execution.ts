@@ -27,7 +27,7 @@ import { type Divergence, ReplayCursor } from "./replay-cursor.ts";
 import { Signal } from "./signal.ts";
 
 /** Letters of the kinds of operations in their keys. */
-export type OperationKind = "s" | "w" | "c";
+export type OperationKind = "s" | "w" | "c" | "n";
 
 /** What the code asked for. */
 export interface Operation<Work = unknown> {

@@ -35,7 +35,7 @@ class Opener {
 
   constructor(run: PassRun, key: string, firstOrdinal: number) {
     this.#run = run;
-    this.#key = key;
+    this.#key = run.operationId(key);
     this.#ordinal = firstOrdinal;
   }
 
@@ -51,9 +51,7 @@ class Opener {
         this.#leaf++;
         const { name, where, from } = condition;
         const after =
-          from === "now"
-            ? (await this.#run.services.events.read()).after
-            : this.#run.parent.events.after;
+          from === "now" ? (await this.#run.services.events.read()).after : this.#run.eventsAfter;
         return { kind: "event", name, ...(where ? { where } : {}), after };
       }
       case "child":

@@ -22,6 +22,7 @@ export interface RunCounts {
 
 /** Why the code does not get an operation, if it exceeds a limit. */
 export function exceededLimit(work: Work, counts: RunCounts): LimitExceededError | undefined {
+  if (work.kind === "continue") return undefined; // it is the way out
   if (counts.entries >= HISTORY_ENTRIES) return historyTooLong(counts.entries);
   if (work.kind === "step") return undefined;
   const children = childrenOf(work);
@@ -41,7 +42,7 @@ export function exceededLimit(work: Work, counts: RunCounts): LimitExceededError
 /** What the code gets when its history is too long, and what it is given up with. */
 export function historyTooLong(entries: number): LimitExceededError {
   return new LimitExceededError(
-    `The history of the run has ${entries} entries, the limit is ${HISTORY_ENTRIES}. Let children do a part of the work each: every run has a history of its own.`,
+    `The history of the run has ${entries} entries, the limit is ${HISTORY_ENTRIES}. Continue the run with ctx.continueAs() before, or let children do a part of the work each: every run has a history of its own.`,
     { limitName: "history-length", limit: HISTORY_ENTRIES, actual: entries },
   );
 }
@@ -53,7 +54,7 @@ export function isHistoryFull(entries: number): boolean {
 
 /** The sentence of the log about a history that has become long. */
 export function longHistory(entries: number): string {
-  return `The history of the run has ${entries} entries; at ${HISTORY_ENTRIES} it fails. Let children do a part of the work each.`;
+  return `The history of the run has ${entries} entries; at ${HISTORY_ENTRIES} it fails. Continue it with ctx.continueAs() before, or let children do a part of the work each.`;
 }
 
 /** Whether a history has just become so long that somebody should know. */
@@ -61,6 +62,6 @@ export function hasBecomeLong(before: number, after: number): boolean {
   return before < LONG_HISTORY_ENTRIES && after >= LONG_HISTORY_ENTRIES;
 }
 
-function childrenOf(work: Exclude<Work, { kind: "step" }>): number {
+function childrenOf(work: Exclude<Work, { kind: "step" | "continue" }>): number {
   return work.kind === "start" ? work.inputs.length : ordinalsOf(work.condition);
 }

@@ -2,7 +2,9 @@
  * The operations that a pass has begun: steps at work, waits being opened, children being started,
  * and steps between two attempts. Turns each into entries of the history.
  */
-import type { Entry, Failure, StoredCondition } from "../shared/entries.ts";
+import { continuedEntry } from "../shared/continuation.ts";
+import type { Continued, Entry, Failure, StoredCondition } from "../shared/entries.ts";
+import { ContrailError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
 import { hasSleep, newWait, type RunState, type WaitState } from "../shared/run-state.ts";
 import { leavesOf } from "../shared/waits.ts";
@@ -16,7 +18,7 @@ import type { PassRun } from "./pass-run.ts";
 import { earliestDue } from "./registration.ts";
 import { earlier, limitOf } from "./run-limits.ts";
 import { tryStep } from "./steps.ts";
-import type { StartWork, StepWork, WaitWork, Work } from "./work.ts";
+import type { ContinueWork, StartWork, StepWork, WaitWork, Work } from "./work.ts";
 
 /** What the operations tell the pass. */
 export interface OperationEvents {
@@ -56,6 +58,8 @@ export class PassOperations {
   #unsavedSleeps = 0;
   /** Waits that are being opened. */
   #opening = 0;
+  /** The code wants to continue the run with another input. */
+  #continuing: Operation<ContinueWork> | undefined;
   /** How many openings were recorded when the children were told to stop. */
   #told: number | undefined;
 
@@ -78,6 +82,16 @@ export class PassOperations {
   /** Whether a wait is being opened, or children are being started or told to stop. */
   get hasActiveOpening(): boolean {
     return this.#someActive((letter) => letter !== "s");
+  }
+
+  /** Whether the code has asked to continue the run with another input. */
+  get isContinuing(): boolean {
+    return this.#continuing !== undefined;
+  }
+
+  /** What the run is to be continued with, if the code has asked for that. */
+  get continuation(): Continued | undefined {
+    return this.#continuing && this.#continued(this.#continuing.work);
   }
 
   /** The waits that are not settled, also those that no commit has taken along yet. */
@@ -170,7 +184,9 @@ export class PassOperations {
   interrupt(): void {
     this.#cancelChildren();
     if (this.#unsaved.size > 0) this.#events.flush();
-    for (const operation of [...this.#steps.values(), ...this.#pausedSteps()])
+    const continuing = this.#continuing ? [this.#continuing] : [];
+    this.#continuing = undefined;
+    for (const operation of [...this.#steps.values(), ...this.#pausedSteps(), ...continuing])
       if (this.#isInterrupted(operation)) {
         const { key, at } = operation;
         this.#steps.delete(key);
@@ -185,6 +201,7 @@ export class PassOperations {
     for (const key of this.#steps.keys()) this.#active.delete(key);
     this.#steps.clear();
     this.#retries.clear();
+    this.#continuing = undefined;
   }
 
   #cancelChildren(): void {
@@ -237,7 +254,26 @@ export class PassOperations {
         return this.#openWait({ ...operation, work });
       case "start":
         return this.#startChildren({ ...operation, work });
+      case "continue":
+        return this.#offerToContinue({ ...operation, work });
     }
+  }
+
+  /** Whether the new input can be stored is known before anything is given up for it. */
+  #offerToContinue(operation: Operation<ContinueWork>): void {
+    const { key, at, work } = operation;
+    try {
+      storedForm(this.#continued(work), this.#run.services.link.maxPayload);
+      this.#continuing = operation;
+    } catch (error) {
+      if (!(error instanceof ContrailError)) throw error;
+      this.#events.record(failed(key, at, toFailure(error)));
+    }
+  }
+
+  #continued({ input, firstOrdinal }: ContinueWork): Continued {
+    const { eventsAfter } = this.#run;
+    return continuedEntry(input, this.#execution.state, { firstOrdinal, eventsAfter });
   }
 
   async #step(operation: Operation<StepWork>): Promise<void> {
@@ -298,9 +334,10 @@ export class PassOperations {
     const { services, parent, signal } = this.#run;
     const { task, inputs, firstOrdinal: first } = work;
     const runIds = inputs.map((_, i) => work.id ?? this.#run.childId(first + i));
+    const callKey = this.#run.operationId(key);
     const refusals = await Promise.all(
       runIds.map((runId, i) =>
-        startChild(services, parent, { task, runId, input: inputs[i], key }, signal),
+        startChild(services, parent, { task, runId, input: inputs[i], key: callKey }, signal),
       ),
     );
     const refusal = refusals.find((failure) => failure !== undefined);

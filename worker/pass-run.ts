@@ -1,6 +1,7 @@
 /** What a pass holds while it goes through a run: token, slot, claim, and the way to its history. */
 
 import { setMaxListeners } from "node:events";
+import { continuations, operationId } from "../shared/continuation.ts";
 import { wantsEnd } from "../shared/end-listener.ts";
 import { type RandomSource, seededRandom } from "../shared/ids.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
@@ -52,6 +53,8 @@ export class PassRun implements HeldRun, StepRun {
   readonly committer: Committer;
   readonly limits: RunLimits;
   readonly serverClock: ServerClock;
+  /** Of the code that goes on with the run, if its task has versions. */
+  readonly version: string | undefined;
   provenAt: number;
   #slot: Slot;
   readonly #pool: SlotPool;
@@ -92,6 +95,7 @@ export class PassRun implements HeldRun, StepRun {
       options.held.takeOrdinal(),
     );
     this.limits = options.definition;
+    this.version = options.definition.version;
     this.#isInterrupted = state.interruption !== undefined;
     this.provenAt = token.requestedAt;
     this.#slot = options.slot;
@@ -154,6 +158,23 @@ export class PassRun implements HeldRun, StepRun {
   /** Whether the run is surely ours (rule 8). */
   prove(): Promise<boolean> {
     return this.#held.prove(this);
+  }
+
+  /** Behind which event the events of the present history begin. */
+  get eventsAfter(): number {
+    return this.state.beginning?.eventsAfter ?? this.parent.events.after;
+  }
+
+  /** Names an operation among those of all the run's histories. */
+  operationId(key: string): string {
+    return operationId(key, continuations(this.state));
+  }
+
+  /** The run has continued: what its code had under way is told to stop, what it begins now is not. */
+  beginAnew(): void {
+    const before = this.#user;
+    this.#user = undefined;
+    before?.abort();
   }
 
   /** The id of a child by its ordinal. */

@@ -111,9 +111,10 @@ class Replay {
       execution: this.#execution,
       log: silentLog,
       signal: () => signal,
-      startedAt: history.startedAt,
+      startedAt: state.beginning?.at ?? history.startedAt,
     });
-    this.#execution.begin(() => definition.run(history.input, context));
+    const { input } = state.beginning ?? history;
+    this.#execution.begin(() => definition.run(input, context));
   }
 
   async run(): Promise<Divergence | { readonly isOutputOther: boolean }> {

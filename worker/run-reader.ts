@@ -1,6 +1,7 @@
 /** Reads what the log says about a run, as new as a token needs it. */
 import { decodeCommit } from "../shared/entries.ts";
 import { UndecodableError } from "../shared/errors.ts";
+import { beginningOf, readHistoryBeside } from "../shared/history-reader.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
 import { type CancelRequest, decodeCancel, decodeStart, type Start } from "../shared/messages.ts";
 import { evolve, noteUnreadable, type RunState } from "../shared/run-state.ts";
@@ -29,14 +30,18 @@ export interface StartFacts {
   readonly start: Start | undefined;
 }
 
-/** Folds a run's history for the incarnation that began with this start. */
+/**
+ * Folds a run's history for the incarnation that began with this start.
+ * @param last Its last commit, as far as it is known.
+ */
 export async function readState(
   link: WorkerLink,
   at: RunLocation,
   start: StartFacts,
+  last: StoredMessage | undefined,
 ): Promise<RunState> {
   const state = stateOfStart(start.start, start.sequence, start.timeMs);
-  fold(state, await link.reader.readSubject(at.stream, at.history));
+  fold(state, await link.reader.readSubject(at.stream, at.history, beginningOf(last)));
   return state;
 }
 
@@ -50,12 +55,12 @@ export async function readRun(
   startSequence: number,
   mustBeFresh: boolean,
 ): Promise<ReadRun> {
-  const [lasts, commits] = await Promise.all([
-    link.reader.multiLast(at.stream, [`${at.prefix}.start`, `${at.prefix}.cancel`]),
-    link.reader.readSubject(at.stream, at.history),
-  ]);
+  const subjects = [`${at.prefix}.start`, `${at.prefix}.cancel`, at.history];
+  const asked = link.reader.multiLast(at.stream, subjects).then(({ messages }) => messages);
+  const tail = asked.then((found) => found.find(({ subject }) => subject === at.history));
+  const [lasts, commits] = await Promise.all([asked, readHistoryBeside(link.reader, at, tail)]);
   const find = (kind: string): StoredMessage | undefined =>
-    lasts.messages.find(({ subject }) => subject === `${at.prefix}.${kind}`);
+    lasts.find(({ subject }) => subject === `${at.prefix}.${kind}`);
   const last = find("start");
   // Another message on its subject does not end a run: only a purge does, which removes the start.
   const start =

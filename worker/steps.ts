@@ -1,10 +1,11 @@
 /** One attempt of a step. Says how it ended as an entry; commits nothing itself. */
 import type { CancelTimer } from "../shared/clock.ts";
 import type { StepContext } from "../shared/contexts.ts";
+import { continuations, idempotencyKey } from "../shared/continuation.ts";
 import type { Entry } from "../shared/entries.ts";
 import { TimeoutError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
-import { hashId, type RandomSource } from "../shared/ids.ts";
+import type { RandomSource } from "../shared/ids.ts";
 import { retryDelayMs } from "../shared/retry.ts";
 import type { RunState } from "../shared/run-state.ts";
 import type { ServerClock } from "../shared/server-clock.ts";
@@ -62,7 +63,9 @@ export async function tryStep(
     record: (details) => record({ kind: "heartbeat", key, details }),
   });
   const lastHeartbeat = run.state.heartbeats.get(key);
-  const context = { run, key, attempt, tail: run.state.tail, heartbeats, lastHeartbeat };
+  const { tail } = run.state;
+  const history = continuations(run.state);
+  const context = { run, key, attempt, tail, history, heartbeats, lastHeartbeat };
   if (!(await run.prove()) || run.isOver) return undefined;
   const startedAt = services.clock.monotonic();
   const before = services.failpoint("before-step");
@@ -116,6 +119,8 @@ interface AttemptFacts {
   readonly attempt: number;
   /** Where the history ended when the attempt began. */
   readonly tail: number;
+  /** How often the run had continued then. */
+  readonly history: number;
   readonly heartbeats: Heartbeats;
   readonly lastHeartbeat: unknown;
 }
@@ -144,7 +149,8 @@ class ActionContext implements StepContext {
 
   get idempotencyKey(): string {
     const { run, key } = this.#step;
-    return hashId(run.address.taskName, run.address.runId, run.state.startSequence, key);
+    const { startSequence } = run.state;
+    return idempotencyKey({ ...run.address, startSequence }, key, this.#step.history);
   }
 
   get fencingToken(): string {

@@ -7,13 +7,24 @@ import type { Execution } from "./execution.ts";
 import type { PassRun } from "./pass-run.ts";
 import type { Work } from "./work.ts";
 
+/** What of a start concerns the code. */
+export interface CodeOrigin {
+  /** When the code of a fork began, and what its random values come from. */
+  readonly startedAt?: number;
+  readonly seed?: string;
+  readonly events: EventPosition;
+  /** Names the call that started the run. */
+  readonly nonce: string;
+}
+
 /** The code of a suspended run, waiting where it stopped. */
 export interface WarmRun {
   readonly execution: Execution<Work>;
   /** Gives the code the signal of the pass that goes on. */
   readonly attach: (run: PassRun) => void;
-  readonly events: EventPosition;
-  readonly nonce: string;
+  /** Calls the code. Once, and after it is attached. */
+  readonly begin: () => void;
+  readonly origin: CodeOrigin;
 }
 
 /** A bounded cache; the run that was suspended first is dropped first. */

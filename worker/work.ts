@@ -40,6 +40,14 @@ export interface StartWork {
   readonly isLeft: boolean;
 }
 
+/** Continues the run with another input. */
+export interface ContinueWork {
+  readonly kind: "continue";
+  readonly input: unknown;
+  /** Ordinal of the next child with a derived id. */
+  readonly firstOrdinal: number;
+}
+
 /** Many children of one task, awaited as one. */
 export interface ManyChildren {
   readonly kind: "children";
@@ -49,7 +57,7 @@ export interface ManyChildren {
 }
 
 /** Any of them. */
-export type Work = StepWork | WaitWork | StartWork;
+export type Work = StepWork | WaitWork | StartWork | ContinueWork;
 
 /** How many children a condition starts, each of which may take a derived id. */
 export function ordinalsOf(condition: Condition | ManyChildren): number {

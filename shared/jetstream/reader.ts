@@ -174,12 +174,16 @@ export class Reader {
   /**
    * Up to 5,000 messages of a subject, or of all subjects of a wildcard, from a sequence on, in order.
    * `pending` counts those that follow, as far as the replica that answers knows.
+   * @param options.mostBytes The page ends with the message that exceeds this. Default 4 MiB.
    */
   async readPage(
     stream: string,
     subject: string,
     fromSequence: number,
-    { signal }: Pick<ReadOptions, "signal"> = {},
+    {
+      signal,
+      mostBytes = BYTES_PER_PAGE,
+    }: Pick<ReadOptions, "signal"> & { readonly mostBytes?: number } = {},
   ): Promise<{ readonly messages: readonly StoredMessage[]; readonly pending: number }> {
     let messages: StoredMessage[] = [];
     let pending = 0;
@@ -189,7 +193,7 @@ export class Reader {
         seq: fromSequence,
         next_by_subj: subject,
         batch: MESSAGES_PER_PAGE,
-        max_bytes: BYTES_PER_PAGE,
+        max_bytes: mostBytes,
       }),
       what: `messages of "${subject}" in ${stream} from ${fromSequence}`,
       ...(signal === undefined ? {} : { signal }),

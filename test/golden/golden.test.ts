@@ -45,6 +45,7 @@ const KINDS: readonly Entry["kind"][] = [
   ...(["wait-settled", "child-started", "waiting", "paused", "cancel-requested"] as const),
   ...(["timed-out", "cleanup-over", "operation-interrupted", "ended", "change-noted"] as const),
   ...(["heartbeat", "resumed", "retried", "step-skipped", "version-pinned"] as const),
+  "continued",
 ];
 
 test("the golden histories hold every kind of entry", (t) => {

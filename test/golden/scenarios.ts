@@ -183,6 +183,14 @@ export const scenarios: readonly Scenario[] = [
     options: { patienceMs: 10 },
     play: async (kit) => ended(await kit.start(tasks.lengthy)),
   },
+  {
+    name: "continued",
+    play: async (kit) => {
+      const run = await kit.start(tasks.rounds, 2);
+      for (const tick of [1, 2, 3]) await kit.publish("tick", tick);
+      return ended(run);
+    },
+  },
 ];
 
 /** A kit for a scenario. */

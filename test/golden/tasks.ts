@@ -193,3 +193,15 @@ export const pinned: Task<undefined, string> = durableTask({
     return ctx.step("after", () => "1.2");
   },
 });
+
+export const rounds: Task<number, unknown> = durableTask({
+  name: "rounds",
+  version: 1,
+  run: async (left: number, ctx) => {
+    const uuid = await ctx.step("work", () => ctx.uuid());
+    const doubled = await ctx.run(double, left);
+    const tick = await ctx.waitForEvent("tick");
+    await ctx.sleepFor("1 day");
+    return left > 0 ? ctx.continueAs(left - 1) : { uuid, doubled, tick: tick.data };
+  },
+});

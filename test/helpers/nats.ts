@@ -279,7 +279,7 @@ function guardOf(pid: number): ChildProcess {
  * Ports that nobody listens on now. Below those that systems give to outgoing connections, one of
  * which would otherwise now and then take the port of a server that is being restarted.
  */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();
   while (ports.size < count) {
     const port = randomInt(15_000, 32_000);

@@ -141,6 +141,15 @@ const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kin
     again: fc.array(text),
   }),
   outlived: fc.constant({ kind: "outlived" as const }),
+  continued: fc.record({
+    kind: fc.constant("continued" as const),
+    input: value,
+    count,
+    firstOrdinal: count,
+    limitFrom: count,
+    eventsAfter: count,
+    consumed: fc.array(count),
+  }),
   retired: fc.record({ kind: fc.constant("retired" as const), end: count }),
   "step-skipped": fc.record({
     kind: fc.constant("step-skipped" as const),
@@ -218,7 +227,8 @@ test("every kind of entry has its own number on the wire, which never changes", 
     retried: 18,
     "step-skipped": 19,
     outlived: 20,
-    retired: 21,
+    continued: 21,
+    retired: 22,
   });
 });
 

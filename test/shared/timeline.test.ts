@@ -1,7 +1,7 @@
 import test from "ava";
 import type { Entry } from "../../shared/entries.ts";
 import { pendingWaits, timelineOf } from "../../shared/timeline.ts";
-import { STARTED_AT, viewOf } from "../helpers/run-view.ts";
+import { type CommitSketch, STARTED_AT, viewOf } from "../helpers/run-view.ts";
 
 const dueAt = STARTED_AT + 60_000;
 const sleep: Entry = {
@@ -238,4 +238,19 @@ test("waits that are not settled are listed with their earliest time", (t) => {
     condition: { kind: "event", name: "e", after: 0 },
   };
   t.false("dueAt" in (pendingWaits(viewOf([{ afterMs: 0, entries: [event] }]), 0)[0] ?? {}));
+});
+
+test("a run that continues says how often it has, and with what", (t) => {
+  const continued = (count: number): CommitSketch["entries"][number] => ({
+    ...{ kind: "continued", input: { from: count }, count, firstOrdinal: 0 },
+    ...{ limitFrom: 0, eventsAfter: 0, consumed: [] },
+  });
+  const entries = [1, 2, 3, 4, 11, 21].map(continued);
+  const rows = timelineOf(viewOf([{ afterMs: 1, entries }]));
+  const times = rows.filter(({ kind }) => kind === "continued").map(({ text }) => text);
+  t.is(times[0], "continues for the 1st time, with the input { from: 1 }");
+  t.deepEqual(
+    times.map((text) => text.split(" ")[3]),
+    ["1st", "2nd", "3rd", "4th", "11th", "21st"],
+  );
 });

@@ -47,8 +47,11 @@ export const codeRules: readonly HouseRule[] = [
   codeRule({
     title: "a test waits for a condition, never for a time",
     pattern: /(?<!\.)\bsetTimeout\s*\(|\bawait sleep\(|\bAtomics\.wait\b/,
-    // What the tasks of end-to-end tests do takes time, as work does.
-    where: but(tests, under("test/helpers", "test/tidy", "test/e2e/harness", "test/e2e/tasks")),
+    // What the tasks of end-to-end tests do takes time, as work does, and chaos lasts for a time.
+    where: but(
+      tests,
+      under("test/helpers", "test/tidy", "test/e2e/harness", "test/e2e/tasks", "test/chaos"),
+    ),
     instead: "use until(condition) of test/helpers/until.ts, or the SteppingClock",
     bad: [file("test/worker/pass.test.ts", "await new Promise((r) => setTimeout(r, 100));")],
     good: [file("test/helpers/until.ts", "setTimeout(resolve, 10);")],

@@ -268,7 +268,7 @@ forEachTopology((title, topology) => {
     await publish("a", 10);
     await until(() => sequences.length === 20);
     t.deepEqual(sequences, range(1, 20));
-    t.is(interruptions.length, 1);
+    t.true(interruptions.length > 0);
     await follower.close();
     await until(async () => (await consumersOf(link, stream)).length === 0);
   });

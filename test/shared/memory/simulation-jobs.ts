@@ -59,8 +59,21 @@ export const ENGINE_JOBS: readonly Job[] = [
       ["tick", 3],
     ],
   },
+  {
+    taskName: "rounds",
+    input: { round: 0, sequences: [] },
+    ends: ["the laps in their order"],
+    events: [
+      ["lap", 1],
+      ["lap", 2],
+      ["lap", 3],
+    ],
+  },
   { taskName: "sleeper", input: 2 * 86_400_000, ends: ["RunCanceledError"], isCanceled: true },
 ];
+
+/** Tasks that return the sequences of the first three events of a name. */
+const COUNTED: { readonly [taskName: string]: string } = { counter: "tick", rounds: "lap" };
 
 /** What became of a simulation. */
 export interface Played {
@@ -201,7 +214,8 @@ async function playJob(
     throw error;
   });
   const { taskName, ends } = job;
-  const expected = taskName === "counter" ? [simulation.firstEvents("tick", 3)] : ends;
+  const counted = COUNTED[taskName];
+  const expected = counted === undefined ? ends : [simulation.firstEvents(counted, 3)];
   if (!expected.some((end) => JSON.stringify(end) === JSON.stringify(found)))
     throw new Error(
       `run-${index} of ${taskName} came to ${JSON.stringify(found)}, not ${JSON.stringify(expected)}.`,
@@ -265,6 +279,7 @@ function checkHistory(
     // Its worker died each time that it was taken over (rule 9), and for no other reason.
     const isLost = takeovers >= TAKEOVERS_BEFORE_PAUSE;
     if (entry.kind === "paused" && !isLost) fail(`is paused: ${entry.reason}`);
+    if (entry.kind === "continued") stored.clear();
     takeovers = entry.kind === "claimed" && entry.because === "takeover" ? takeovers + 1 : 0;
     if (entry.kind !== "step-completed") continue;
     if (stored.has(entry.key)) fail(`has two results of ${entry.key}`);

@@ -16,6 +16,12 @@ export interface Begun {
   readonly wasKnown: boolean;
 }
 
+/** How far a run that continues has come. */
+interface Rounds {
+  readonly round: number;
+  readonly sequences: readonly number[];
+}
+
 type Act<T> = (step: StepContext) => T;
 
 /** What the steps of all processes do. */
@@ -63,7 +69,10 @@ export function tasksOf(
     );
 }
 
-const CHILDREN: { readonly [name: string]: readonly string[] } = { parent: ["noop", "sleeper"] };
+const CHILDREN: { readonly [name: string]: readonly string[] } = {
+  parent: ["noop", "sleeper"],
+  rounds: ["noop"],
+};
 
 function stepTasks(effects: Effects, process: Process): AnyTask[] {
   const steps = durableTask({
@@ -153,5 +162,17 @@ function waitTasks(effects: Effects, process: Process): AnyTask[] {
       return one + slow + many.reduce((sum, each) => sum + each, 0);
     },
   });
-  return [noop, sleeper, approval, counter, race, parent];
+  const rounds = durableTask({
+    name: "rounds",
+    run: async ({ round, sequences }: Rounds, ctx) => {
+      const worked = await ctx.step(`${round}`, effects.step(process, ctx, `${round}`, round));
+      const one = await ctx.run(noop, worked);
+      if (one !== round + 1) throw new Error(`child ${one} in round ${round}`);
+      if (round % 2 === 1) await ctx.sleepFor("1500ms");
+      const { sequence } = await ctx.waitForEvent("lap");
+      const next = { round: round + 1, sequences: [...sequences, sequence] };
+      return round < 2 ? ctx.continueAs(next) : next.sequences;
+    },
+  });
+  return [noop, sleeper, approval, counter, race, parent, rounds];
 }

@@ -1,0 +1,83 @@
+/** Somebody with all rights who deletes or edits what is ours. */
+import { callApi } from "../../../shared/jetstream/api.ts";
+import { KvBucket } from "../../../shared/jetstream/kv.ts";
+import { HEADERS } from "../../../shared/subjects.ts";
+import { readMessages } from "../dump.ts";
+import type { World } from "../world.ts";
+import type { FaultKind } from "./fault.ts";
+import { pickConsumer } from "./storms.ts";
+
+const deletedConsumer: FaultKind = {
+  family: "tamper",
+  kind: "delete-consumer",
+  lastsMs: [0, 0],
+  async inject(world, random) {
+    const { stream, consumer } = pickConsumer(world, random);
+    await callApi(world.link.requests, `CONSUMER.DELETE.${stream}.${consumer}`, undefined);
+    return { target: `${stream} ${consumer}`, heal: async () => undefined };
+  },
+};
+
+/** A run that sleeps loses its timer. */
+const deletedTimer: FaultKind = {
+  family: "tamper",
+  kind: "delete-timer",
+  lastsMs: [0, 0],
+  async inject(world, random) {
+    const stream = world.names.logStream(random.whole(0, world.names.shardCount - 1));
+    const subjects: string[] = [];
+    const state = await world.link.reader.streamState(stream);
+    const last = state?.lastSequence ?? 0;
+    for await (const { subject, headers } of readMessages(world.link, stream, last - 300, last))
+      if (headers.some(([name]) => name === HEADERS.schedule)) subjects.push(subject);
+    if (subjects.length === 0) return undefined;
+    const subject = random.pick(subjects);
+    await callApi(world.link.requests, `STREAM.PURGE.${stream}`, { filter: subject });
+    return { target: subject, heal: async () => undefined };
+  },
+};
+
+/** Somebody turns off what the live feed or cheap reads need. */
+const editedStream: FaultKind = {
+  family: "tamper",
+  kind: "edit-stream",
+  lastsMs: [1_000, 5_000],
+  async inject(world, random) {
+    const stream = world.names.logStream(random.whole(0, world.names.shardCount - 1));
+    const info = await callApi(world.link.requests, `STREAM.INFO.${stream}`, {});
+    const config = info["config"] as Readonly<Record<string, unknown>> | undefined;
+    if (!config) return undefined;
+    const field = random.pick(["republish", "allow_direct", "description"] as const);
+    const edited = {
+      republish: { ...config, republish: undefined },
+      allow_direct: { ...config, allow_direct: false },
+      description: { ...config, description: "edited" },
+    }[field];
+    const error = await update(world, stream, edited);
+    return { target: stream, detail: { field, error }, heal: () => update(world, stream, config) };
+  },
+};
+
+const deletedLead: FaultKind = {
+  family: "tamper",
+  kind: "delete-lead",
+  lastsMs: [0, 0],
+  async inject(world) {
+    const bucket = world.names.engineBucket;
+    await new KvBucket(world.link, bucket).delete("lead");
+    return { target: bucket, heal: async () => undefined };
+  },
+};
+
+async function update(world: World, stream: string, config: object): Promise<unknown> {
+  const answer = await callApi(world.link.requests, `STREAM.UPDATE.${stream}`, config);
+  return answer.error;
+}
+
+/** The faults of this family. */
+export const tampering: readonly FaultKind[] = [
+  deletedConsumer,
+  deletedTimer,
+  editedStream,
+  deletedLead,
+];

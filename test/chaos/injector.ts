@@ -1,0 +1,70 @@
+/** Does the faults of a schedule, and writes down when each began and ended. */
+
+import { Journal, trueNow } from "./journal.ts";
+import { pause } from "./pause.ts";
+import { Random } from "./random.ts";
+import type { PlannedFault } from "./schedule.ts";
+import type { World } from "./world.ts";
+
+/** So many faults may last at the same time. */
+const AT_ONCE = 2;
+
+/** Does faults. */
+export class Injector {
+  /** How many faults of each kind were done. */
+  readonly counts: Map<string, number> = new Map();
+  readonly #world: World;
+  readonly #journal: Journal;
+  readonly #tell: (text: string) => void;
+  readonly #active: Set<Promise<void>> = new Set();
+
+  constructor(world: World, tell: (text: string) => void) {
+    this.#world = world;
+    this.#journal = new Journal(world.folder, "faults.jsonl");
+    this.#tell = tell;
+  }
+
+  /**
+   * Does the faults, each at its time or as soon as fewer last, until the time is over. Resolves when
+   * all have been undone.
+   */
+  async run(schedule: readonly PlannedFault[], totalMs: number): Promise<void> {
+    const startedAt = performance.now();
+    const elapsed = (): number => performance.now() - startedAt;
+    for (const planned of schedule) {
+      await pause(Math.max(0, planned.afterMs - elapsed()));
+      while (this.#active.size >= AT_ONCE) await Promise.race(this.#active);
+      if (elapsed() > totalMs) break;
+      await this.#begin(planned);
+    }
+    await pause(Math.max(0, totalMs - elapsed()));
+    await Promise.all(this.#active);
+  }
+
+  async #begin({ id, fault, lastsMs }: PlannedFault): Promise<void> {
+    const { family, kind } = fault;
+    const random = new Random(this.#world.seed, "fault", id);
+    const common = { id, family, kind };
+    const begunAt = trueNow();
+    const injected = await fault.inject(this.#world, random).catch((error: unknown) => {
+      this.#journal.write({ ...common, at: trueNow(), edge: "failed", detail: String(error) });
+      return undefined;
+    });
+    if (!injected) return;
+    const { target, detail } = injected;
+    this.#counts(kind);
+    this.#journal.write({ ...common, at: begunAt, edge: "begin", target, detail });
+    this.#tell(`${kind} of ${target}`);
+    const over = (async (): Promise<void> => {
+      await pause(lastsMs);
+      const told = await injected.heal().catch((error: unknown) => ({ failed: String(error) }));
+      this.#journal.write({ ...common, at: trueNow(), edge: "end", target, detail: told });
+    })();
+    this.#active.add(over);
+    void over.finally(() => this.#active.delete(over));
+  }
+
+  #counts(kind: string): void {
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+  }
+}
