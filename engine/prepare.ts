@@ -1,5 +1,6 @@
 /** Sets a namespace up for somebody who has no connection yet. */
 import { connectNats, type NatsOptions } from "../shared/jetstream/connection.ts";
+import { FOREVER, keepEndedMsOf } from "../shared/setup.ts";
 import { type SetupOptions, setupNamespace } from "./setup.ts";
 
 /** A namespace as it is now. */
@@ -9,6 +10,8 @@ export interface PreparedNamespace {
   readonly replicas: number;
   readonly claimTimeoutMs: number;
   readonly eventsKeepMs: number;
+  /** How long ended runs are kept. */
+  readonly keepEndedMs: number | "forever";
 }
 
 /**
@@ -26,12 +29,14 @@ export async function prepareNamespace(
     const { namespace, shardCount, claimTimeoutMs, names } = await setupNamespace(link, options);
     const log = await link.reader.streamState(names.logStream(0));
     const events = await link.reader.streamState(names.eventsStream);
+    const keepEndedMs = keepEndedMsOf(log?.config ?? {});
     return {
       namespace,
       shards: shardCount,
       replicas: Number(log?.config.num_replicas ?? 1),
       claimTimeoutMs,
       eventsKeepMs: Number(events?.config.max_age ?? 0) / 1e6,
+      keepEndedMs: Number.isFinite(keepEndedMs) ? keepEndedMs : FOREVER,
     };
   } finally {
     await link.close();

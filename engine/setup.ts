@@ -6,6 +6,7 @@
  * S2. What exists is never weakened: a field that differs is refused by name, except for the few
  *     that may change, and only when they were asked for.
  */
+import { type DurationInput, toDurationMs } from "../shared/durations.ts";
 import { IncompatibleSetupError, InvalidInputError, UnavailableError } from "../shared/errors.ts";
 import {
   accountInfo,
@@ -24,9 +25,11 @@ import {
   LONGEST_CLAIM_TIMEOUT_MS,
   SHARD_COUNT,
   SHORTEST_CLAIM_TIMEOUT_MS,
+  SHORTEST_KEEP_ENDED_MS,
 } from "../shared/limits.ts";
 import {
   DEFAULT_NAMESPACE,
+  FOREVER,
   LOG_FORMAT,
   type NamespaceSetup,
   parseSetup,
@@ -55,6 +58,13 @@ export interface SetupOptions {
    * @defaultValue 30 days
    */
   readonly eventsKeepMs?: number;
+  /**
+   * How long a run is kept after its end, an hour or more; then the leading engine purges it, its
+   * children with it. Its id is free from then on: another start of it is another run. May be changed
+   * later, and holds for runs that have ended by then too.
+   * @defaultValue 7 days
+   */
+  readonly keepEndedFor?: DurationInput | "forever";
   /**
    * How long a run stays idle after its worker died, 1,000 to 600,000 ms. Fixed when the namespace is
    * created.
@@ -90,6 +100,7 @@ export async function setupNamespace(
   options: SetupOptions = {},
 ): Promise<NamespaceSetup> {
   checkOptions(options);
+  keepEndedText(options);
   await checkServer(link);
   for (let tries = 0; ; tries++) {
     const wanted = await resolveSetup(link, options);
@@ -239,8 +250,11 @@ async function adjust(
       (field === "num_replicas" && options.replicas !== undefined) ||
       (field === "max_age" && options.eventsKeepMs !== undefined),
   );
-  if (changes.length === 0) return;
-  const changed = Object.fromEntries(changes.map(({ field, expected }) => [field, expected]));
+  const changed = {
+    ...Object.fromEntries(changes.map(({ field, expected }) => [field, expected])),
+    ...changedKeepTime(config, options),
+  };
+  if (Object.keys(changed).length === 0) return;
   const request = { ...config, ...changed };
   const answer = await callApi(link.requests, `STREAM.UPDATE.${stream}`, request);
   const error = errorOf(answer);
@@ -249,6 +263,29 @@ async function adjust(
       `The stream ${stream} could not be changed in ${Object.keys(changed).join(", ")}: ${error.description} (${error.err_code}).`,
       { stream, errorCode: error.err_code },
     );
+}
+
+/** The metadata of a stream of the log with the keep time that was asked for, if it has another. */
+function changedKeepTime(
+  config: Readonly<Record<string, unknown>>,
+  options: SetupOptions,
+): { readonly metadata?: Readonly<Record<string, string>> } {
+  const metadata = (config["metadata"] ?? {}) as Readonly<Record<string, string>>;
+  const wanted = keepEndedText(options);
+  const isLog = metadata[SETUP_METADATA.format] !== undefined;
+  if (!isLog || wanted === undefined || metadata[SETUP_METADATA.keepEndedMs] === wanted) return {};
+  return { metadata: { ...metadata, [SETUP_METADATA.keepEndedMs]: wanted } };
+}
+
+/** How the keep time is stored; nothing when none was asked for. */
+function keepEndedText({ keepEndedFor }: SetupOptions): string | undefined {
+  if (keepEndedFor === undefined || keepEndedFor === FOREVER) return keepEndedFor;
+  const ms = toDurationMs(keepEndedFor, "option keepEndedFor");
+  if (ms >= SHORTEST_KEEP_ENDED_MS) return String(ms);
+  throw new InvalidInputError(
+    `The option keepEndedFor is ${ms} ms. Expected an hour or more, or "${FOREVER}".`,
+    { value: keepEndedFor },
+  );
 }
 
 /** Refuses a server that cannot do what the log needs. */

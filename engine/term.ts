@@ -18,6 +18,7 @@ import { LastReads } from "./last-reads.ts";
 import { LookBack } from "./look-back.ts";
 import { QueuedRuns } from "./queued-runs.ts";
 import { EventMessage, RecentEvents } from "./recent-events.ts";
+import { Retention, type RetentionStatus } from "./retention.ts";
 import type { EngineServices } from "./services.ts";
 import { Sweeper, type SweeperStatus } from "./sweeper.ts";
 import { Waits, type WaitsStatus } from "./waits.ts";
@@ -29,6 +30,7 @@ export interface TermStatus {
   readonly waits: WaitsStatus;
   readonly cancels: CancelsStatus;
   readonly timers: SweeperStatus;
+  readonly retention: RetentionStatus;
   /** Sequences up to which was followed: events, and for each shard its slowest follower. */
   readonly positions: { readonly events: number; readonly shards: readonly number[] };
 }
@@ -40,6 +42,7 @@ export class Term {
   readonly #queued: QueuedRuns;
   readonly #cancels: Cancels;
   readonly #sweeper: Sweeper;
+  readonly #retention: Retention;
   readonly #recent: RecentEvents;
   readonly #reads: LastReads;
   readonly #ends: StreamEnds;
@@ -80,6 +83,7 @@ export class Term {
     this.#queued = new QueuedRuns(services);
     this.#cancels = new Cancels(services, this.#reads, this.#queued);
     this.#sweeper = new Sweeper(services, this.#reads);
+    this.#retention = new Retention(services, this.#reads);
   }
 
   get status(): TermStatus {
@@ -92,6 +96,7 @@ export class Term {
       waits: this.#waits.status,
       cancels: this.#cancels.status,
       timers: this.#sweeper.status,
+      retention: this.#retention.status,
       positions: { events: this.#recent.lastSequence, shards },
     };
   }
@@ -117,6 +122,7 @@ export class Term {
       this.#waits.close();
       this.#cancels.close();
       this.#sweeper.close();
+      this.#retention.close();
       await Promise.all(followers.map((follower) => follower.close()));
     }
   }
@@ -170,6 +176,7 @@ export class Term {
       }),
     );
     this.#sweeper.start();
+    this.#retention.start();
   }
 
   #record(stream: string, message: StoredMessage): void {

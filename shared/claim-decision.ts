@@ -80,13 +80,16 @@ export function decideToken(
   }
 }
 
-/** The end of a failed run is answered like a wait, by a token that reopens it and by no other. */
+/**
+ * The end of a failed run is answered like a wait, by a token that reopens it and by no other. Behind
+ * a run that was retired since, the token claims all the same (rule 29).
+ */
 function decideEnded(
   token: TokenFacts,
-  { status, tail }: RunState,
+  { status, tail, retiredEnd = tail }: RunState,
   facts: ReadingFacts,
 ): TokenAction {
   if (status !== "failed") return "drop";
   if (token.answers > tail) return facts.isFresh ? "drop" : "read-again";
-  return token.reopens && token.answers === tail ? "claim" : "drop";
+  return token.reopens && token.answers === retiredEnd ? "claim" : "drop";
 }

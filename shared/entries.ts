@@ -112,10 +112,8 @@ export type Entry =
       readonly kind: "timed-out";
       readonly limitMs: number;
     }
-  | {
-      /** The code used up its time for cleanup; it is given up. */
-      readonly kind: "cleanup-over";
-    }
+  // The code used up its time for cleanup; it is given up.
+  | { readonly kind: "cleanup-over" }
   | {
       /** What the code had asked for when the run was interrupted, and will not get. */
       readonly kind: "operation-interrupted";
@@ -138,6 +136,7 @@ export type Entry =
       /** The run is suspected of killing its workers, and its present one has lived on with it. */
       readonly kind: "outlived";
     }
+  | { readonly kind: "retired"; readonly end: number } // nobody retries the end at `end` any more
   | {
       /** Somebody let a paused run go on. */
       readonly kind: "resumed";
@@ -224,6 +223,7 @@ const KINDS = [
   "step-skipped",
   "outlived",
   "continued",
+  "retired",
 ] as const satisfies readonly Entry["kind"][];
 
 /** Fields of each kind on the wire, in order. Only ever added to, at the end. */
@@ -250,6 +250,7 @@ const FIELDS: { readonly [K in Entry["kind"]]: readonly (keyof Extract<Entry, { 
   "step-skipped": ["by", "reason", "key", "value"],
   outlived: [],
   continued: ["input", "count", "firstOrdinal", "limitFrom", "eventsAfter", "consumed"],
+  retired: ["end"],
 };
 
 /** Fields that may be absent. They come last. */
@@ -272,6 +273,7 @@ const FORMS: { readonly [field: string]: Form } = {
   taskName: isText,
   runIds: isTexts,
   first: isCount,
+  end: isCount,
   reason: isText,
   by: isText,
   name: isText,
@@ -284,7 +286,7 @@ const FORMS: { readonly [field: string]: Form } = {
   eventsAfter: isCount,
   consumed: isCounts,
 };
-/** What happened to a leaf, and how a run ended, have the same name and not the same form. */
+/** What happened to a leaf, and how a run ended: one name, and not the same form. */
 const OUTCOME_FORMS: { readonly [kind: string]: Form } = {
   "wait-settled": isLeafOutcome,
   ended: isOutcome,

@@ -24,7 +24,7 @@ export interface CopyOptions {
 }
 
 const LEFT_OUT: ReadonlySet<Entry["kind"]> = new Set([
-  ...(["claimed", "waiting", "paused", "resumed", "outlived", "ended"] as const),
+  ...(["claimed", "waiting", "paused", "resumed", "outlived", "ended", "retired"] as const),
 ]);
 
 /**

@@ -67,6 +67,11 @@ export const WARM_RUNS = 1_000;
 /** How long an events stream that nobody has set up otherwise keeps events. */
 export const EVENTS_KEEP_MS: number = 30 * 24 * 3_600_000;
 
+/** How long a run is kept after its end in a namespace that nobody has set up otherwise. */
+export const KEEP_ENDED_MS: number = 7 * 24 * 3_600_000;
+/** The shortest keep time: nobody is still at work with what ended so long ago (rule 26). */
+export const SHORTEST_KEEP_ENDED_MS = 3_600_000;
+
 /** The engine's lead of a namespace lives this long without renewal. */
 export const LEAD_TTL_MS = 6_000;
 /** It is renewed this often. */
@@ -93,6 +98,10 @@ invariant(
 invariant(
   LONG_HISTORY_ENTRIES < HISTORY_ENTRIES,
   "a long history is told of before it is too long",
+);
+invariant(
+  SHORTEST_KEEP_ENDED_MS > LONGEST_CLAIM_TIMEOUT_MS,
+  "a run is kept for longer than any token of it can be claimed",
 );
 invariant(LEASE_SHARE_OF_CLAIM < 1, "a lease ends before the claim it stands for is taken over");
 invariant(

@@ -59,6 +59,15 @@ export function planRetry(view: RunView, asker: Asker, from?: string): Repair {
 }
 
 /**
+ * Refuses what comes too late. What somebody has asked for in time holds.
+ * @throws {RepairRefusedError} When the run's keep time is over and it is about to be removed.
+ */
+export function checkKept(view: RunView): void {
+  if (view.state.retiredEnd === undefined || view.repairRequest) return;
+  throw refusal(view, "repaired", "Its keep time is over and it is about to be removed: fork it.");
+}
+
+/**
  * Gives a step its result. Of a failed run this also takes back its failure.
  * @param step Name of a step that failed, is to be tried again, or was not reached yet; or its key,
  * such as `s1 charge card` for the second of that name.

@@ -9,7 +9,7 @@ import { copyHistory } from "./forks.ts";
 import { pause } from "./jetstream/backoff.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
 import { decodeStart, encodeReady, type Repair, type Start } from "./messages.ts";
-import { type Asker, nameOfRepair, planResume, planRetry, planSkip } from "./repairs.ts";
+import { type Asker, checkKept, nameOfRepair, planResume, planRetry, planSkip } from "./repairs.ts";
 import { notFound } from "./run-results.ts";
 import { type RunView, readView } from "./run-view.ts";
 import type { Names, RunAddress } from "./subjects.ts";
@@ -118,6 +118,7 @@ async function askForRepair(
     const view = await readView(link, names, address);
     let repair: Repair;
     try {
+      checkKept(view);
       repair = plan(view);
     } catch (error) {
       // A replica may be behind what the caller has seen.

@@ -16,6 +16,7 @@ import type {
   StoredCommit,
   StoredCondition,
 } from "./entries.ts";
+import { reopens, retire } from "./failed-ends.ts";
 import { type Interruption, interruptedResult } from "./interruption.ts";
 import { parsePassId } from "./pass-id.ts";
 import { rewind } from "./rewind.ts";
@@ -124,6 +125,8 @@ export interface RunState {
   version?: string;
   paused?: { readonly reason: string; readonly details: unknown };
   outcome?: Outcome;
+  /** The failed end behind which the run was retired: a retry that was asked for before answers it. */
+  retiredEnd?: number;
 }
 
 /** The state of a run of which nothing but its start is stored. */
@@ -164,7 +167,7 @@ export function evolve(state: RunState, commit: StoredCommit): RunState {
   state.tail = commit.sequence;
   if (commit.startSequence > state.startSequence) state.hasNewerStart = true;
   if (commit.startSequence !== state.startSequence) return state;
-  if (state.outcome && !reopens(state.outcome, commit)) return state;
+  if (state.outcome && !reopens(state.outcome, commit)) return retire(state, commit);
   state.token = commit.token;
   state.pass = commit.pass;
   state.worker = parsePassId(commit.pass)?.worker ?? state.worker;
@@ -178,11 +181,6 @@ export function evolve(state: RunState, commit: StoredCommit): RunState {
       beginAnew(state, entry, { sequence, time, entries: entries.length - index });
     } else apply(state, entry, commit);
   return state;
-}
-
-/** Only a run that failed is ever reopened, by the claim of a token that answers its end. */
-function reopens({ status }: Outcome, { entries }: StoredCommit): boolean {
-  return status === "failed" && entries.some(({ kind }) => kind === "retried");
 }
 
 /** Notes a message of the history that is no commit: the run cannot go on by it. */
@@ -298,8 +296,10 @@ function apply(
       return;
     case "outlived":
     case "resumed":
+    case "retired":
       return;
     case "retried":
+      delete state.retiredEnd;
       rewind(state, entry.again);
       state.limitFrom = commit.time;
       return;

@@ -88,10 +88,14 @@ export async function readView(
 /** The repair that the run's last token asks for, as long as the run stands where it was asked. */
 function repairOf(
   ready: StoredMessage | undefined,
-  { tail, startSequence }: RunState,
+  { tail, retiredEnd = tail, startSequence }: RunState,
 ): Pick<RunView, "repairRequest"> {
   const token = ready && readable(() => decodeReady(ready.data, ready.subject));
-  if (!token?.because.repair || token.answers !== tail || token.startSequence !== startSequence)
+  if (
+    !token?.because.repair ||
+    token.answers !== retiredEnd ||
+    token.startSequence !== startSequence
+  )
     return {};
   return { repairRequest: { ...token.because.repair, at: ready?.timeMs ?? 0 } };
 }

@@ -1,7 +1,7 @@
 /** What the streams of a namespace say about it: how many shards it has, and which format. */
 import { IncompatibleSetupError, UnavailableError } from "./errors.ts";
 import type { Reader } from "./jetstream/reader.ts";
-import { SHARD_COUNT } from "./limits.ts";
+import { KEEP_ENDED_MS, SHARD_COUNT } from "./limits.ts";
 import { Names } from "./subjects.ts";
 
 /** The namespace that is meant when none is named. */
@@ -14,7 +14,23 @@ export const SETUP_METADATA = {
   format: "contrail.format",
   shards: "contrail.shards",
   claimTimeoutMs: "contrail.claim-timeout-ms",
+  /** May be changed, and may be absent. */
+  keepEndedMs: "contrail.keep-ended-ms",
 } as const;
+
+/** As a keep time: ended runs are never purged. */
+export const FOREVER = "forever";
+
+/**
+ * How long ended runs are kept, in milliseconds, by the configuration of a stream of the log: for ever
+ * is infinite, and so is what nobody can read.
+ */
+export function keepEndedMsOf(config: Readonly<Record<string, unknown>>): number {
+  const metadata = (config["metadata"] ?? {}) as Readonly<Record<string, string | undefined>>;
+  const text = metadata[SETUP_METADATA.keepEndedMs];
+  if (text === undefined) return KEEP_ENDED_MS;
+  return /^\d+$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY;
+}
 
 /** A namespace as it was set up. Never changes, except by setting it up anew. */
 export interface NamespaceSetup {

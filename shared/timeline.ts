@@ -194,6 +194,8 @@ function rowOf(
       return { kind: "code", text: `goes on with version ${describe(entry.version)} of its task` };
     case "outlived":
       return undefined;
+    case "retired":
+      return { kind: "ended", text: "is kept no longer" };
     case "resumed":
       return { kind: "repaired", text: `${entry.by} resumed it${because(entry.reason)}` };
     case "retried":

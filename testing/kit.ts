@@ -191,6 +191,7 @@ export class MemoryKit implements TestKit {
       name: "engine",
       shards: 1,
       claimTimeoutMs: CLAIM_TIMEOUT_MS,
+      keepEndedFor: "forever", // a test looks at its runs whatever time has passed
     });
     this.#client = clientOver(world.link("test"), this.#engine.setup.names, "test");
     await this.#spawn();

@@ -23,6 +23,12 @@ export function duration(text: string): number {
   }
 }
 
+/** For options that take a length of time or "forever": what was written. */
+export function durationOrForever(text: string): string {
+  if (text !== "forever") duration(text);
+  return text;
+}
+
 /** For options that take an instant, or how long ago it was: milliseconds since the epoch. */
 export function instantOrAgo(text: string): number {
   const at = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;

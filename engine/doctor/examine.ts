@@ -1,7 +1,14 @@
 /** Examines a server and a namespace: what `contrail doctor` shows. It changes nothing. */
 import { IncompatibleSetupError } from "../../shared/errors.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "../../shared/jetstream/connection.ts";
-import { DEFAULT_NAMESPACE, type NamespaceSetup, readSetup } from "../../shared/setup.ts";
+import {
+  DEFAULT_NAMESPACE,
+  FOREVER,
+  keepEndedMsOf,
+  type NamespaceSetup,
+  readSetup,
+} from "../../shared/setup.ts";
+import { durationText } from "../../shared/time-text.ts";
 import { findClock } from "./clock.ts";
 import { findConsumers } from "./consumers.ts";
 import type { Finding } from "./findings.ts";
@@ -36,10 +43,11 @@ export async function examine(options: ExamineOptions): Promise<Finding[]> {
     if (findings.some(({ verdict }) => verdict === "problem")) return findings;
     const setup = await setupOf(link, namespace);
     const isSetUp = !("verdict" in setup);
-    const replicas = isSetUp ? await replicasOf(link, setup) : 1;
+    const config = isSetUp ? await configOf(link, setup) : {};
+    const replicas = Number(config["num_replicas"] ?? 1);
     findings.push(await findSync(link, { systemLink, monitors, replicas }));
     if (!isSetUp) return [...findings, setup];
-    findings.push(namespaceFinding(setup), ...(await findClock(link, setup.names)));
+    findings.push(namespaceFinding(setup, config), ...(await findClock(link, setup.names)));
     const streams = await findStreams(link, setup);
     return [...findings, ...streams, ...(await findUses(link, setup, streams))];
   } finally {
@@ -86,16 +94,26 @@ async function setupOf(link: NatsLink, namespace: string): Promise<NamespaceSetu
   }
 }
 
-function namespaceFinding({ namespace, shardCount, claimTimeoutMs }: NamespaceSetup): Finding {
+function namespaceFinding(
+  { namespace, shardCount, claimTimeoutMs }: NamespaceSetup,
+  config: LogConfig,
+): Finding {
+  const keepMs = keepEndedMsOf(config);
+  const isForever = !Number.isFinite(keepMs);
+  const kept = isForever ? "for ever" : `for ${durationText(keepMs)}`;
   return {
     check: "namespace",
     verdict: "ok",
-    message: `Namespace "${namespace}" has ${shardCount} shards; a run whose worker dies goes on elsewhere after ${claimTimeoutMs / 1000} s.`,
-    details: { namespace, shards: shardCount, claimTimeoutMs },
+    message: `Namespace "${namespace}" has ${shardCount} shards; a run whose worker dies goes on elsewhere after ${claimTimeoutMs / 1000} s; ended runs are kept ${kept}.`,
+    details: {
+      ...{ namespace, shards: shardCount, claimTimeoutMs },
+      keepEndedMs: isForever ? FOREVER : keepMs,
+    },
   };
 }
 
-async function replicasOf(link: NatsLink, { names }: NamespaceSetup): Promise<number> {
-  const state = await link.reader.streamState(names.logStream(0));
-  return Number(state?.config.num_replicas ?? 1);
+type LogConfig = Readonly<Record<string, unknown>>;
+
+async function configOf(link: NatsLink, { names }: NamespaceSetup): Promise<LogConfig> {
+  return (await link.reader.streamState(names.logStream(0)))?.config ?? {};
 }

@@ -7,6 +7,7 @@ import {
   decodeReady,
   encodeStart,
   encodeWait,
+  type ParentReference,
   type Ready,
   type WaitRegistration,
   type WatchedLeaf,
@@ -25,6 +26,7 @@ export class FakeRun {
   readonly prefix: string;
   readonly stream: string;
   readonly isChild: boolean;
+  readonly #parent: FakeRun | undefined;
   readonly #link: NatsLink;
   startSequence = 0;
   tail = 0;
@@ -36,17 +38,24 @@ export class FakeRun {
       readonly taskName?: string;
       readonly runId?: string;
       readonly isChild?: boolean;
+      readonly parent?: FakeRun;
     } = {},
   ) {
     const {
       taskName = "fake",
       runId = `run-${process.pid}-${runCount++}`,
-      isChild = false,
+      isChild = options.parent !== undefined,
     } = options;
+    this.#parent = options.parent;
     this.#link = link;
     this.address = { taskName, runId };
     this.isChild = isChild;
     ({ prefix: this.prefix, stream: this.stream } = names.run(this.address));
+  }
+
+  /** What the start of a child says of it. */
+  get asParent(): ParentReference {
+    return { ...this.address, startSequence: this.startSequence, key: "w0 child" };
   }
 
   get history(): string {
@@ -56,7 +65,9 @@ export class FakeRun {
   /** Publishes the start. */
   async start(after = 0): Promise<this> {
     const events = { after, created: "" };
-    const body = encodeStart({ input: null, events, nonce: "n", by: "test" });
+    const start = { input: null, events, nonce: "n", by: "test" };
+    const parent = this.#parent?.asParent;
+    const body = encodeStart(parent ? { ...start, parent } : start);
     const outcome = await this.#link.publisher.guardedPublish(`${this.prefix}.start`, body, {
       expect: 0,
     });
@@ -88,6 +99,12 @@ export class FakeRun {
   async end(): Promise<number> {
     const outcome = { status: "completed", output: this.address.runId } as const;
     return this.commit([{ kind: "ended", outcome }], "completed");
+  }
+
+  /** Ends the run badly. */
+  async fail(status: "failed" | "canceled" = "failed"): Promise<number> {
+    const outcome = { status, error: { name: "Error", message: "no" } } as const;
+    return this.commit([{ kind: "ended", outcome }], status);
   }
 
   /** Suspends the run: the waiting commit, without any registration. */

@@ -81,6 +81,12 @@ export class HandEngine {
     );
   }
 
+  /** Resolves when it has looked through all that has ended, and purged what it does not keep. */
+  async hasPurged(): Promise<void> {
+    const enough = this.status.retention.looks + 2;
+    await until(() => this.status.retention.looks >= enough, { withinMs: 20_000 });
+  }
+
   /** Resolves when the events up to this sequence were offered to the waits. */
   async hasFollowed(event: number): Promise<void> {
     await until(() => this.status.positions.events >= event);

@@ -16,7 +16,7 @@ import type { HeaderList } from "../../shared/jetstream/headers.ts";
 import type { StoredMessage } from "../../shared/jetstream/reader.ts";
 import { type Because, decodeReady, decodeWait, encodeReady } from "../../shared/messages.ts";
 import { evolve, initialState, pendingLeaves, type RunState } from "../../shared/run-state.ts";
-import type { NamespaceSetup } from "../../shared/setup.ts";
+import { type NamespaceSetup, SETUP_METADATA } from "../../shared/setup.ts";
 import { type LogKind, type RunAddress, STATUS_HEADER } from "../../shared/subjects.ts";
 import type { WorkerOptions } from "../../worker/index.ts";
 import { startTestCluster, startTestServer, type TestTopology } from "../helpers/nats.ts";
@@ -220,6 +220,15 @@ export class Place {
   async purge(run: RunAddress, before: number = Number.MAX_SAFE_INTEGER): Promise<void> {
     const { stream, prefix } = this.setup.names.run(run);
     await purgeSubject(this.link.requests, { stream, subject: `${prefix}.>`, before });
+  }
+
+  /** Ended runs are purged at once from now on, by whatever engine leads. */
+  async keepNothing(): Promise<void> {
+    const stream = this.setup.names.logStream(0);
+    const { config = {} } = (await this.link.reader.streamState(stream)) ?? {};
+    const before = config["metadata"] as Readonly<Record<string, string>>;
+    const metadata = { ...before, [SETUP_METADATA.keepEndedMs]: "0" };
+    await callApi(this.link.requests, `STREAM.UPDATE.${stream}`, { ...config, metadata });
   }
 
   /** A child ends, without anybody having run it. */

@@ -1,5 +1,7 @@
 /** Holes 19, 20 and 30: runs that are purged, and started again under the same id. */
-import { encodeReady } from "../../shared/messages.ts";
+import { encodeCommit, type Outcome } from "../../shared/entries.ts";
+import { encodeReady, encodeStart } from "../../shared/messages.ts";
+import { STATUS_HEADER } from "../../shared/subjects.ts";
 import { durableTask } from "../../shared/task.ts";
 import { until } from "../helpers/until.ts";
 import { HandClock } from "./hand-clock.ts";
@@ -94,6 +96,90 @@ hole(20, {
   opened: { "purge-has-no-bound": { isStarted: false } },
 });
 
+hole(20, {
+  title: "what an engine decides to purge is not the next run of this id, however late it does so",
+  scenario: async (place) => {
+    await place.client.start("echo", 1, { id: "r" });
+    await end(place, { status: "completed", output: 1 });
+    await place.keepNothing();
+    const engine = await place.engine();
+    const decided = engine.at("engine-after-retention-decision");
+    await decided.reached();
+    await place.purge(ECHO); // another engine was faster
+    await place.client.start("echo", 2, { id: "r" });
+    decided.open();
+    await engine.hasPurged();
+    return { isStarted: (await place.last(ECHO, "start")) !== undefined };
+  },
+  closed: { isStarted: true },
+  opened: { "retention-has-no-bound": { isStarted: false } },
+});
+
+hole(20, {
+  title: "an end that names an earlier start does not purge the run that has the id now",
+  scenario: async (place) => {
+    await place.client.start("echo", 1, { id: "r" });
+    const { sequence = 0 } = (await place.last(ECHO, "start")) ?? {};
+    await place.purge(ECHO);
+    await place.client.start("echo", 2, { id: "r" });
+    await end(place, { status: "completed", output: 1 }, sequence);
+    await place.keepNothing();
+    const engine = await place.engine();
+    await engine.hasPurged();
+    return { isStarted: (await place.last(ECHO, "start")) !== undefined };
+  },
+  closed: { isStarted: true },
+  opened: { "any-end-counts": { isStarted: false } },
+});
+
+hole(20, {
+  title: "a retry that is stored while an engine decides to purge its run is not lost",
+  on: ["R1", "R3"],
+  scenario: async (place) => {
+    await place.client.start("echo", 1, { id: "r" });
+    await end(place, { status: "failed", error: { name: "Error", message: "no" } });
+    await place.keepNothing();
+    const engine = await place.engine();
+    const decided = engine.at("engine-after-retention-decision");
+    await decided.reached();
+    await place.client.get("echo", "r").retry();
+    decided.open();
+    await engine.hasPurged();
+    engine.die();
+    const c = await place.worker("C", { tasks: [echo(place, "C")] });
+    for (const kind of ["start", "ready"] as const)
+      if (await place.last(ECHO, kind)) await c.work();
+    return {
+      isThere: (await place.last(ECHO, "start")) !== undefined,
+      effects: place.effects,
+    };
+  },
+  closed: { isThere: true, effects: ["C 1"] },
+  opened: {
+    "failed-end-is-not-retired": { isThere: false, effects: [] },
+    "retry-before-retiring-is-forgotten": { isThere: false, effects: [] },
+    "retired-run-drops-its-retry": { isThere: true, effects: [] },
+  },
+});
+
+hole(21, {
+  title: "a child that has ended is kept for its parent",
+  scenario: async (place) => {
+    await place.client.start("stepper", 1, { id: "r" });
+    const { sequence: startSequence = 0 } = (await place.last(STEPPER, "start")) ?? {};
+    const parent = { ...STEPPER, startSequence, key: "w0 child" };
+    const start = { input: 1, events: { after: 0, created: "" }, nonce: "n", by: "test" };
+    await place.write(ECHO, "start", encodeStart({ ...start, parent }));
+    await place.endChild(ECHO, 1);
+    await place.keepNothing();
+    const engine = await place.engine();
+    await engine.hasPurged();
+    return { hasEnd: (await place.last(ECHO, "c")) !== undefined };
+  },
+  closed: { hasEnd: true },
+  opened: { "children-go-before-their-parents": { hasEnd: false } },
+});
+
 hole(30, {
   title: "a token for a purged run is acknowledged, not read again for ever",
   on: ["R1", "R3"],
@@ -117,6 +203,15 @@ hole(30, {
   closed: 0,
   opened: { "purged-run-looks-stale": 1 },
 });
+
+/** The run ends, without anybody having run it. */
+async function end(place: Place, outcome: Outcome, ofStart?: number): Promise<void> {
+  const start = await place.last(ECHO, "start");
+  const startSequence = ofStart ?? start?.sequence ?? 0;
+  const frame = { startSequence, pass: "test/r1", token: startSequence, time: start?.timeMs ?? 0 };
+  const commit = encodeCommit({ ...frame, entries: [{ kind: "ended", outcome }] }, "an end");
+  await place.write(ECHO, "h", commit, [[STATUS_HEADER, outcome.status]]);
+}
 
 /** Returns its input, by a step. */
 function echo(place: Place, worker: string): Durable {

@@ -66,6 +66,44 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     replace: "if (false) {",
   },
   {
+    name: "retention-has-no-bound",
+    rule: "25",
+    file: "engine/retention.ts",
+    find: "before: upTo + 1",
+    replace: "before: Number.MAX_SAFE_INTEGER",
+  },
+  {
+    name: "any-end-counts",
+    rule: "24",
+    file: "engine/retention-decision.ts",
+    find: `if (startSequence !== undefined && startSequence !== tail.startSequence)
+        return "keep";`,
+    replace: "",
+  },
+  {
+    name: "failed-end-is-not-retired",
+    rule: "29",
+    file: "engine/retention-decision.ts",
+    find: `return last.outcome.status === "failed" ? "retire" : "purge";`,
+    replace: `return "purge";`,
+  },
+  {
+    name: "retry-before-retiring-is-forgotten",
+    rule: "29",
+    file: "engine/retention.ts",
+    find: `if (isReopened(last.end, tokens))
+            return false;`,
+    replace: "",
+  },
+  {
+    name: "children-go-before-their-parents",
+    rule: "26",
+    file: "engine/retention-decision.ts",
+    find: `if (hasParent)
+        return "parent";`,
+    replace: "",
+  },
+  {
     name: "every-end-of-a-child-is-a-wake-up",
     rule: "19",
     file: "engine/wake-pace.ts",

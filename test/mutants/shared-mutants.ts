@@ -83,6 +83,13 @@ export const SHARED_MUTANTS: readonly Mutant[] = [
     replace: `if (last?.kind === "ended")`,
   },
   {
+    name: "retired-run-drops-its-retry",
+    rule: "29",
+    file: "shared/claim-decision.ts",
+    find: "token.answers === retiredEnd",
+    replace: "token.answers === tail",
+  },
+  {
     name: "purge-has-no-bound",
     rule: "25",
     file: "shared/jetstream/admin.ts",

@@ -311,6 +311,28 @@ test("a token that reopens a run claims directly behind the end that it answers,
   t.is(decide(token, again), "drop");
 });
 
+test("a retry that was asked for before its run was retired claims behind that, a later one does not", (t) => {
+  const failure: Entry = {
+    kind: "ended",
+    outcome: { status: "failed", error: { name: "E", message: "no" } },
+  };
+  const retired: Entry = { kind: "retired", end: 10 };
+  const state = stateAfter([10, START, failure], [12, START, retired]);
+  t.is(state.status, "failed");
+  const token = { sequence: 11, answers: 10, reopens: true };
+  t.is(decide(token, state), "claim");
+  t.is(decide({ ...token, sequence: 13, answers: 12 }, state), "drop");
+  t.is(decide({ sequence: 11, answers: 10 }, state), "drop");
+  const retried: Entry = { kind: "retried", by: "ann", reason: "", again: [] };
+  const reopened = evolve(state, {
+    ...{ sequence: 14, startSequence: START, pass: "w.2", token: 11, time: 0 },
+    entries: [claimed, retried],
+  });
+  t.deepEqual([reopened.status, reopened.retiredEnd], ["running", undefined]);
+  // What names no end that is there changes nothing.
+  t.is(stateAfter([10, START, claimed], [11, START, retired]).retiredEnd, undefined);
+});
+
 test("a run that loses worker after worker is paused in the end, however long each lived with it", (t) => {
   const lost = (count: number): RunState =>
     stateAfter(

@@ -150,6 +150,7 @@ const byKind: { readonly [K in Entry["kind"]]: fc.Arbitrary<Extract<Entry, { kin
     eventsAfter: count,
     consumed: fc.array(count),
   }),
+  retired: fc.record({ kind: fc.constant("retired" as const), end: count }),
   "step-skipped": fc.record({
     kind: fc.constant("step-skipped" as const),
     by: text,
@@ -227,6 +228,7 @@ test("every kind of entry has its own number on the wire, which never changes", 
     "step-skipped": 19,
     outlived: 20,
     continued: 21,
+    retired: 22,
   });
 });
 

@@ -2,6 +2,7 @@ import test from "ava";
 import type { Entry, Failure, LeafOutcome, StoredCondition } from "../../shared/entries.ts";
 import { RepairRefusedError } from "../../shared/errors.ts";
 import {
+  checkKept,
   nameOfRepair,
   planResume,
   planRetry,
@@ -60,6 +61,18 @@ test("a paused run is resumed; another one is not", (t) => {
   const state = repaired(run, repair);
   t.deepEqual([state.status, keys(state)], ["running", ["s0 a"]]);
   t.throws(() => planResume(view([{ kind: "waiting" }]), asker), refused);
+});
+
+test("a run that is about to be removed is repaired only if that was asked for before", (t) => {
+  const ended = view([endedBy(error)]);
+  t.notThrows(() => checkKept(ended));
+  const retired: Entry = { kind: "retired", end: ended.state.tail };
+  const late = viewOf([
+    { afterMs: 5, entries: [endedBy(error)] },
+    { afterMs: 9, entries: [retired] },
+  ]);
+  t.throws(() => checkKept(late), { ...refused, message: /about to be removed: fork it/ });
+  t.notThrows(() => checkKept({ ...late, repairRequest: { ...asker, at: 6 } }));
 });
 
 test("a run whose history cannot be read is not repaired", (t) => {

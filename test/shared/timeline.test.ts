@@ -160,6 +160,7 @@ test("failures, children, pauses and cancels have their rows", (t) => {
       "1 w1 durable cancel: has used up its time limit of 50 ms",
     ],
     [{ kind: "outlived" }, "1 w1 durable claimed: begins"],
+    [{ kind: "retired", end: 9 }, "1 w1 durable ended: is kept no longer"],
     [{ kind: "heartbeat", key: "s0 pay", details: 5 }, '1 w1 durable step: step "pay" goes on'],
     [{ kind: "change-noted", name: "x", at: 0 }, '1 w1 durable code: takes part in change "x"'],
     [

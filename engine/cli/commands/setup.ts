@@ -2,7 +2,7 @@
 import { type Command, Option } from "commander";
 import { durationText } from "../../../shared/index.ts";
 import { type PreparedNamespace, prepareNamespace } from "../../index.ts";
-import { duration, wholeNumber } from "../arguments.ts";
+import { duration, durationOrForever, wholeNumber } from "../arguments.ts";
 import type { Cli } from "../cli.ts";
 import { carryOut, example } from "../command.ts";
 
@@ -13,6 +13,7 @@ interface Options {
   readonly replicas?: string;
   readonly claimTimeout?: number;
   readonly eventsKeep?: number;
+  readonly keepEnded?: string;
 }
 
 /** Adds `contrail setup`. */
@@ -39,6 +40,11 @@ export function addSetup(program: Command): void {
       duration,
     )
     .option("--events-keep <duration>", "how long events are kept (default: 30 days)", duration)
+    .option(
+      "--keep-ended <duration>",
+      'how long ended runs are kept, an hour or more, or "forever" (default: 7 days)',
+      durationOrForever,
+    )
     .addHelpText(
       "after",
       example("setup --replicas 3", "On a cluster: any one server may be lost at any time."),
@@ -49,7 +55,7 @@ export function addSetup(program: Command): void {
 }
 
 async function setUp(cli: Cli, options: Options): Promise<void> {
-  const { shards, replicas, claimTimeout, eventsKeep } = options;
+  const { shards, replicas, claimTimeout, eventsKeep, keepEnded } = options;
   const prepared = await prepareNamespace({
     ...cli.nats,
     namespace: cli.namespace,
@@ -57,12 +63,14 @@ async function setUp(cli: Cli, options: Options): Promise<void> {
     ...(replicas === undefined ? {} : { replicas: Number(replicas) }),
     ...(claimTimeout === undefined ? {} : { claimTimeoutMs: claimTimeout }),
     ...(eventsKeep === undefined ? {} : { eventsKeepMs: eventsKeep }),
+    ...(keepEnded === undefined ? {} : { keepEndedFor: keepEnded }),
   });
   cli.output.data(preparedText(prepared), { ...prepared });
 }
 
 function preparedText(prepared: PreparedNamespace): string {
-  const { namespace, shards, replicas, claimTimeoutMs, eventsKeepMs } = prepared;
+  const { namespace, shards, replicas, claimTimeoutMs, eventsKeepMs, keepEndedMs } = prepared;
+  const ended = keepEndedMs === "forever" ? "for ever" : `for ${durationText(keepEndedMs)}`;
   const servers = replicas === 1 ? "one server" : `${replicas} servers`;
-  return `Namespace "${namespace}" is set up: ${shards} shards, each message on ${servers}, claim timeout ${durationText(claimTimeoutMs)}, events are kept for ${durationText(eventsKeepMs)}.`;
+  return `Namespace "${namespace}" is set up: ${shards} shards, each message on ${servers}, claim timeout ${durationText(claimTimeoutMs)}, events are kept for ${durationText(eventsKeepMs)}, ended runs ${ended}.`;
 }

@@ -20,12 +20,13 @@ test("setup creates a namespace as asked, and doctor examines it", async (t) => 
       replicas: 1,
       claimTimeoutMs: 3_000,
       eventsKeepMs: 7 * 86_400_000,
+      keepEndedMs: 7 * 86_400_000,
     },
   ]);
   const again = await contrail(["setup", "--namespace", "shop"], at);
   t.is(
     again.stdout,
-    'Namespace "shop" is set up: 2 shards, each message on one server, claim timeout 3 s, events are kept for 7 d.\n',
+    'Namespace "shop" is set up: 2 shards, each message on one server, claim timeout 3 s, events are kept for 7 d, ended runs for 7 d.\n',
   );
   const other = await contrail(["setup", "--namespace", "shop", "--shards", "3"], at);
   t.is(other.code, 1);
