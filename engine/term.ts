@@ -16,6 +16,7 @@ import { EVENTS_PREFIX } from "../shared/subjects.ts";
 import { Cancels, type CancelsStatus } from "./cancels.ts";
 import { LastReads } from "./last-reads.ts";
 import { LookBack } from "./look-back.ts";
+import { PayloadSweep } from "./payload-sweep.ts";
 import { QueuedRuns } from "./queued-runs.ts";
 import { EventMessage, RecentEvents } from "./recent-events.ts";
 import type { EngineServices } from "./services.ts";
@@ -40,6 +41,7 @@ export class Term {
   readonly #queued: QueuedRuns;
   readonly #cancels: Cancels;
   readonly #sweeper: Sweeper;
+  readonly #payloads: PayloadSweep;
   readonly #recent: RecentEvents;
   readonly #reads: LastReads;
   readonly #ends: StreamEnds;
@@ -80,6 +82,7 @@ export class Term {
     this.#queued = new QueuedRuns(services);
     this.#cancels = new Cancels(services, this.#reads, this.#queued);
     this.#sweeper = new Sweeper(services, this.#reads);
+    this.#payloads = new PayloadSweep(services);
   }
 
   get status(): TermStatus {
@@ -117,6 +120,7 @@ export class Term {
       this.#waits.close();
       this.#cancels.close();
       this.#sweeper.close();
+      this.#payloads.close();
       await Promise.all(followers.map((follower) => follower.close()));
     }
   }
@@ -170,6 +174,7 @@ export class Term {
       }),
     );
     this.#sweeper.start();
+    this.#payloads.start();
   }
 
   #record(stream: string, message: StoredMessage): void {

@@ -8,14 +8,14 @@
  * A3. The state is changed only by what is stored, and holds it as a replay would read it: what the
  *     code receives is never the very object that it returned from a step.
  */
-import { decodeCommit, type Entry } from "../shared/entries.ts";
+import { type Commit, decodeCommit, type Entry } from "../shared/entries.ts";
 import { InvariantError } from "../shared/errors.ts";
 import type { HeaderList } from "../shared/jetstream/headers.ts";
 import type { Publisher } from "../shared/jetstream/publisher.ts";
 import type { Reader } from "../shared/jetstream/reader.ts";
 import { evolve, type RunState, type RunStatus } from "../shared/run-state.ts";
 import { BEGINNING_HEADER, HEADERS, STATUS_HEADER, VERSION_HEADER } from "../shared/subjects.ts";
-import { fitCommits } from "./commit-size.ts";
+import { type EncodedCommit, fitCommits, smallCommit } from "./commit-size.ts";
 import { hasBecomeLong } from "./operation-limits.ts";
 
 /** What a committer needs to know of its run and pass. */
@@ -33,6 +33,10 @@ export interface CommitterOptions {
   readonly now: () => number;
   /** The largest message that the server accepts. */
   readonly maxBytes: number;
+  /** Encoded values with more bytes are stored apart. */
+  readonly inlineBytes: number;
+  /** Stores large values apart, and returns the entries with what stands for them. */
+  readonly stow: (entries: readonly Entry[]) => Promise<readonly Entry[]>;
   /** Called with the commit that ended the run, when it is stored. */
   readonly onEnded?: (body: Uint8Array) => void;
   /** Called with the commit by which the history has become long. */
@@ -103,7 +107,7 @@ export class Committer {
   async #store(entries: readonly Entry[], headers: HeaderList): Promise<CommitEnd> {
     const { state, pass, token, now, history } = this.#options;
     const base = { startSequence: state.startSequence, pass, token, time: now() };
-    for (const part of fitCommits({ ...base, entries }, this.#options.maxBytes, history)) {
+    for (const part of await this.#parts({ ...base, entries })) {
       const sequence = await this.#append(part.bytes, [
         [STATUS_HEADER, statusAfter(part.commit.entries)],
         ...versionHeader(state, part.commit.entries),
@@ -125,6 +129,14 @@ export class Committer {
       if (state.outcome) this.#options.onEnded?.(part.bytes);
     }
     return "stored";
+  }
+
+  /** What is large is stored before the commit that refers to it. */
+  async #parts(commit: Commit): Promise<readonly EncodedCommit[]> {
+    const { history, inlineBytes, maxBytes, stow } = this.#options;
+    const small = smallCommit(commit, inlineBytes, history);
+    if (small) return [small];
+    return fitCommits({ ...commit, entries: await stow(commit.entries) }, maxBytes, history);
   }
 
   async #append(body: Uint8Array, headers: HeaderList): Promise<number | undefined> {
