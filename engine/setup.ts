@@ -155,7 +155,10 @@ export function expectedStreams(setup: AdjustableSetup): ExpectedStream[] {
   const logs = Array.from({ length: shardCount }, (_, shard) => logConfig(setup, shard)).reverse();
   return [
     { config: eventsConfig(setup), mayDiffer: ["num_replicas", "max_age"] },
-    ...[...buckets, ...logs].map((config) => ({ config, mayDiffer: ["num_replicas"] })),
+    ...[...buckets, payloadsConfig(setup), ...logs].map((config) => ({
+      config,
+      mayDiffer: ["num_replicas"],
+    })),
   ];
 }
 
@@ -227,6 +230,18 @@ function eventsConfig({ names, namespace, replicas, eventsKeepMs }: AdjustableSe
     allowRollup: false,
     denyDelete: true,
     denyPurge: true,
+  };
+}
+
+/** The object store of values too large for the log, by the conventions that all NATS clients share. */
+function payloadsConfig({ names, namespace, replicas }: AdjustableSetup): StreamConfig {
+  return {
+    name: names.payloadsStream,
+    description: `Contrail payloads of namespace ${namespace}`,
+    subjects: names.payloadSubjects,
+    replicas,
+    discard: "new",
+    allowRollup: true,
   };
 }
 

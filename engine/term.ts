@@ -16,6 +16,7 @@ import { EVENTS_PREFIX } from "../shared/subjects.ts";
 import { Cancels, type CancelsStatus } from "./cancels.ts";
 import { LastReads } from "./last-reads.ts";
 import { LookBack } from "./look-back.ts";
+import { PayloadSweep } from "./payload-sweep.ts";
 import { QueuedRuns } from "./queued-runs.ts";
 import { EventMessage, RecentEvents } from "./recent-events.ts";
 import { Retention, type RetentionStatus } from "./retention.ts";
@@ -43,6 +44,7 @@ export class Term {
   readonly #cancels: Cancels;
   readonly #sweeper: Sweeper;
   readonly #retention: Retention;
+  readonly #payloads: PayloadSweep;
   readonly #recent: RecentEvents;
   readonly #reads: LastReads;
   readonly #ends: StreamEnds;
@@ -84,6 +86,7 @@ export class Term {
     this.#cancels = new Cancels(services, this.#reads, this.#queued);
     this.#sweeper = new Sweeper(services, this.#reads);
     this.#retention = new Retention(services, this.#reads);
+    this.#payloads = new PayloadSweep(services);
   }
 
   get status(): TermStatus {
@@ -123,6 +126,7 @@ export class Term {
       this.#cancels.close();
       this.#sweeper.close();
       this.#retention.close();
+      this.#payloads.close();
       await Promise.all(followers.map((follower) => follower.close()));
     }
   }
@@ -177,6 +181,7 @@ export class Term {
     );
     this.#sweeper.start();
     this.#retention.start();
+    this.#payloads.start();
   }
 
   #record(stream: string, message: StoredMessage): void {

@@ -14,6 +14,8 @@ const TAGS: ReadonlySet<number> = new Set([
   ...[0, 1, 2, 3, 27, 258, 259, 55_799],
   ...[64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74, 75, 77, 78, 79, 81, 82, 85, 86],
 ]);
+/** The tag of a reference to a payload, which only messages of ours may hold. */
+export const REFERENCE_TAG = 40_511;
 const BIG_INTEGER_TAGS: ReadonlySet<number> = new Set([2, 3]);
 
 /** What the first three bits of an item say. */
@@ -29,10 +31,11 @@ const UNTIL_MARK = -1;
 
 /**
  * Says why bytes are not one item of plain data, or nothing when they are.
+ * @param mayRefer Whether references to payloads are known.
  * @returns The reason with its position, for the cause of an error.
  */
-export function cborProblem(bytes: Uint8Array): string | undefined {
-  const walk = new Walk(bytes);
+export function cborProblem(bytes: Uint8Array, mayRefer = false): string | undefined {
+  const walk = new Walk(bytes, mayRefer);
   do {
     const problem = walk.step();
     if (problem !== undefined) return `${problem}, at byte ${walk.position}`;
@@ -45,10 +48,12 @@ class Walk {
   readonly #bytes: Uint8Array;
   /** For each list, map or tag that is begun, how many items are to come. */
   readonly #open: number[] = [];
+  readonly #mayRefer: boolean;
   #isBigInteger = false;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, mayRefer: boolean) {
     this.#bytes = bytes;
+    this.#mayRefer = mayRefer;
   }
 
   get isOpen(): boolean {
@@ -76,7 +81,9 @@ class Walk {
         return this.#begin(value === UNTIL_MARK ? value : 2 * value);
       case MAJOR.tag:
         this.#isBigInteger = BIG_INTEGER_TAGS.has(value);
-        return TAGS.has(value) ? this.#begin(1) : `tag ${value} is not known`;
+        return TAGS.has(value) || (this.#mayRefer && value === REFERENCE_TAG)
+          ? this.#begin(1)
+          : `tag ${value} is not known`;
       case MAJOR.simple:
         return info === INFO.open ? this.#end() : this.#simple(info);
       default:

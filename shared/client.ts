@@ -17,8 +17,11 @@ import { checkEventName } from "./event-names.ts";
 import { EventsPosition } from "./events-position.ts";
 import { newId } from "./ids.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "./jetstream/connection.ts";
+import { startMessage } from "./large-start.ts";
 import { type LeaseRecord, readLeases } from "./leases.ts";
-import { decodeStart, encodeStart, type Start } from "./messages.ts";
+import { decodeStart, type Start } from "./messages.ts";
+import { PayloadReference } from "./payload-reference.ts";
+import { Payloads } from "./payloads.ts";
 import { setQueueDeadline } from "./queue-deadline.ts";
 import { LinkedRun, type RunHandle, type RunHub } from "./run-handle.ts";
 import { type ListOptions, listRuns, type RunSummary } from "./run-list.ts";
@@ -131,14 +134,16 @@ class LinkedClient implements Client {
   readonly #events: EventsPosition;
   readonly #ends: EndListener;
   readonly #hub: RunHub;
+  readonly #payloads: Payloads;
 
   constructor(link: NatsLink, names: Names, by: string) {
     this.#link = link;
     this.#names = names;
     this.#by = by;
     this.#ends = new EndListener(link, names);
+    this.#payloads = new Payloads(link, { names, clock: link.clock });
     this.#hub = {
-      ...{ link, names, by, patience: new HintPatience(link) },
+      ...{ link, names, by, patience: new HintPatience(link), payloads: this.#payloads },
       begin: async (address, start) => {
         await this.#publishStart(address, start);
       },
@@ -235,13 +240,19 @@ class LinkedClient implements Client {
     return new LinkedRun(this.#hub, address, end);
   }
 
+  /** Whether two inputs are equal, either of which may be in the object store. */
+  async #isSame(a: unknown, b: unknown): Promise<boolean> {
+    const areApart = a instanceof PayloadReference && b instanceof PayloadReference;
+    if (areApart && a.digest === b.digest) return true;
+    return isDeepStrictEqual(await this.#payloads.fetch(a), await this.#payloads.fetch(b));
+  }
+
   /** @returns Whether this call started the run; else it was running already. */
-  async #publishStart(address: RunAddress, start: Start): Promise<boolean> {
+  async #publishStart(address: RunAddress, given: Start): Promise<boolean> {
     const { prefix, stream } = this.#names.run(address);
     const subject = `${prefix}.start`;
-    const outcome = await this.#link.publisher.guardedPublish(subject, encodeStart(start), {
-      expect: 0,
-    });
+    const { start, body } = await startMessage(this.#payloads, address, given);
+    const outcome = await this.#link.publisher.guardedPublish(subject, body, { expect: 0 });
     if (outcome.ok) return true;
     const { taskName, runId } = address;
     const what = `Run "${runId}" of task "${taskName}"`;
@@ -254,7 +265,7 @@ class LinkedClient implements Client {
     if (!found) throw new UnavailableError(`${what} was purged just now. Start it again.`);
     const other = decodeStart(found.data, `${subject}, sequence ${found.sequence}`);
     if (other.nonce === start.nonce) return true;
-    const isSame = isDeepStrictEqual(other.input, decodeStart(encodeStart(start), subject).input);
+    const isSame = await this.#isSame(other.input, decodeStart(body, subject).input);
     if (isSame && !other.parent) return false;
     throw new RunConflictError(
       other.parent

@@ -8,7 +8,7 @@
  */
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { addExtension, Decoder, Encoder } from "cbor-x";
-import { cborProblem } from "./cbor-check.ts";
+import { cborProblem, REFERENCE_TAG } from "./cbor-check.ts";
 import {
   type ErrorDetails,
   InvalidInputError,
@@ -16,6 +16,7 @@ import {
   UndecodableError,
 } from "./errors.ts";
 import { VALUE_BYTES } from "./limits.ts";
+import { isReference, PayloadReference } from "./payload-reference.ts";
 import { type StorageProblem, storageProblem } from "./storable.ts";
 
 /** First byte of every message body that Contrail writes. Another one is another format. */
@@ -40,6 +41,13 @@ const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Errors and expressions share a tag. The decoder's own way calls whatever the name leads to. */
 addExtension({ tag: 27, decode: namedObject } as unknown as Parameters<typeof addExtension>[0]);
+addExtension({
+  Class: PayloadReference,
+  tag: REFERENCE_TAG,
+  encode: ({ path, size, digest }: PayloadReference, encodeParts: (parts: unknown) => void) =>
+    encodeParts([path, size, digest]),
+  decode: reference,
+} as unknown as Parameters<typeof addExtension>[0]);
 
 /**
  * Writes a message body.
@@ -105,25 +113,33 @@ export function decode(message: Uint8Array, where: string): unknown {
       `The message at ${where} does not begin with a known format byte: it was not written by this version of Contrail.`,
     );
   try {
-    if (format === FORMAT) return decodeCbor(message, 1);
+    if (format === FORMAT) return decodeCbor(message, 1, true);
     const limit = { maxOutputLength: INFLATED_BYTES };
-    return decodeCbor(inflateRawSync(message.subarray(1), limit), 0);
+    return decodeCbor(inflateRawSync(message.subarray(1), limit), 0, true);
   } catch (cause) {
     throw new UndecodableError(`The message at ${where} cannot be decoded.`, { cause });
   }
 }
 
-/** @throws {Error} When the bytes from `start` on are not plain data. */
-function decodeCbor(message: Uint8Array, start: number): unknown {
+/**
+ * Only what Contrail wrote may refer to payloads: what anybody published may not.
+ * @throws {Error} When the bytes from `start` on are not plain data.
+ */
+function decodeCbor(message: Uint8Array, start: number, isOurs = false): unknown {
   // Of whichever class the bytes are, those inside are to be of the plain one.
   const body = new Uint8Array(
     message.buffer,
     message.byteOffset + start,
     message.byteLength - start,
   );
-  const problem = cborProblem(body);
+  const problem = cborProblem(body, isOurs);
   if (problem !== undefined) throw new TypeError(`It is not plain CBOR: ${problem}.`);
   return decoder.decode(body);
+}
+
+function reference(parts: unknown): PayloadReference {
+  if (!isReference(parts)) throw new TypeError("A reference to a payload is none.");
+  return new PayloadReference(...parts);
 }
 
 function namedObject(parts: unknown): unknown {

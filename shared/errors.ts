@@ -79,6 +79,12 @@ export class UndecodableError extends ContrailError {
   readonly retryable = false;
 }
 
+/** A large value that a history refers to is not in the object store any more. */
+export class PayloadMissingError extends ContrailError {
+  readonly code = "payload-missing";
+  readonly retryable = false;
+}
+
 /** The id is taken by a run that was started with another input, or by another parent. */
 export class RunConflictError extends ContrailError {
   readonly code = "run-conflict";

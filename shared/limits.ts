@@ -47,6 +47,17 @@ export const OVERDUE_TIMER_MS = 5_000;
 
 /** Bytes of entries in one commit before it is cut into several. */
 export const COMMIT_BYTES: number = 512 * 1024;
+/**
+ * Bytes of an encoded value that the log holds itself; larger ones go to the object store. Where the
+ * server accepts messages of less than four times that, a fourth of what it accepts.
+ */
+export const PAYLOAD_INLINE_BYTES: number = 256 * 1024;
+/** Bytes of one message of the object store, where the server accepts that much. */
+export const PAYLOAD_CHUNK_BYTES: number = 512 * 1024;
+/** What nobody refers to is removed from the object store after this long. */
+export const PAYLOAD_ORPHAN_MS = 3_600_000;
+/** How often the object store is looked through for that. */
+export const PAYLOAD_SWEEP_MS = 600_000;
 /** Bytes of the details of one heartbeat. */
 export const HEARTBEAT_BYTES: number = 64 * 1024;
 /** Children one run may start before it ends or continues. */

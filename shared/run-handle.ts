@@ -2,14 +2,16 @@
 import type { Outcome } from "./entries.ts";
 import { UnavailableError } from "./errors.ts";
 import { type Explanation, explainRun } from "./explain.ts";
+import type { History } from "./history-file.ts";
 import { newId } from "./ids.ts";
-import type { NatsLink } from "./jetstream/connection.ts";
 import { encodeCancel, type Start } from "./messages.ts";
+import { PayloadReference } from "./payload-reference.ts";
 import { readFacts } from "./run-facts.ts";
 import { followRun } from "./run-follow.ts";
 import {
   type ForkOptions,
   forkedStart,
+  type RepairHub,
   type RepairOptions,
   type RetryOptions,
   type RunRepairs,
@@ -17,7 +19,8 @@ import {
 } from "./run-repairs.ts";
 import { type HintPatience, notFound, outputOf, waitForEnd } from "./run-results.ts";
 import { type RunView, readView } from "./run-view.ts";
-import { checkName, type Names, type RunAddress } from "./subjects.ts";
+import { checkName, type RunAddress } from "./subjects.ts";
+import { wholeHistory } from "./whole-history.ts";
 
 /** A run, wherever it is executed. */
 export interface RunHandle<out Output = unknown> extends RunRepairs {
@@ -51,8 +54,18 @@ export interface RunHandle<out Output = unknown> extends RunRepairs {
    * const fork = await run.fork({ id: "order-42-again", entries: 7, results: { charge: "paid" } });
    */
   fork(options?: ForkOptions): Promise<RunHandle<Output>>;
-  /** What its log says. @throws {RunNotFoundError} When there is no such run. */
+  /**
+   * What its log says. Values that are too large for the log are references in it, which show their
+   * size.
+   * @throws {RunNotFoundError} When there is no such run.
+   */
   view(): Promise<RunView>;
+  /**
+   * What a replay needs of its log, large values included: `historyText` makes it the text of a file.
+   * @throws {RunNotFoundError} When there is no such run.
+   * @throws {PayloadMissingError} When a large value is not in the object store any more.
+   */
+  history(): Promise<History>;
   /**
    * Follows the run: gives what its log says now, and again after each change, until it has ended.
    * Changes that come faster than the log can be read are given as one. Survives a lost connection.
@@ -72,11 +85,7 @@ export interface RunHandle<out Output = unknown> extends RunRepairs {
 }
 
 /** What the runs of one client share. */
-export interface RunHub {
-  readonly link: NatsLink;
-  readonly names: Names;
-  /** Who asks, for people who look at the history. */
-  readonly by: string;
+export interface RunHub extends RepairHub {
   readonly patience: HintPatience;
   /** Publishes a start. @throws {RunConflictError} When the id belongs to another run. */
   readonly begin: (address: RunAddress, start: Start) => Promise<void>;
@@ -102,10 +111,9 @@ export class LinkedRun implements RunHandle {
   async result({ signal }: { readonly signal?: AbortSignal } = {}): Promise<unknown> {
     const { link, names, patience } = this.#hub;
     const hint = this.#end && { end: this.#end, patience };
-    return outputOf(
-      this,
-      await waitForEnd(link, names, this, { signal, hint, after: this.#after }),
-    );
+    const end = await waitForEnd(link, names, this, { signal, hint, after: this.#after });
+    const output = outputOf(this, end);
+    return output instanceof PayloadReference ? this.#hub.payloads.fetch(output) : output;
   }
 
   resume(options?: RepairOptions): Promise<void> {
@@ -129,16 +137,20 @@ export class LinkedRun implements RunHandle {
   }
 
   async fork({ id = newId(), ...options }: ForkOptions = {}): Promise<RunHandle<never>> {
-    const { link, names, by, begin } = this.#hub;
     checkName(id, "run id");
-    const start = await forkedStart(link, names, this, { ...options, by });
     const fork = { taskName: this.taskName, runId: id };
+    const start = await forkedStart(this.#hub, this, fork, options);
+    const { begin } = this.#hub;
     await begin(fork, { ...start, nonce: newId() });
     return new LinkedRun(this.#hub, fork, undefined) as RunHandle as RunHandle<never>;
   }
 
   view(): Promise<RunView> {
     return readView(this.#hub.link, this.#hub.names, this);
+  }
+
+  async history(): Promise<History> {
+    return wholeHistory<History>(this.#hub.payloads, await this.view());
   }
 
   follow({ signal }: { readonly signal?: AbortSignal } = {}): AsyncIterable<RunView> {
@@ -152,13 +164,12 @@ export class LinkedRun implements RunHandle {
   }
 
   get #repairs(): RunRepairs {
-    const { link, names, by } = this.#hub;
     const onAsked = (answers: number): void => {
       // What was told of an end holds no more, as what the log says until the run is taken up.
       this.#end = undefined;
       this.#after = answers;
     };
-    return runRepairs(link, names, this, { by, onAsked });
+    return runRepairs(this.#hub, this, onAsked);
   }
 
   async #cancel(reason: string, isTermination: boolean): Promise<void> {

@@ -9,10 +9,13 @@ import { copyHistory } from "./forks.ts";
 import { pause } from "./jetstream/backoff.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
 import { decodeStart, encodeReady, type Repair, type Start } from "./messages.ts";
+import { PayloadReference } from "./payload-reference.ts";
+import type { Payloads } from "./payloads.ts";
 import { type Asker, checkKept, nameOfRepair, planResume, planRetry, planSkip } from "./repairs.ts";
 import { notFound } from "./run-results.ts";
 import { type RunView, readView } from "./run-view.ts";
 import type { Names, RunAddress } from "./subjects.ts";
+import { copiedPayloads } from "./whole-history.ts";
 
 /** How to repair a run. */
 export interface RepairOptions {
@@ -70,6 +73,15 @@ export interface RunRepairs {
   skip(step: string, result?: unknown, options?: RepairOptions): Promise<void>;
 }
 
+/** What asking for repairs needs. */
+export interface RepairHub {
+  readonly link: NatsLink;
+  readonly names: Names;
+  readonly payloads: Payloads;
+  /** Who asks, for people who look at the history. */
+  readonly by: string;
+}
+
 /** How often a run that goes on meanwhile, or of which an old replica told, is looked at again. */
 const LOOKS = 20;
 const LOOK_AGAIN_MS = 50;
@@ -81,10 +93,9 @@ const FRAME_BYTES = 4_096;
  * @param onAsked Called with the sequence of the commit that a repair answers, when it is asked for.
  */
 export function runRepairs(
-  link: NatsLink,
-  names: Names,
+  { link, names, payloads, by }: RepairHub,
   address: RunAddress,
-  { by, onAsked }: { readonly by: string; readonly onAsked: (answers: number) => void },
+  onAsked: (answers: number) => void,
 ): RunRepairs {
   const ask = async (
     { reason = "" }: RepairOptions,
@@ -96,8 +107,10 @@ export function runRepairs(
   return {
     resume: (options = {}) => ask(options, planResume),
     retry: (options = {}) => ask(options, (view, asker) => planRetry(view, asker, options.from)),
-    skip: (step, result, options = {}) =>
-      ask(options, (view, asker) => planSkip(view, asker, step, result)),
+    skip: async (step, result, options = {}) => {
+      const value = await payloads.stow(result, { run: address }, `result of step "${step}"`);
+      return ask(options, (view, asker) => planSkip(view, asker, step, value));
+    },
   };
 }
 
@@ -195,10 +208,10 @@ async function publish(
  * @throws {RepairRefusedError} When it has no such entries or results.
  */
 export async function forkedStart(
-  link: NatsLink,
-  names: Names,
+  { link, names, payloads, by }: RepairHub,
   address: RunAddress,
-  { by, ...options }: Omit<ForkOptions, "id"> & { readonly by: string },
+  fork: RunAddress,
+  options: Omit<ForkOptions, "id">,
 ): Promise<Omit<Start, "nonce">> {
   const view = await readView(link, names, address);
   const { taskName, runId, startSequence, startedAt } = view;
@@ -214,13 +227,15 @@ export async function forkedStart(
     ...(entries === undefined ? {} : { entries }),
     ...("input" in options ? { input: options.input } : {}),
   });
-  const fork = {
+  const from = {
     runId,
     startedAt: origin.fork?.startedAt ?? startedAt,
     seed: origin.fork?.seed ?? `${taskName}/${runId}/${startSequence}`,
     reason,
-    commits,
+    commits: await copiedPayloads(payloads, commits, fork),
   };
-  const input = "input" in options ? options.input : origin.input;
-  return { input, events: origin.events, by, fork };
+  const given = "input" in options ? options.input : origin.input;
+  const isApart = given instanceof PayloadReference;
+  const input = isApart ? await payloads.copy(given, { run: fork }) : given;
+  return { input, events: origin.events, by, fork: from };
 }

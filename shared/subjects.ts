@@ -209,6 +209,32 @@ export class Names {
     return `${this.namespace}_engine`;
   }
 
+  /** The object store of values too large for the log: written by clients and workers. */
+  get payloadsBucket(): string {
+    return `${this.namespace}_payloads`;
+  }
+
+  /** The stream behind it. */
+  get payloadsStream(): string {
+    return `OBJ_${this.payloadsBucket}`;
+  }
+
+  /** What it captures: the parts of payloads, and what is known of each. */
+  get payloadSubjects(): readonly [chunks: string, information: string] {
+    return [`$O.${this.payloadsBucket}.C.>`, `$O.${this.payloadsBucket}.M.>`];
+  }
+
+  /** The parts of one payload, in order. */
+  payloadChunks(path: string): string {
+    return `$O.${this.payloadsBucket}.C.${path}`;
+  }
+
+  /** What is known of a payload by its name. */
+  payloadInformation(name: string): string {
+    const token = Buffer.from(name).toString("base64url");
+    return `$O.${this.payloadsBucket}.M.${token}${"=".repeat((4 - (token.length % 4)) % 4)}`;
+  }
+
   /** Where the log of every shard is republished to: `<ns>.live.<task>.<run>.<kind>`. */
   get liveSubjects(): string {
     return `${this.namespace}.live.>`;

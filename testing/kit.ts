@@ -289,7 +289,7 @@ export class MemoryKit implements TestKit {
       skip: (step, result, how) => this.#drive(run.skip(step, result, how)),
       view: () => this.#drive(run.view()),
       why: async () => (await this.#drive(run.why())).sentence,
-      history: async () => historyText(await this.#drive(run.view())),
+      history: async () => historyText(await this.#drive(run.history())),
     };
   }
 

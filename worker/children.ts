@@ -8,12 +8,8 @@ import type { Failure } from "../shared/entries.ts";
 import { ContrailError, RunConflictError, UnavailableError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
 import { newId } from "../shared/ids.ts";
-import {
-  decodeStart,
-  type EventPosition,
-  encodeStart,
-  type ParentReference,
-} from "../shared/messages.ts";
+import { startMessage } from "../shared/large-start.ts";
+import { decodeStart, type EventPosition, type ParentReference } from "../shared/messages.ts";
 import { setQueueDeadline } from "../shared/queue-deadline.ts";
 import { validateInput } from "../shared/schema.ts";
 import type { RunAddress } from "../shared/subjects.ts";
@@ -67,7 +63,7 @@ export async function startChild(
 }
 
 async function publishStart(
-  { link, names, workerId }: Services,
+  { link, names, workerId, payloads }: Services,
   parent: ParentRun,
   child: ChildStart,
   signal: AbortSignal,
@@ -81,7 +77,7 @@ async function publishStart(
     if (queueTimeoutMs !== undefined) await setQueueDeadline(link, names, address, queueTimeoutMs);
   };
   const subject = `${run.prefix}.start`;
-  const body = encodeStart({
+  const { body } = await startMessage(payloads, address, {
     input: child.input,
     events,
     parent: reference,

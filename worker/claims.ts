@@ -9,11 +9,11 @@
  */
 import { decideToken, type TokenAction } from "../shared/claim-decision.ts";
 import type { Entry } from "../shared/entries.ts";
-import { UndecodableError } from "../shared/errors.ts";
+import { PayloadMissingError, UndecodableError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import { TAKEOVERS_BEFORE_PAUSE } from "../shared/limits.ts";
-import { decodeReady, EVENTS_REPLACED, type EventPosition } from "../shared/messages.ts";
+import { decodeReady, EVENTS_REPLACED } from "../shared/messages.ts";
 import { repairEntries } from "../shared/repairs.ts";
 import { initialState } from "../shared/run-state.ts";
 import { nameOf } from "./because.ts";
@@ -22,6 +22,7 @@ import { DurablePass, type PassEnd } from "./durable-pass.ts";
 import { ForeignTokens, pinOf, versionedFor } from "./foreign-tokens.ts";
 import type { HeldRuns } from "./held-runs.ts";
 import { interruptionAt, overdueEntry } from "./interruptions.ts";
+import { pauseWithout } from "./missing-payload.ts";
 import { settledBy } from "./outcomes.ts";
 import { PassRun } from "./pass-run.ts";
 import { pauseEntry, SuspectSeat } from "./poison.ts";
@@ -30,7 +31,7 @@ import { runRegular } from "./regular-pass.ts";
 import type { Services } from "./services.ts";
 import type { Slot } from "./slots.ts";
 import { pause } from "./steps.ts";
-import { callCode } from "./task-code.ts";
+import { callCode, NO_EVENTS, originOf } from "./task-code.ts";
 import {
   type Reading,
   type ServedTask,
@@ -38,14 +39,13 @@ import {
   type TokenRun,
   whereIs,
 } from "./token-reader.ts";
-import type { CodeOrigin, WarmRun, WarmRuns } from "./warm-runs.ts";
+import type { WarmRuns } from "./warm-runs.ts";
 
 /** How often a token is read again before it is left to be delivered again. */
 const READINGS = 20;
 const READ_AGAIN_MS = 25;
 /** How soon a token that could not be handled is delivered again. */
 const RETRY_MS = 1_000;
-const NO_EVENTS: EventPosition = { after: 0, created: "" };
 
 /** Handles the tokens of one worker. */
 export class Claims {
@@ -317,6 +317,7 @@ export class Claims {
       state: initialState(token.streamSequence, token.timeMs),
       events: NO_EVENTS,
       nonce: "",
+      starter: undefined,
       slot,
       pool: start.task.pool,
       held: this.#held,
@@ -330,6 +331,7 @@ export class Claims {
   }
 
   #passRun(read: Reading, slot: Slot): PassRun {
+    const { events, nonce, parent } = read.warm?.origin ?? originOf(read);
     return new PassRun({
       services: this.#services,
       address: read.address,
@@ -338,8 +340,9 @@ export class Claims {
       isChild: read.isChild,
       state: read.state,
       token: read.token,
-      events: (read.start ?? read.warm?.origin)?.events ?? NO_EVENTS,
-      nonce: (read.start ?? read.warm?.origin)?.nonce ?? "",
+      events,
+      nonce,
+      starter: parent,
       slot,
       pool: read.task.pool,
       held: this.#held,
@@ -350,40 +353,30 @@ export class Claims {
 
   async #pass(run: PassRun, read: Reading): Promise<true> {
     const { definition } = read.task;
-    const end: PassEnd =
-      definition.kind === "regular"
-        ? await runRegular(run, definition, read.start?.input)
-        : await this.#durable(run, read);
+    const { payloads } = this.#services;
+    let end: PassEnd;
+    try {
+      end =
+        definition.kind === "regular"
+          ? await runRegular(run, definition, await payloads.fetch(read.start?.input))
+          : await this.#durable(run, read);
+    } catch (error) {
+      if (!(error instanceof PayloadMissingError)) throw error;
+      end = await pauseWithout(run, error);
+    }
     if (end === "lost") run.leave();
     return true;
   }
 
   async #durable(run: PassRun, read: Reading): Promise<PassEnd> {
-    let code = read.warm ?? this.#call(run, read, originOf(read));
+    let code = read.warm ?? (await callCode(run, read, originOf(read)));
     code.attach(run);
     for (;;) {
       const end = await new DurablePass(run, code.execution).run();
       if (end === "suspended") this.#warm.put(run.history, code);
       if (end !== "continued") return end;
       run.beginAnew();
-      code = this.#call(run, read, code.origin);
+      code = await callCode(run, read, code.origin);
     }
   }
-
-  /** The code from its beginning, over what is recorded. */
-  #call(run: PassRun, read: Reading, origin: CodeOrigin): WarmRun {
-    const { state, address, task } = read;
-    const { log } = this.#services;
-    const input = state.beginning ? state.beginning.input : read.start?.input;
-    const { definition } = task;
-    const code = callCode({ runId: address.runId, definition, state, input, origin, log });
-    code.attach(run);
-    code.begin();
-    return code;
-  }
-}
-
-function originOf({ start }: Reading): CodeOrigin {
-  const { events = NO_EVENTS, nonce = "", fork } = start ?? {};
-  return { events, nonce, ...(fork ? { startedAt: fork.startedAt, seed: fork.seed } : {}) };
 }

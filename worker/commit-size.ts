@@ -17,6 +17,21 @@ export interface EncodedCommit {
   readonly bytes: Uint8Array;
 }
 
+/** A commit that is so small that no value in it can be too large; nothing for any other. */
+export function smallCommit(
+  commit: Commit,
+  mostBytes: number,
+  what: string,
+): EncodedCommit | undefined {
+  try {
+    const bytes = encodeCommit(commit, what);
+    return bytes.length <= mostBytes ? { commit, bytes } : undefined;
+  } catch (error) {
+    if (error instanceof ContrailError) return undefined;
+    throw error;
+  }
+}
+
 /** Room for the headers and the frame of a commit. */
 const FRAME_BYTES = 2_048;
 /** Characters kept of a text that makes an entry too large. */

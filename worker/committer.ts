@@ -10,14 +10,14 @@
  * A4. Nothing is put behind the entry with which a pass is over: a request to cancel that comes at
  *     that moment is told to whoever goes on, and to nobody when the run has ended.
  */
-import { decodeCommit, type Entry } from "../shared/entries.ts";
+import { type Commit, decodeCommit, type Entry } from "../shared/entries.ts";
 import { InvariantError } from "../shared/errors.ts";
 import type { HeaderList } from "../shared/jetstream/headers.ts";
 import type { Publisher } from "../shared/jetstream/publisher.ts";
 import type { Reader } from "../shared/jetstream/reader.ts";
 import { evolve, type RunState, type RunStatus } from "../shared/run-state.ts";
-import { HEADERS, STATUS_HEADER, VERSION_HEADER } from "../shared/subjects.ts";
-import { fitCommits } from "./commit-size.ts";
+import { BEGINNING_HEADER, HEADERS, STATUS_HEADER, VERSION_HEADER } from "../shared/subjects.ts";
+import { type EncodedCommit, fitCommits, smallCommit } from "./commit-size.ts";
 import { hasBecomeLong } from "./operation-limits.ts";
 
 /** What a committer needs to know of its run and pass. */
@@ -35,6 +35,10 @@ export interface CommitterOptions {
   readonly now: () => number;
   /** The largest message that the server accepts. */
   readonly maxBytes: number;
+  /** Encoded values with more bytes are stored apart. */
+  readonly inlineBytes: number;
+  /** Stores large values apart, and returns the entries with what stands for them. */
+  readonly stow: (entries: readonly Entry[]) => Promise<readonly Entry[]>;
   /** Called with the commit that ended the run, when it is stored. */
   readonly onEnded?: (body: Uint8Array) => void;
   /** Called with the commit by which the history has become long. */
@@ -111,10 +115,11 @@ export class Committer {
   async #store(entries: readonly Entry[], headers: HeaderList): Promise<CommitEnd> {
     const { state, pass, token, now, history } = this.#options;
     const base = { startSequence: state.startSequence, pass, token, time: now() };
-    for (const part of fitCommits({ ...base, entries }, this.#options.maxBytes, history)) {
+    for (const part of await this.#parts({ ...base, entries })) {
       const sequence = await this.#append(part.bytes, [
         [STATUS_HEADER, statusAfter(part.commit.entries)],
         ...versionHeader(state, part.commit.entries),
+        ...beginningHeader(state, part.commit.entries),
         ...headers,
       ]);
       if (sequence === undefined) {
@@ -132,6 +137,14 @@ export class Committer {
       if (state.outcome) this.#options.onEnded?.(part.bytes);
     }
     return "stored";
+  }
+
+  /** What is large is stored before the commit that refers to it. */
+  async #parts(commit: Commit): Promise<readonly EncodedCommit[]> {
+    const { history, inlineBytes, maxBytes, stow } = this.#options;
+    const small = smallCommit(commit, inlineBytes, history);
+    if (small) return [small];
+    return fitCommits({ ...commit, entries: await stow(commit.entries) }, maxBytes, history);
   }
 
   async #append(body: Uint8Array, headers: HeaderList): Promise<number | undefined> {
@@ -176,8 +189,15 @@ export class Committer {
 
 function versionHeader(state: RunState, entries: readonly Entry[]): HeaderList {
   const pin = entries.find((entry) => entry.kind === "version-pinned");
-  const version = pin?.version ?? state.version;
+  const isAnew = entries.some(({ kind }) => kind === "continued");
+  const version = pin?.version ?? (isAnew ? undefined : state.version);
   return version === undefined ? [] : [[VERSION_HEADER, version]];
+}
+
+function beginningHeader({ beginning }: RunState, entries: readonly Entry[]): HeaderList {
+  const isHere = entries.some(({ kind }) => kind === "continued");
+  const sequence = isHere ? 0 : beginning?.sequence;
+  return sequence === undefined ? [] : [[BEGINNING_HEADER, String(sequence)]];
 }
 
 /** The status of the run after these entries, for those who read headers only. */

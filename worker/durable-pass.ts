@@ -11,8 +11,12 @@ import { cancelEntry, canceledOutcome } from "../shared/early-ends.ts";
 import type { Entry, Outcome } from "../shared/entries.ts";
 import { InvariantError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
+import { hasReference } from "../shared/large-values.ts";
 import { SHORT_SLEEP_MS } from "../shared/limits.ts";
 import type { CancelRequest } from "../shared/messages.ts";
+import { PayloadReference } from "../shared/payload-reference.ts";
+import type { Delivery } from "../shared/run-state.ts";
+import type { WaitResult } from "../shared/waits.ts";
 import { cancelChildren } from "./child-cancels.ts";
 import type { Committer } from "./committer.ts";
 import { pauseDiverged } from "./diverged.ts";
@@ -121,7 +125,8 @@ export class DurablePass {
     if (execution.cursor.next) {
       if (!execution.canDeliver() && !(await this.#isAskedLate()))
         return this.#pause(execution.cursor.divergence(execution.end !== undefined));
-      execution.deliverNext();
+      const fetched = await this.#fetch(execution.cursor.next);
+      if (!this.#isOver) execution.deliverNext(fetched);
       return undefined;
     }
     if (!this.#isLive) {
@@ -145,6 +150,15 @@ export class DurablePass {
       return undefined;
     }
     return this.#suspend();
+  }
+
+  /** A result with what was stored apart; nothing when all of it is at hand. */
+  async #fetch({ key, result }: Delivery): Promise<WaitResult | undefined> {
+    if (!result.ok) return undefined;
+    const { value } = result;
+    const isApart = key.startsWith("w") ? hasReference(value) : value instanceof PayloadReference;
+    if (!isApart) return undefined;
+    return { ok: true, value: await this.#run.services.payloads.fetch(value) };
   }
 
   get #isOver(): boolean {

@@ -306,12 +306,16 @@ export class Execution<Work> {
       this.#different ??= { kind: "different", recorded: key, asked: [key], likelyCause };
   }
 
-  /** Hands the next recorded result to the code. */
-  deliverNext(): void {
+  /**
+   * Hands the next recorded result to the code.
+   * @param fetched The result with what was stored apart, if there is such in it.
+   */
+  deliverNext(fetched?: WaitResult): void {
     const delivery = this.cursor.take();
     if (!delivery) return;
     this.#receivedAt = delivery.recordedAt;
-    this.#operations.get(delivery.key)?.deliver(delivery);
+    const { result } = delivery;
+    this.#operations.get(delivery.key)?.deliver({ ...delivery, result: fetched ?? result });
     this.#operations.delete(delivery.key);
   }
 

@@ -2,6 +2,7 @@
  * The operations that a pass has begun: steps at work, waits being opened, children being started,
  * and steps between two attempts. Turns each into entries of the history.
  */
+import { encodedBytes } from "../shared/codec.ts";
 import { continuedEntry } from "../shared/continuation.ts";
 import type { Continued, Entry, Failure, StoredCondition } from "../shared/entries.ts";
 import { ContrailError } from "../shared/errors.ts";
@@ -263,7 +264,7 @@ export class PassOperations {
   #offerToContinue(operation: Operation<ContinueWork>): void {
     const { key, at, work } = operation;
     try {
-      storedForm(this.#continued(work), this.#run.services.link.maxPayload);
+      encodedBytes(work.input, "input that the run continues with");
       this.#continuing = operation;
     } catch (error) {
       if (!(error instanceof ContrailError)) throw error;

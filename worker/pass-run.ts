@@ -20,6 +20,7 @@ import type { RunLimits } from "./run-limits.ts";
 import type { Services } from "./services.ts";
 import type { Slot, SlotPool } from "./slots.ts";
 import type { StepRun } from "./steps.ts";
+import { stowValues } from "./stowed-values.ts";
 
 /** What a pass is made from. */
 export interface PassRunOptions {
@@ -32,6 +33,8 @@ export interface PassRunOptions {
   readonly events: EventPosition;
   /** Names the call that started the run. */
   readonly nonce: string;
+  /** The run that started it, of a child. */
+  readonly starter: RunAddress | undefined;
   readonly token: DeliveredMessage;
   readonly slot: Slot;
   readonly pool: SlotPool;
@@ -112,6 +115,8 @@ export class PassRun implements HeldRun, StepRun {
       token: token.streamSequence,
       now: () => this.serverClock.latest(),
       maxBytes: services.link.maxPayload,
+      inlineBytes: services.payloads.inlineBytes,
+      stow: (entries) => stowValues(services, { run: address, parent: options.starter }, entries),
       isOver: () => this.#isOver,
       onEnded: (body) => {
         this.#endBody = body;

@@ -4,6 +4,7 @@ import type { EventsPosition } from "../shared/events-position.ts";
 import type { Failpoint } from "../shared/failpoints.ts";
 import type { NatsLink } from "../shared/jetstream/connection.ts";
 import type { LogSink } from "../shared/logger.ts";
+import type { Payloads } from "../shared/payloads.ts";
 import type { ServerClock } from "../shared/server-clock.ts";
 import type { Names } from "../shared/subjects.ts";
 
@@ -20,6 +21,8 @@ export interface Services {
   /** The clock of the server that leads a shard. */
   readonly serverClock: (shard: number) => ServerClock;
   readonly events: EventsPosition;
+  /** Values that are too large for the log. */
+  readonly payloads: Payloads;
   readonly log: LogSink;
   readonly claimTimeoutMs: number;
   /** Named places for tests; see failpoints.ts. */

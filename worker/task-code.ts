@@ -1,43 +1,55 @@
 /** Calls a durable task's code from the beginning of its run's present history. */
-import type { LogSink } from "../shared/logger.ts";
-import type { RunState } from "../shared/run-state.ts";
-import type { TaskDefinition } from "../shared/task-definition.ts";
+import type { EventPosition } from "../shared/messages.ts";
 import { makeContext } from "./context.ts";
 import { Execution } from "./execution.ts";
+import type { PassRun } from "./pass-run.ts";
 import { sourcePlace } from "./source-places.ts";
+import type { Reading } from "./token-reader.ts";
 import type { CodeOrigin, WarmRun } from "./warm-runs.ts";
 import type { Work } from "./work.ts";
 
-/** What the code is called for. */
-export interface CodeRun {
-  readonly runId: string;
-  readonly definition: TaskDefinition;
-  readonly state: RunState;
-  readonly input: unknown;
-  readonly origin: CodeOrigin;
-  readonly log: LogSink;
+/** Where the events of a run begin whose start is not there. */
+export const NO_EVENTS: EventPosition = { after: 0, created: "" };
+
+/** What of a run's start concerns its code. */
+export function originOf({ start }: Reading): CodeOrigin {
+  const { events = NO_EVENTS, nonce = "", fork, parent } = start ?? {};
+  const family = parent ? { parent } : {};
+  return {
+    ...{ events, nonce, ...family },
+    ...(fork ? { startedAt: fork.startedAt, seed: fork.seed } : {}),
+  };
 }
 
-/** Calls the code, to be handed what is recorded. */
-export function callCode({ runId, definition, state, input, origin, log }: CodeRun): WarmRun {
+/**
+ * Calls the code, to be handed what is recorded.
+ * @throws {PayloadMissingError} When the input is kept apart and not there any more.
+ */
+export async function callCode(
+  run: PassRun,
+  { state, address, start, task: { definition } }: Reading,
+  origin: CodeOrigin,
+): Promise<WarmRun> {
+  const { log, payloads } = run.services;
+  const input = await payloads.fetch(state.beginning ? state.beginning.input : start?.input);
   const execution = new Execution<Work>(state, (name) => sourcePlace(definition, name));
-  let signal = (): AbortSignal => AbortSignal.abort();
+  let present = run;
   const context = makeContext({
-    runId,
+    runId: address.runId,
     startSequence: state.startSequence,
     definition,
     execution,
     log,
-    signal: () => signal(),
+    signal: () => present.userSignal,
     startedAt: state.beginning?.at ?? origin.startedAt ?? state.startedAt,
     seed: origin.seed,
   });
+  execution.begin(() => definition.run(input, context));
   return {
     execution,
     origin,
     attach: (next) => {
-      signal = () => next.userSignal;
+      present = next;
     },
-    begin: () => execution.begin(() => definition.run(input, context)),
   };
 }

@@ -3,6 +3,7 @@
  * without replay. A cache: dropping one only costs a replay.
  */
 import type { EventPosition } from "../shared/messages.ts";
+import type { RunAddress } from "../shared/subjects.ts";
 import type { Execution } from "./execution.ts";
 import type { PassRun } from "./pass-run.ts";
 import type { Work } from "./work.ts";
@@ -13,6 +14,8 @@ export interface CodeOrigin {
   readonly startedAt?: number;
   readonly seed?: string;
   readonly events: EventPosition;
+  /** The run that started it, of a child. */
+  readonly parent?: RunAddress;
   /** Names the call that started the run. */
   readonly nonce: string;
 }
@@ -22,8 +25,6 @@ export interface WarmRun {
   readonly execution: Execution<Work>;
   /** Gives the code the signal of the pass that goes on. */
   readonly attach: (run: PassRun) => void;
-  /** Calls the code. Once, and after it is attached. */
-  readonly begin: () => void;
   readonly origin: CodeOrigin;
 }
 

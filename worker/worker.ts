@@ -12,6 +12,7 @@ import { Puller } from "../shared/jetstream/puller.ts";
 import { ensureTaskConsumer } from "../shared/jetstream/task-consumer.ts";
 import { WARM_RUNS } from "../shared/limits.ts";
 import { type LogSink, silentLog } from "../shared/logger.ts";
+import { Payloads } from "../shared/payloads.ts";
 import { ServerClock } from "../shared/server-clock.ts";
 import { DEFAULT_NAMESPACE, type NamespaceSetup, readSetup } from "../shared/setup.ts";
 import type { Pool } from "../shared/subjects.ts";
@@ -114,6 +115,7 @@ export async function workerOver(
     const setup = await readSetup(link, options.namespace ?? DEFAULT_NAMESPACE);
     const clocks = await ShardClocks.start(link, setup, clock);
     const log = options.log ?? silentLog;
+    const failpoint = options.failpoint ?? failpointsFrom(process.env["CONTRAIL_FAILPOINTS"]);
     const services: Services = {
       link,
       names: setup.names,
@@ -123,7 +125,8 @@ export async function workerOver(
       events: new EventsPosition(link.reader, setup.names.eventsStream, () => clock.monotonic()),
       log,
       claimTimeoutMs: setup.claimTimeoutMs,
-      failpoint: options.failpoint ?? failpointsFrom(process.env["CONTRAIL_FAILPOINTS"]),
+      failpoint,
+      payloads: new Payloads(link, { names: setup.names, clock, failpoint }),
     };
     const worker = new RunningWorker({ link, setup, services, clocks, drainMs });
     await worker.open(tasks, capacity, options.warmRuns ?? WARM_RUNS);

@@ -174,15 +174,20 @@ forEachTopology((title, start) => {
       t.true(await ensureTaskConsumer(link.requests, consumer));
       const puller = new Puller(link, { stream: run.stream, consumer: name });
       const seen: string[] = [];
-      puller.request({
-        batch: 10,
-        expiresMs: 5_000,
-        onMessage: (message) => {
-          seen.push(message.subject.slice(run.prefix.length));
-          message.ack();
-        },
-        onEnd: () => {},
-      });
+      // A consumer that was just made may have no leader to hear a request.
+      const ask = (): void =>
+        puller.request({
+          batch: 10,
+          expiresMs: 2_000,
+          onMessage: (message) => {
+            seen.push(message.subject.slice(run.prefix.length));
+            message.ack();
+          },
+          onEnd: () => {
+            if (seen.length < 2) ask();
+          },
+        });
+      ask();
       await until(() => seen.length >= 2);
       t.deepEqual(seen, [".start", ".ready"]);
       puller.discard();

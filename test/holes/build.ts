@@ -18,6 +18,7 @@ export interface Build {
   readonly requests: typeof import("../../shared/jetstream/requests.ts");
   readonly taskConsumer: typeof import("../../shared/jetstream/task-consumer.ts");
   readonly eventsPosition: typeof import("../../shared/events-position.ts");
+  readonly payloads: typeof import("../../shared/payloads.ts");
   readonly serverClock: typeof import("../../shared/server-clock.ts");
   readonly client: typeof import("../../shared/client.ts");
 }
@@ -37,6 +38,7 @@ const FILES: { readonly [Name in keyof Build]: string } = {
   requests: "shared/jetstream/requests.js",
   taskConsumer: "shared/jetstream/task-consumer.js",
   eventsPosition: "shared/events-position.js",
+  payloads: "shared/payloads.js",
   serverClock: "shared/server-clock.js",
   client: "shared/client.js",
 };

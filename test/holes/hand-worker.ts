@@ -76,8 +76,9 @@ export class HandWorker {
     this.serverClock = new build.serverClock.ServerClock(() => this.clock.monotonic());
     const pool = (): SlotPool => new build.slots.SlotPool(slots, () => {});
     this.pools = { regular: pool(), durable: pool() };
+    const workerLink = { publisher, reader, maxPayload: wire.maxPayload };
     const services = {
-      link: { publisher, reader, maxPayload: wire.maxPayload },
+      link: workerLink,
       names: setup.names,
       workerId: `worker-${name}`,
       clock: this.clock,
@@ -88,6 +89,7 @@ export class HandWorker {
       log: this.#log(),
       claimTimeoutMs: setup.claimTimeoutMs,
       failpoint: this.#barriers.failpoint,
+      payloads: new build.payloads.Payloads(workerLink, { names: setup.names, clock: this.clock }),
     };
     this.held = new build.heldRuns.HeldRuns(services);
     const warm = new build.warmRuns.WarmRuns(warmRuns);

@@ -35,8 +35,10 @@ async function exportRun(
   reference: Options & { readonly text: string },
   file: string | undefined,
 ): Promise<void> {
-  const view = await cli.withClient(async (client) => (await findRun(client, reference)).view());
-  const text = historyText(view);
+  const history = await cli.withClient(async (client) =>
+    (await findRun(client, reference)).history(),
+  );
+  const text = historyText(history);
   if (file === undefined) {
     // One object a line where that was asked for, else as it is in a file.
     cli.output.data(text.trimEnd(), JSON.parse(text) as Record<string, unknown>);
@@ -48,7 +50,7 @@ async function exportRun(
       { cause, file },
     );
   });
-  const { taskName, runId, commits } = view;
+  const { taskName, runId, commits } = history;
   cli.output.onlyJson({ event: "exported", taskName, runId, file, commits: commits.length });
-  cli.output.note(`The history of ${runText(view)} is in ${file}.`);
+  cli.output.note(`The history of ${runText(history)} is in ${file}.`);
 }

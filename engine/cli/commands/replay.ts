@@ -120,7 +120,7 @@ async function eachRecorded(
       const runs = await client.list({ taskName, limit, ...(status ? { status } : {}) });
       for (const { runId, startedAt } of runs)
         if (since === undefined || startedAt >= since)
-          await judge(await client.get(taskName, runId).view());
+          await judge(await client.get(taskName, runId).history());
     }
   });
 }

@@ -1,4 +1,5 @@
 /** Tasks for hostile input, and runs that must not mind what happens to others. */
+
 import { existsSync } from "node:fs";
 import { anyOf, durableTask, event, sleep, type Task, task } from "../../../shared/task.ts";
 import { until } from "../../helpers/until.ts";
@@ -82,7 +83,7 @@ const values: { readonly [name: string]: () => unknown } = {
     (function* endless() {
       for (;;) yield 1;
     })(),
-  large: () => "x".repeat(2 * 2 ** 20),
+  large: () => new Uint8Array(64 * 2 ** 20 + 1),
   deep: () => {
     let deep: unknown = 1;
     for (let i = 0; i < 10_000; i++) deep = [deep];

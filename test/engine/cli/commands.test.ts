@@ -382,12 +382,16 @@ test("names that cannot be used are refused by name", async (t) => {
   }
 });
 
-test("an input that is too large is refused with the limit", async (t) => {
-  const stdin = JSON.stringify("x".repeat(2_000_000));
+test("an input larger than a message is stored apart, and shown with its size", async (t) => {
+  const stdin = JSON.stringify({ name: "x".repeat(2_000_000) });
   const options = { cwd: process.cwd(), server: t.context.server.url, stdin };
-  const { code, stderr } = await contrail(["start", "hello", "--input", "-"], options);
-  t.is(code, 1);
-  t.regex(stderr, /^error limit-exceeded: /);
+  const id = "large-input";
+  const started = await contrail(["start", "hello", "--id", id, "--input", "-"], options);
+  t.is(started.code, 0, started.stderr);
+  const { stdout } = await run(t, "show", `hello/${id}`);
+  t.regex(stdout, /input +\{"payload":"hello\/large-input\/[\w-]+","bytes":2000\d\d\d\}/);
+  const exported = await run(t, "export", `hello/${id}`);
+  t.true(exported.stdout.length > 2_000_000);
 });
 
 test("names that command a terminal are printed harmlessly", async (t) => {

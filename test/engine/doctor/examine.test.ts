@@ -66,7 +66,7 @@ test("a sound namespace with an engine and a worker has no problem", async (t) =
     findings.map(({ check, verdict }) => `${check} ${verdict}`),
     [
       ...["server ok", "limits ok", "sync unknown", "namespace ok", "clock ok"],
-      ...Array.from({ length: 6 }, () => "stream ok"),
+      ...Array.from({ length: 7 }, () => "stream ok"),
       ...["consumer ok", "engine ok", "worker ok"],
     ],
   );
