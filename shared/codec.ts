@@ -35,9 +35,21 @@ const options = {
   useToJSON: true,
   copyBuffers: true, // what was decoded is not a view of a buffer of the connection
 };
-const encoder = new Encoder(options);
+const encoder = new Encoder(options) as unknown as InPlaceEncoder;
 const decoder = new Decoder(options);
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
+
+/**
+ * The encoder with flags that its types do not know: it returns the buffer that it always writes into
+ * (512) and begins at the same place the next time (1,024), so what it wrote is copied at once.
+ */
+interface InPlaceEncoder {
+  encode(value: unknown, flags: number): Written;
+}
+
+type Written = Uint8Array & { readonly start: number; readonly end: number };
+
+const IN_PLACE = 512 | 1_024;
 
 /** Errors and expressions share a tag. The decoder's own way calls whatever the name leads to. */
 addExtension({ tag: 27, decode: namedObject } as unknown as Parameters<typeof addExtension>[0]);
@@ -59,7 +71,10 @@ export function encode(value: unknown, what: string): Uint8Array {
   let problem: StorageProblem | undefined;
   try {
     problem = storageProblem(value);
-    if (problem === undefined) return framed(encoder.encode(value));
+    if (problem === undefined) {
+      const written = encoder.encode(value, IN_PLACE);
+      return framed(written.subarray(written.start, written.end));
+    }
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : "something in it cannot be read";
     throw unstorable(what, `cannot be stored: ${reason}`, { cause });
@@ -84,8 +99,23 @@ function unstorable(what: string, problem: string, details: ErrorDetails = {}): 
   );
 }
 
+/** Messages are cut from pieces of this size: an allocation for each costs more than to fill it. */
+const POOL_BYTES = 16 * 1024;
+let pool = new Uint8Array(0);
+let used = 0;
+
+function allocate(length: number): Uint8Array {
+  if (length > POOL_BYTES / 8) return new Uint8Array(length);
+  if (used + length > pool.length) {
+    pool = new Uint8Array(POOL_BYTES);
+    used = 0;
+  }
+  used += length;
+  return new Uint8Array(pool.buffer, used - length, length);
+}
+
 function framed(body: Uint8Array, format = FORMAT): Uint8Array {
-  const message = new Uint8Array(body.length + 1);
+  const message = allocate(body.length + 1);
   message[0] = format;
   message.set(body, 1);
   return message;

@@ -53,15 +53,10 @@ function look(value: unknown, depth: number, budget: Budget): StorageProblem | u
 
 function lookInto(object: object, depth: number, budget: Budget): StorageProblem | undefined {
   if (depth >= VALUE_DEPTH) return problem(`is circular, or nested more than ${VALUE_DEPTH} deep`);
-  if (Array.isArray(object)) {
-    if (object.length > budget.left) return tooLarge(); // also a list of nothing but holes
-    return lookAll(object.entries(), depth, budget);
-  }
-  if (object instanceof Map) {
-    const keys = lookAll([...object.keys()].entries(), depth, budget);
-    return keys ?? lookAll([...object.values()].entries(), depth, budget);
-  }
-  if (object instanceof Set) return lookAll([...object].entries(), depth, budget);
+  if (Array.isArray(object)) return lookAt(object, depth, budget);
+  if (object instanceof Map)
+    return lookAt([...object.keys()], depth, budget) ?? lookAt([...object.values()], depth, budget);
+  if (object instanceof Set) return lookAt([...object], depth, budget);
   if (ArrayBuffer.isView(object) || object instanceof ArrayBuffer) {
     budget.left -= object.byteLength;
     return budget.left < 0 ? tooLarge() : undefined;
@@ -73,20 +68,35 @@ function lookInto(object: object, depth: number, budget: Budget): StorageProblem
     return problem("is an iterator or a stream; collect it into a list first");
   if ("toJSON" in object && typeof object.toJSON === "function" && !isPlain(object))
     return look(object.toJSON(), depth + 1, budget);
-  return lookAll(Object.entries(object), depth, budget);
+  return lookAtFields(object as Fields, depth, budget);
 }
 
-function lookAll(
-  parts: Iterable<[key: string | number, value: unknown]>,
+type Fields = { readonly [field: string]: unknown };
+
+function lookAt(
+  items: readonly unknown[],
   depth: number,
   budget: Budget,
 ): StorageProblem | undefined {
-  for (const [key, value] of parts) {
-    if (typeof key === "string") budget.left -= key.length;
-    const found = look(value, depth + 1, budget);
-    if (found) return { ...found, path: [key, ...found.path] };
+  if (items.length > budget.left) return tooLarge(); // also a list of nothing but holes
+  for (let i = 0; i < items.length; i++) {
+    const found = look(items[i], depth + 1, budget);
+    if (found) return inside(i, found);
   }
   return undefined;
+}
+
+function lookAtFields(object: Fields, depth: number, budget: Budget): StorageProblem | undefined {
+  for (const key of Object.keys(object)) {
+    budget.left -= key.length;
+    const found = look(object[key], depth + 1, budget);
+    if (found) return inside(key, found);
+  }
+  return undefined;
+}
+
+function inside(key: string | number, found: StorageProblem): StorageProblem {
+  return { ...found, path: [key, ...found.path] };
 }
 
 function isPlain(object: object): boolean {
