@@ -18,6 +18,7 @@ export const FAMILIES = [
   "limit",
   "disk",
   "tamper",
+  "lost-timer",
 ] as const;
 /** One of them. */
 export type Family = (typeof FAMILIES)[number];

@@ -20,7 +20,7 @@ const deletedConsumer: FaultKind = {
 
 /** A run that sleeps loses its timer. */
 const deletedTimer: FaultKind = {
-  family: "tamper",
+  family: "lost-timer",
   kind: "delete-timer",
   lastsMs: [0, 0],
   async inject(world, random) {
