@@ -7,8 +7,12 @@
  */
 import { decodeEventPayload } from "../shared/codec.ts";
 import { type Filter, valuesAt } from "../shared/filters.ts";
+import type { EnclosedEvent } from "../shared/messages.ts";
 import { isEventPattern, keysOf, type MatchableEvent, matcherOf } from "./event-index.ts";
 import { NameTree } from "./name-tree.ts";
+
+/** Events up to this size are enclosed in the tokens that name them. */
+const ENCLOSED_BYTES = 1_024;
 
 /** An event that decodes its payload when somebody asks for it. */
 export class EventMessage implements MatchableEvent {
@@ -16,7 +20,9 @@ export class EventMessage implements MatchableEvent {
   readonly name: string;
   readonly bytes: number;
   readonly #contentType: string;
+  readonly #timeMs: number | undefined;
   #raw: Uint8Array | undefined;
+  #isDecoded = false;
   #payload: unknown;
 
   /** @param message Its data may be a view of a larger buffer; it is copied. */
@@ -25,20 +31,37 @@ export class EventMessage implements MatchableEvent {
     readonly name: string;
     readonly data: Uint8Array;
     readonly contentType: string;
+    /** When it was stored, if it may be enclosed in tokens. */
+    readonly timeMs?: number;
   }) {
     this.sequence = message.sequence;
     this.name = message.name;
     this.bytes = message.data.length;
     this.#contentType = message.contentType;
+    this.#timeMs = this.bytes <= ENCLOSED_BYTES ? message.timeMs : undefined;
     this.#raw = Buffer.from(message.data);
   }
 
   get payload(): unknown {
-    if (this.#raw !== undefined) {
+    if (!this.#isDecoded && this.#raw !== undefined) {
       this.#payload = decodeEventPayload(this.#raw, this.#contentType);
-      this.#raw = undefined;
+      this.#isDecoded = true;
+      if (this.#timeMs === undefined) this.#raw = undefined;
     }
     return this.#payload;
+  }
+
+  /** The event as it is enclosed in a token; nothing when it is too large for that. */
+  get enclosed(): EnclosedEvent | undefined {
+    if (this.#timeMs === undefined || this.#raw === undefined) return undefined;
+    const { sequence, name } = this;
+    return {
+      sequence,
+      name,
+      timeMs: this.#timeMs,
+      contentType: this.#contentType,
+      data: this.#raw,
+    };
   }
 }
 
@@ -122,6 +145,12 @@ export class RecentEvents {
       this.#drop();
   }
 
+  /** The event of this sequence, if it is here. */
+  get(sequence: number): EventMessage | undefined {
+    const event = this.#queue[firstAfter(this.#queue, sequence - 1, this.#next)];
+    return event?.sequence === sequence ? event : undefined;
+  }
+
   /** Sequences of the lowest events that fit, in order, as far as they are here. */
   find({ name, where, after, to, limit }: EventQuery): number[] {
     const matches = where === undefined ? () => true : matcherOf(where);
@@ -190,9 +219,9 @@ function addTo(values: Map<Value, EventMessage[]>, path: string, event: EventMes
   }
 }
 
-/** Position of the first event with a higher sequence. */
-function firstAfter(events: readonly EventMessage[], after: number): number {
-  let [low, high] = [0, events.length];
+/** Position of the first event with a higher sequence, from a position on. */
+function firstAfter(events: readonly EventMessage[], after: number, from = 0): number {
+  let [low, high] = [from, events.length];
   while (low < high) {
     const middle = (low + high) >> 1;
     if ((events[middle] as EventMessage).sequence > after) high = middle;

@@ -221,12 +221,13 @@ function prefixOf({ subject }: StoredMessage): string {
   return subject.slice(0, subject.lastIndexOf("."));
 }
 
-function toEvent({ sequence, subject, data, headers }: StoredMessage): EventMessage {
+function toEvent({ sequence, subject, data, headers, timeMs }: StoredMessage): EventMessage {
   const name = subject.slice(EVENTS_PREFIX.length);
   return new EventMessage({
     sequence,
     name,
     data,
     contentType: headers.last("Content-Type") ?? "",
+    timeMs,
   });
 }

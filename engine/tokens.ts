@@ -3,10 +3,13 @@
  * is refused. After a lost reply it is published again; the second one is a dead token (rule 16).
  */
 import { Backoff, pause } from "../shared/jetstream/backoff.ts";
-import { encodeReady } from "../shared/messages.ts";
+import { type Because, type EnclosedEvent, encodeReady } from "../shared/messages.ts";
 import type { PendingWait } from "./conditions.ts";
+import type { RecentEvents } from "./recent-events.ts";
 import type { EngineServices } from "./services.ts";
 
+/** A token encloses no more than this many events; the others are read by whoever claims the run. */
+const ENCLOSED_EVENTS = 16;
 /** Tokens on their way at once. */
 const PUBLISHED_AT_ONCE = 512;
 const RETRY_PAUSES = { shortestMs: 50, longestMs: 2_000 };
@@ -14,13 +17,16 @@ const RETRY_PAUSES = { shortestMs: 50, longestMs: 2_000 };
 /** Tokens of answered waits, published a bounded number at a time. */
 export class TokenQueue {
   readonly #services: EngineServices;
+  readonly #recent: Pick<RecentEvents, "get">;
   readonly #waiting: PendingWait[] = [];
   #publishing = 0;
   #published = 0;
   #refused = 0;
 
-  constructor(services: EngineServices) {
+  /** @param recent Events that tokens may enclose. */
+  constructor(services: EngineServices, recent: Pick<RecentEvents, "get">) {
     this.#services = services;
+    this.#recent = recent;
   }
 
   /** How many are not settled. */
@@ -65,7 +71,8 @@ export class TokenQueue {
     const { failpoint } = this.#services;
     const { waitSequence, startSequence, isChild } = wait;
     const because = wait.because();
-    const body = encodeReady({ answers: waitSequence, startSequence, isChild, because });
+    const token = { answers: waitSequence, startSequence, isChild, because };
+    const body = encodeReady(token, this.#enclosed(because));
     const before = failpoint("engine-before-ready");
     if (before) await before;
     const end = await publishReady(this.#services, wait, body);
@@ -73,6 +80,13 @@ export class TokenQueue {
     if (end === "refused") this.#refused++;
     const after = failpoint("engine-after-ready");
     if (after) await after;
+  }
+
+  /** Copies of the events that the token names, as far as they are small and recent. */
+  #enclosed({ events = [] }: Because): EnclosedEvent[] {
+    return events
+      .slice(0, ENCLOSED_EVENTS)
+      .flatMap(([, , sequence]) => this.#recent.get(sequence)?.enclosed ?? []);
   }
 }
 

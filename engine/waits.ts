@@ -69,7 +69,7 @@ export class Waits {
     this.#options = options;
     this.#services = options.services;
     this.#past = new Past({ ...options, names: options.services.names });
-    this.#tokens = new TokenQueue(options.services);
+    this.#tokens = new TokenQueue(options.services, options.recent);
   }
 
   get status(): WaitsStatus {

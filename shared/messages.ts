@@ -102,6 +102,17 @@ export interface Ready {
   readonly because: Because;
 }
 
+/** A copy of a small event that a token names, so that whoever claims the run need not read it. */
+export interface EnclosedEvent {
+  readonly sequence: number;
+  readonly name: string;
+  /** When it was stored: milliseconds since the epoch, with a fraction. */
+  readonly timeMs: number;
+  readonly contentType: string;
+  /** The payload as it was published. */
+  readonly data: Uint8Array;
+}
+
 /** A leaf that the engine has to watch. */
 export interface WatchedLeaf {
   readonly key: string;
@@ -175,9 +186,16 @@ function decodeOrigin(value: unknown, where: string): ForkOrigin {
   return { runId, startedAt, seed, reason, commits } as ForkOrigin;
 }
 
-/** Writes a ready token. */
-export function encodeReady(ready: Ready): Uint8Array {
-  return encode([ready.answers, ready.startSequence, ready.isChild, ready.because], "token");
+/**
+ * Writes a ready token.
+ * @param enclosed Copies of events that it names; the log of events stays the truth.
+ */
+export function encodeReady(ready: Ready, enclosed: readonly EnclosedEvent[] = []): Uint8Array {
+  const { answers, startSequence, isChild, because } = ready;
+  const body: unknown[] = [answers, startSequence, isChild, because];
+  if (enclosed.length > 0)
+    body.push(enclosed.map((e) => [e.sequence, e.name, e.timeMs, e.contentType, e.data]));
+  return encode(body, "token");
 }
 
 /** Reads a ready token. @throws {UndecodableError} When it is none. */
@@ -191,6 +209,24 @@ export function decodeReady(message: Uint8Array, where: string): Ready {
   )
     throw unreadable("ready token", where);
   return { answers, startSequence, isChild, because } as Ready;
+}
+
+/**
+ * The copies of events in a ready token. Those that cannot be read are left out: they are read where
+ * they are stored.
+ * @throws {UndecodableError} When it is no message of ours.
+ */
+export function decodeEnclosed(message: Uint8Array, where: string): EnclosedEvent[] {
+  const rows = fields(message, where)[4];
+  if (!Array.isArray(rows)) return [];
+  return rows.flatMap((row: unknown): EnclosedEvent[] => {
+    const [sequence, name, timeMs, contentType, data] = Array.isArray(row)
+      ? (row as unknown[])
+      : [];
+    const isForm = isCount(sequence) && isText(name) && isTime(timeMs) && isText(contentType);
+    if (!isForm || !(data instanceof Uint8Array)) return [];
+    return [{ sequence, name, timeMs, contentType, data } as EnclosedEvent];
+  });
 }
 
 function isBecause(value: unknown): boolean {

@@ -272,8 +272,7 @@ export class Claims {
     const interruption = interruptionAt({ ...read, now, definition: read.task.definition });
     if (!interruption.outcome) entries.push(...pinOf(read));
     if (interruption.entry) entries.push(interruption.entry);
-    if (isWaiting)
-      entries.push(...(await settledBy(this.#services, read.address, state, because, now)));
+    if (isWaiting) entries.push(...(await settledBy(this.#services, read, now)));
     if (interruption.outcome) {
       // Before the end is recorded: whoever comes after it finds nothing to do any more.
       await cancelChildren(this.#services, run.parent, state, run.signal);

@@ -7,6 +7,8 @@
  *     guard again, and then whoever stands behind the guard (rule 6).
  * A3. The state is changed only by what is stored, and holds it as a replay would read it: what the
  *     code receives is never the very object that it returned from a step.
+ * A4. Nothing is put behind the entry with which a pass is over: a request to cancel that comes at
+ *     that moment is told to whoever goes on, and to nobody when the run has ended.
  */
 import { decodeCommit, type Entry } from "../shared/entries.ts";
 import { InvariantError } from "../shared/errors.ts";
@@ -14,7 +16,7 @@ import type { HeaderList } from "../shared/jetstream/headers.ts";
 import type { Publisher } from "../shared/jetstream/publisher.ts";
 import type { Reader } from "../shared/jetstream/reader.ts";
 import { evolve, type RunState, type RunStatus } from "../shared/run-state.ts";
-import { BEGINNING_HEADER, HEADERS, STATUS_HEADER, VERSION_HEADER } from "../shared/subjects.ts";
+import { HEADERS, STATUS_HEADER, VERSION_HEADER } from "../shared/subjects.ts";
 import { fitCommits } from "./commit-size.ts";
 import { hasBecomeLong } from "./operation-limits.ts";
 
@@ -51,13 +53,16 @@ const CANCEL_HEADERS: ReadonlySet<string> = new Set([HEADERS.scheduler, HEADERS.
 /** Whether the commit is stored, or the run belongs to somebody else. */
 export type CommitEnd = "stored" | "lost";
 
+/** With one of these a pass is over. */
+const LAST_KINDS: ReadonlySet<Entry["kind"]> = new Set(["waiting", "paused", "ended"]);
+
 /** Appends commits for one pass. */
 export class Committer {
   readonly #options: CommitterOptions;
   #buffer: Entry[] = [];
   #running: Promise<CommitEnd> | undefined;
   #lost = false;
-  #hasEnd = false;
+  #hasLast = false;
 
   constructor(options: CommitterOptions) {
     this.#options = options;
@@ -73,14 +78,10 @@ export class Committer {
     return this.#running !== undefined;
   }
 
-  /**
-   * Puts an entry into the next commit without asking for one. Nothing follows the end of a run (P1):
-   * what is told of it later, such as a request to cancel that comes while its end is on its way, is
-   * dropped.
-   */
+  /** Puts an entry into the next commit without asking for one. Nothing once the pass is over. */
   add(entry: Entry): void {
-    if (this.#hasEnd) return;
-    this.#hasEnd = entry.kind === "ended";
+    if (this.#hasLast) return;
+    this.#hasLast = LAST_KINDS.has(entry.kind);
     this.#buffer.push(entry);
   }
 
@@ -114,7 +115,6 @@ export class Committer {
       const sequence = await this.#append(part.bytes, [
         [STATUS_HEADER, statusAfter(part.commit.entries)],
         ...versionHeader(state, part.commit.entries),
-        ...beginningHeader(state, part.commit.entries),
         ...headers,
       ]);
       if (sequence === undefined) {
@@ -176,15 +176,8 @@ export class Committer {
 
 function versionHeader(state: RunState, entries: readonly Entry[]): HeaderList {
   const pin = entries.find((entry) => entry.kind === "version-pinned");
-  const isAnew = entries.some(({ kind }) => kind === "continued");
-  const version = pin?.version ?? (isAnew ? undefined : state.version);
+  const version = pin?.version ?? state.version;
   return version === undefined ? [] : [[VERSION_HEADER, version]];
-}
-
-function beginningHeader({ beginning }: RunState, entries: readonly Entry[]): HeaderList {
-  const isHere = entries.some(({ kind }) => kind === "continued");
-  const sequence = isHere ? 0 : beginning?.sequence;
-  return sequence === undefined ? [] : [[BEGINNING_HEADER, String(sequence)]];
 }
 
 /** The status of the run after these entries, for those who read headers only. */

@@ -4,10 +4,13 @@ import type { LeafCondition, LeafOutcome } from "../shared/entries.ts";
 import { matchesName } from "../shared/event-names.ts";
 import { compileFilter } from "../shared/filters.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
+import type { EnclosedEvent } from "../shared/messages.ts";
 import { pendingLeaves, type WaitState } from "../shared/run-state.ts";
 import { EVENTS_PREFIX } from "../shared/subjects.ts";
 import type { Happened } from "./happened.ts";
 import type { Services } from "./services.ts";
+
+type EventOutcome = Extract<LeafOutcome, { kind: "event" }>;
 
 /** How often a replica that is behind the leader is read again. */
 const STALE_READINGS = 20;
@@ -52,8 +55,20 @@ async function readEvents(
   return stored;
 }
 
+/** An event that a token encloses, as it is recorded. */
+export function enclosedOutcome(event: EnclosedEvent): EventOutcome {
+  const { sequence, name, timeMs, contentType, data } = event;
+  return {
+    kind: "event",
+    name,
+    data: decodeEventPayload(data, contentType),
+    sequence,
+    publishedAt: timeMs,
+  };
+}
+
 /** An event as it is recorded. */
-export function eventOutcome(stored: StoredMessage): Extract<LeafOutcome, { kind: "event" }> {
+export function eventOutcome(stored: StoredMessage): EventOutcome {
   return {
     kind: "event",
     name: stored.subject.slice(EVENTS_PREFIX.length),
@@ -66,7 +81,7 @@ export function eventOutcome(stored: StoredMessage): Extract<LeafOutcome, { kind
 /** Whether a leaf waits for this event. */
 export function isFor(
   { name, where, after }: Extract<LeafCondition, { kind: "event" }>,
-  { sequence, data, ...event }: Extract<LeafOutcome, { kind: "event" }>,
+  { sequence, data, ...event }: EventOutcome,
 ): boolean {
   return sequence > after && matchesName(name, event.name) && compileFilter(where)(data);
 }

@@ -7,29 +7,29 @@
  * O2. Waits that were created first get the lower events (rule 21), and no event twice.
  */
 import type { Entry } from "../shared/entries.ts";
-import type { Because } from "../shared/messages.ts";
+import type { Because, EnclosedEvent } from "../shared/messages.ts";
 import { pendingLeaves, type RunState, type WaitState } from "../shared/run-state.ts";
 import type { RunAddress } from "../shared/subjects.ts";
 import { lookForChildren, namedChildren, type WaitingParent } from "./child-ends.ts";
-import { eventOutcome, isFor, lookForEvents } from "./event-look.ts";
+import { enclosedOutcome, eventOutcome, isFor, lookForEvents } from "./event-look.ts";
 import type { Happened } from "./happened.ts";
 import type { Services } from "./services.ts";
 
+/** What a token says to its run. */
+export interface Proof {
+  readonly address: RunAddress;
+  readonly state: RunState;
+  readonly because: Because;
+  readonly enclosed: readonly EnclosedEvent[];
+}
+
 /** The entries that a claim of this token adds, in the order in which they happened. */
-export async function settledBy(
-  services: Services,
-  run: RunAddress,
-  state: RunState,
-  because: Because,
-  now: number,
-): Promise<Entry[]> {
+export async function settledBy(services: Services, proof: Proof, now: number): Promise<Entry[]> {
+  const { address: run, state, because } = proof;
   const waits = [...state.pending.values()];
   const parent = { ...run, startSequence: state.startSequence };
   const [events, children] = await (because.timer === undefined
-    ? Promise.all([
-        namedEvents(services, state, because),
-        namedChildren(services, parent, waits, because),
-      ])
+    ? Promise.all([namedEvents(services, proof), namedChildren(services, parent, waits, because)])
     : lookAround(services, parent, waits, state.consumedEvents));
   return inOrder([...events, ...children, ...dueSleeps(state.sleeping.values(), now)]);
 }
@@ -68,8 +68,7 @@ export function dueSleeps(waits: Iterable<WaitState>, now: number): Happened[] {
 /** The events that the engine named, as far as they are what the run waits for. */
 async function namedEvents(
   services: Services,
-  state: RunState,
-  because: Because,
+  { state, because, enclosed }: Proof,
 ): Promise<Happened[]> {
   const taken = new Set(state.consumedEvents);
   const wanted = (because.events ?? []).filter(([key, leaf, sequence]) => {
@@ -79,14 +78,11 @@ async function namedEvents(
   });
   const found = await Promise.all(
     wanted.map(async ([key, leaf, sequence]): Promise<Happened[]> => {
-      const stream = services.names.eventsStream;
-      const stored =
-        (await services.link.reader.get(stream, sequence)) ??
-        (await services.link.reader.get(stream, sequence, { leader: true }));
+      const copy = enclosed.find((event) => event.sequence === sequence);
+      const outcome = copy ? enclosedOutcome(copy) : await readOutcome(services, sequence);
       const condition = state.waits.get(key)?.leaves[leaf];
-      const outcome = stored && eventOutcome(stored);
       if (outcome && condition?.kind === "event" && isFor(condition, outcome))
-        return [{ key, leaf, outcome, time: stored.timeMs }];
+        return [{ key, leaf, outcome, time: outcome.publishedAt }];
       services.log.warn(
         "A token names an event that is not there, or not what the run waits for.",
         {
@@ -97,6 +93,13 @@ async function namedEvents(
     }),
   );
   return found.flat();
+}
+
+async function readOutcome({ names, link }: Services, sequence: number) {
+  const stored =
+    (await link.reader.get(names.eventsStream, sequence)) ??
+    (await link.reader.get(names.eventsStream, sequence, { leader: true }));
+  return stored && eventOutcome(stored);
 }
 
 function isPending(state: RunState, key: string, leaf: number): boolean {

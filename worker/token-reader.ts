@@ -4,8 +4,10 @@ import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import {
   type Because,
   type CancelRequest,
+  decodeEnclosed,
   decodeReady,
   decodeStart,
+  type EnclosedEvent,
   type Start,
 } from "../shared/messages.ts";
 import type { RunState } from "../shared/run-state.ts";
@@ -44,6 +46,8 @@ export interface Reading extends TokenRun {
   readonly isChild: boolean;
   readonly answers: number;
   readonly because: Because;
+  /** Copies of events that the token names. */
+  readonly enclosed: readonly EnclosedEvent[];
   readonly start: Start | undefined;
   readonly state: RunState;
   readonly cancel: CancelRequest | undefined;
@@ -103,7 +107,8 @@ export class TokenReader {
     const { token, subjects } = base;
     const { answers, startSequence, isChild, because } = decodeReady(token.data, whereIs(token));
     const history = `${subjects.prefix}.${isChild ? "c" : "h"}`;
-    const common = { history, isChild, answers, because, isSurelyFirst: false };
+    const enclosed = because.events ? decodeEnclosed(token.data, whereIs(token)) : [];
+    const common = { history, isChild, answers, because, enclosed, isSurelyFirst: false };
     const warm = mustBeFresh ? undefined : this.#warm.take(history, answers);
     if (warm) {
       const { state } = warm.execution;
@@ -171,7 +176,7 @@ export class TokenReader {
 }
 
 /** What a start's token says about waits. */
-const NO_ANSWER = { answers: 0, because: {}, warm: undefined } as const;
+const NO_ANSWER = { answers: 0, because: {}, enclosed: [], warm: undefined } as const;
 
 /** Field by field: spread into one another, objects of so many fields cost more than the read. */
 function reading(run: TokenRun, found: Omit<Reading, keyof TokenRun>): Reading {
@@ -185,6 +190,7 @@ function reading(run: TokenRun, found: Omit<Reading, keyof TokenRun>): Reading {
     isChild: found.isChild,
     answers: found.answers,
     because: found.because,
+    enclosed: found.enclosed,
     start: found.start,
     state: found.state,
     cancel: found.cancel,

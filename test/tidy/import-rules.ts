@@ -12,6 +12,10 @@ const ENTRIES = new Set([
   "testing/index.ts",
 ]);
 
+/** Judges what chaos runs leave behind. */
+const JUDGE = "test/chaos/check/";
+const JUDGE_WIRE = `${JUDGE}wire.ts`;
+
 /** The packages the pure model may use. */
 const MODEL_PACKAGES = new Set(["temporal-polyfill"]);
 /** Pure functions and types of packages, each for the one file whose matter it is. */
@@ -145,12 +149,23 @@ export function importRules(modelFiles: readonly string[]): readonly HouseRule[]
       },
     }),
     importRule({
-      title: "only shared/codec.ts imports cbor-x",
+      title: "only shared/codec.ts, and the judge of chaos runs, import cbor-x",
       bad: [file("engine/events.ts", "cbor-x")],
-      good: [file("shared/codec.ts", "cbor-x")],
+      good: [file("shared/codec.ts", "cbor-x"), file(JUDGE_WIRE, "cbor-x")],
       judge(from, { specifier }) {
         if (specifier !== "cbor-x" || from === "shared/codec.ts") return undefined;
+        if (from === JUDGE_WIRE) return undefined; // reads for itself what it judges
         return "use encode and decode of shared/codec.ts: they know the format byte";
+      },
+    }),
+    importRule({
+      title: "the judge of chaos runs shares no code with what it judges",
+      bad: [file(JUDGE_WIRE, "../../../shared/codec.ts"), file(JUDGE_WIRE, "../story.ts")],
+      good: [file(JUDGE_WIRE, "./history.ts"), file(JUDGE_WIRE, "node:fs")],
+      judge(from, { target }) {
+        if (!from.startsWith(JUDGE) || target === undefined || target.startsWith(JUDGE))
+          return undefined;
+        return "write what it needs of this once more: an error in both would not be seen";
       },
     }),
     importRule({

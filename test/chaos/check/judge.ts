@@ -1,0 +1,159 @@
+/** What is judged, and what was found. Not knowing is not passing. */
+import { type Effect, type Evidence, type Operation, readEvidence } from "./directory.ts";
+import { foldWorld, type Run, type World } from "./history.ts";
+
+import { nameOf } from "./wire.ts";
+/** The promises of the design, and the laws of conservation. */
+export const RULES: { readonly [rule: string]: string } = {
+  P1: "every accepted start ends exactly once, or waits for something that has a name",
+  P2: "a step whose checkpoint is stored is not executed again; who lost a run learns so",
+  P3: "no wake-up is lost, none comes early, none overtakes what came before it",
+  P4: "a waiting run holds no slot, and no pool exceeds its capacity",
+  P5: "a resumed run goes on at any worker",
+  P6: "two passes of one run never both append, and a token claims the one wait it answers",
+  P7: "a replay that diverges is stopped before it does anything new",
+  P8: "nothing that was acknowledged is lost, and nothing is there twice",
+  P9: "bad input gets an error that names it, and harms no other run",
+  P10: "without an engine starts, steps, sleeps and resumes go on",
+  accepted: "accepted = waiting + running + paused + ended",
+  published: "published = consumed + pending, for each cursor",
+  granted: "granted = released + held",
+  scheduled: "scheduled = fired + canceled + pending",
+};
+
+/** Something that must not be. */
+export interface Violation {
+  readonly rule: string;
+  readonly text: string;
+  readonly run?: Run | undefined;
+}
+
+/** What became of an operation of a client. */
+export interface Told extends Operation {
+  readonly invoked: Operation;
+}
+
+/** Everything the rules look at, and what they have found. */
+export class Judge {
+  readonly evidence: Evidence;
+  readonly world: World;
+  readonly violations: Violation[] = [];
+  readonly facts: Map<string, number> = new Map();
+  readonly unknown: Map<string, string[]> = new Map();
+  /** Runs whose own messages were broken on purpose. */
+  readonly excused: ReadonlySet<string>;
+  readonly effects: ReadonlyMap<string, readonly Effect[]>;
+  readonly told: readonly Told[];
+  /** Ids of workers by the names of their processes. */
+  readonly workers: ReadonlyMap<string, string>;
+  /** When the workers were closed: nothing that was due later had to happen. */
+  readonly closedAt: number;
+
+  constructor(evidence: Evidence) {
+    this.evidence = evidence;
+    this.world = foldWorld(evidence);
+    this.excused = excusedBy(evidence);
+    this.effects = groupBy(evidence.effects, ({ taskName, runId }) => `${taskName}/${runId}`);
+    const edges = groupBy(evidence.operations, ({ id }) => id);
+    this.told = [...edges.values()].flatMap((list) => {
+      const invoked = list.find(({ edge }) => edge === "invoke");
+      const end = list.find(({ edge }) => edge !== "invoke");
+      return invoked ? [{ ...invoked, edge: "unknown" as const, ...end, invoked }] : [];
+    });
+    const lives = evidence.lives.filter(({ role }) => role === "worker");
+    this.workers = new Map(lives.flatMap(({ process, name }) => (name ? [[process, name]] : [])));
+    const healedAt = evidence.summary.healedAt ?? evidence.summary.endedAt;
+    const exits = lives.filter(({ edge, at }) => edge === "exit" && at > healedAt);
+    this.closedAt = Math.min(evidence.summary.endedAt, ...exits.map(({ at }) => at));
+  }
+
+  /** The runs that are to be judged. */
+  get runs(): Run[] {
+    return [...this.world.runs.values()].filter(
+      ({ name, starts }) => starts.length > 0 && !this.excused.has(name),
+    );
+  }
+
+  /** A fact that could have shown a violation. */
+  saw(rule: string, count = 1): void {
+    this.facts.set(rule, (this.facts.get(rule) ?? 0) + count);
+  }
+
+  /** The rule is judged only if this was seen. */
+  needs(rule: string, isSeen: boolean, what: string): void {
+    if (!isSeen) this.unknown.set(rule, [...(this.unknown.get(rule) ?? []), what]);
+  }
+
+  violate(rule: string, text: string, run?: Run): void {
+    this.violations.push({ rule, text, run });
+  }
+
+  /** Whether a process stood still at a time between two instants. */
+  wasStopped(process: string, from: number, to: number): boolean {
+    const { faults, summary } = this.evidence;
+    return faults.some(
+      ({ id, at, edge, kind, target }) =>
+        edge === "begin" &&
+        /stop|pause|freeze/.test(kind) &&
+        (process === target || process.startsWith(`${target}.`)) &&
+        at <= to &&
+        (faults.find((end) => end.id === id && end.edge === "end")?.at ?? summary.endedAt) >= from,
+    );
+  }
+
+  /** Whether anything was broken on purpose between two instants. */
+  isFaulty(from: number, to: number): boolean {
+    const { faults, summary } = this.evidence;
+    return faults.some(
+      ({ id, at, edge }) =>
+        edge === "begin" &&
+        at <= to &&
+        (faults.find((end) => end.id === id && end.edge === "end")?.at ?? summary.endedAt) >= from,
+    );
+  }
+
+  /** What is said of each rule. */
+  verdicts(): { readonly rule: string; readonly verdict: "held" | "violated" | "not known" }[] {
+    return Object.keys(RULES).map((rule) => {
+      if (this.violations.some((found) => found.rule === rule))
+        return { rule, verdict: "violated" };
+      const isWhole = this.evidence.summary.ended === "healed";
+      const isKnown = isWhole && (this.facts.get(rule) ?? 0) > 0 && !this.unknown.has(rule);
+      return { rule, verdict: isKnown ? "held" : "not known" };
+    });
+  }
+}
+
+/** Reads a directory to judge it. */
+export function judgeOf(path: string): Judge {
+  return new Judge(readEvidence(path));
+}
+
+/** Lists by what they have in common. */
+export function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group) group.push(item);
+    else groups.set(key, [item]);
+  }
+  return groups;
+}
+
+/** What is stored in a stream and was removed or written on purpose names the runs it is of. */
+function excusedBy({ faults, live, dump }: Evidence): Set<string> {
+  const subjects = faults.flatMap(({ family, target, detail }) => {
+    if (family === "garbage") return /\.(h|c|start)$/.test(target) ? [target] : [];
+    if (family !== "edit") return [];
+    const gone = new Set(detail?.sequences ?? []);
+    const lines = [...(live.get(target) ?? []), ...(dump.get(target) ?? [])];
+    return lines.filter(({ sequence }) => gone.has(sequence)).map(({ subject }) => subject);
+  });
+  return new Set(subjects.flatMap((subject) => nameOfSubject(subject)));
+}
+
+function nameOfSubject(subject: string): string[] {
+  const [, , , task, run] = subject.split(".");
+  return task && run ? [`${nameOf(task)}/${nameOf(run)}`] : [];
+}

@@ -1,0 +1,227 @@
+/** Bugs that a chaos run must show, each with the faults that lead into it. */
+import type { Mutant } from "../../mutants/mutant.ts";
+import { mutantCalled } from "../../mutants/mutants.ts";
+
+/** A bug, and how it is provoked. */
+export interface PlantedBug extends Mutant {
+  /** Families of faults; none: the workload alone shows it. */
+  readonly faults: readonly string[];
+  /** Default r1. */
+  readonly topology?: "r3";
+  /** How long faults are injected. Default 12. */
+  readonly seconds?: number;
+  /** Default 1. */
+  readonly seed?: number;
+}
+
+/** A mutant that a hole has, too. */
+function known(name: string, ...faults: string[]): PlantedBug {
+  return { ...mutantCalled(name), faults };
+}
+
+/** All of them. */
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  known("active-run-drops-every-token", "kill"),
+  known("tokens-are-delivered-twice-at-most", "kill"),
+  known("empty-history-begins", "kill"),
+  known("every-token-takes-over", "duplicate"),
+  known("token-claims-any-wait", "duplicate"),
+  known("spent-token-claims-again", "failpoint"),
+  known("spent-token-is-dropped", "failpoint"),
+  known("acknowledges-before-registering", "failpoint"),
+  known("loser-reads-again-and-goes-on", "pause"),
+  known("commits-are-not-guarded", "pause"),
+  known("silence-is-a-failure", "server"),
+  known("slots-are-granted-without-end", "kill"),
+  known("token-without-a-slot-is-dropped", "kill"),
+  known("cancel-waits-for-a-registration", "kill"),
+  known("cancel-of-an-active-run-is-forgotten", "kill"),
+  known("engine-follows-registrations-from-now", "kill"),
+  known("consumed-events-are-not-noted", "kill"),
+  known("timer-token-does-not-look-around", "kill"),
+  known("fencing-token-stays-the-same", "kill"),
+  known("claimer-goes-by-its-own-clock", "clock"),
+  {
+    name: "acknowledges-before-the-commit",
+    rule: "5",
+    file: "worker/regular-pass.ts",
+    find: `committer.add({ kind: "ended", outcome });`,
+    replace: `committer.add({ kind: "ended", outcome }); run.token.ack();`,
+    faults: ["failpoint"],
+  },
+  {
+    name: "look-back-is-left-out",
+    rule: "15",
+    file: "engine/look-back.ts",
+    find: "find(group, to) {",
+    replace: "find(group, to) { return Promise.resolve([]);",
+    faults: ["kill"],
+  },
+  {
+    name: "steps-are-executed-at-every-replay",
+    rule: "R1",
+    file: "worker/replay-cursor.ts",
+    find: "return steps.has(key) || waits.has(key) || children.has(key);",
+    replace: "return waits.has(key) || children.has(key);",
+    faults: ["kill"],
+  },
+  {
+    name: "timer-is-not-canceled",
+    rule: "11",
+    file: "worker/registration.ts",
+    find: `return [
+        [HEADERS.scheduler, \`\${place.prefix}.timer\`],
+        [HEADERS.scheduleNext, "purge"],
+    ];`,
+    replace: "return [];",
+    faults: ["kill"],
+  },
+  {
+    name: "timer-is-overwritten-to-cancel-it",
+    rule: "11",
+    file: "worker/claims.ts",
+    find: "const sentAt = this.#services.clock.monotonic();",
+    replace: `const sentAt = this.#services.clock.monotonic();
+      if (hadTimer) {
+        const { prefix } = run.place;
+        const headers = [["Nats-Schedule", "@at 2099-01-01T00:00:00Z"], ["Nats-Schedule-Target", prefix + ".ready"]];
+        await this.#services.link.publisher.publish(prefix + ".timer", new Uint8Array([1, 0x80]), headers);
+        if ((await run.committer.commit()) === "lost") { run.leave(); return false; }
+      }`,
+    faults: ["kill"],
+  },
+  {
+    name: "timer-is-not-set",
+    rule: "11",
+    file: "worker/registration.ts",
+    find: "if (dueAt !== undefined && !(await write(",
+    replace: "if (false && !(await write(",
+    faults: ["kill"],
+  },
+  {
+    name: "sleeps-are-short",
+    rule: "14",
+    file: "worker/outcomes.ts",
+    find: `condition.kind === "sleep" && condition.dueAt <= now`,
+    replace: `condition.kind === "sleep" && condition.dueAt <= now + 300`,
+    faults: ["kill"],
+  },
+  {
+    name: "starts-are-not-guarded",
+    rule: "3",
+    file: "shared/client.ts",
+    find: `.publisher.guardedPublish(subject, encodeStart(start), {
+            expect: 0,
+        });`,
+    replace: ".publisher.publish(subject, encodeStart(start));",
+    faults: ["kill"],
+  },
+  {
+    name: "slot-is-given-back-twice",
+    rule: "S2",
+    file: "worker/slots.ts",
+    find: `if (!this.#held.delete(slot))
+            return;`,
+    replace: `if (!this.#held.delete(slot)) {
+            const [other] = this.#held;
+            if (!other) return;
+            this.#held.delete(other);
+        }`,
+    faults: ["kill"],
+  },
+  {
+    name: "lease-has-no-time-to-live",
+    rule: "27",
+    file: "worker/lease-keeper.ts",
+    find: `const outcome = await publisher.publish(this.#subject, body, [
+                [HEADERS.timeToLive, \`\${this.#ttlSeconds}s\`],
+            ]);`,
+    replace: "const outcome = await publisher.publish(this.#subject, body, []);",
+    faults: ["kill"],
+  },
+  {
+    name: "cancel-is-recorded-behind-the-end",
+    rule: "A4",
+    file: "worker/committer.ts",
+    find: "if (this.#hasLast) return;",
+    replace: "",
+    faults: ["kill"],
+  },
+  {
+    name: "interrupted-run-goes-on",
+    rule: "cancel",
+    file: "worker/pass-operations.ts",
+    find: `return at <= position || work.kind !== "step";`,
+    replace: "return false;",
+    faults: ["kill"],
+  },
+  {
+    name: "waiting-run-is-called-running",
+    rule: "header",
+    file: "worker/committer.ts",
+    find: `if (last?.kind === "waiting" || last?.kind === "paused")`,
+    replace: `if (last?.kind === "paused")`,
+    faults: ["kill"],
+  },
+  {
+    name: "children-are-mixed-up",
+    rule: "19",
+    file: "worker/child-ends.ts",
+    find: "runId: `${prefix}-${condition.first + position}`,",
+    replace: "runId: `${prefix}-${condition.first + (position > 0 ? position - 1 : position)}`,",
+    faults: ["kill"],
+  },
+  {
+    name: "filter-is-not-looked-at",
+    rule: "21",
+    file: "shared/filters.ts",
+    find: `if (where === undefined)
+        return () => true;
+    const { query, needs }`,
+    replace: `return () => true;
+    const { query, needs }`,
+    faults: ["kill"],
+  },
+  {
+    name: "silence-is-taken-for-a-yes",
+    rule: "P8",
+    file: "shared/client.ts",
+    find: `if (!outcome.ok) {
+            // There is no stream,`,
+    replace: `if (!outcome.ok && outcome.kind !== "unknown") {
+            // There is no stream,`,
+    faults: ["server"],
+  },
+  {
+    name: "cancel-is-acknowledged-and-not-stored",
+    rule: "P8",
+    file: "shared/run-handle.ts",
+    find: "const outcome = await link.publisher.guardedPublish(`${prefix}.cancel`, body, {",
+    replace:
+      "if (body) return; const outcome = await link.publisher.guardedPublish(`${prefix}.cancel`, body, {",
+    faults: ["kill"],
+  },
+  {
+    name: "runs-resume-only-where-they-were",
+    rule: "P5",
+    file: "worker/claims.ts",
+    find: `case "take-over":
+                if (action`,
+    replace: `case "take-over":
+                if (read.state.status === "waiting" && read.state.worker !== this.#services.workerId) {
+                    token.nak(RETRY_MS);
+                    return true;
+                }
+                if (action`,
+    faults: ["kill"],
+  },
+  {
+    name: "conflict-is-taken-for-a-loss",
+    rule: "10164",
+    file: "shared/jetstream/publish-ack.ts",
+    find: 'return { ok: false, kind: "conflict" };',
+    replace: 'return { ok: false, kind: "guard", lastSequence: 0 };',
+    faults: ["kill"],
+    topology: "r3",
+  },
+];
