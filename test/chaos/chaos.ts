@@ -11,7 +11,6 @@ import { Injector } from "./injector.ts";
 import { trueNow } from "./journal.ts";
 import { CHAOS_USER } from "./nats-server.ts";
 import { Operations } from "./operations.ts";
-import { pause } from "./pause.ts";
 import { explained, type Quiet, untilQuiet } from "./quiet.ts";
 import { Recorder } from "./recorder.ts";
 import { recoveryOf } from "./recovery.ts";
@@ -107,9 +106,10 @@ async function disturb(
   const access = { ...CHAOS_USER, servers: world.topology.urls, name: "runner" };
   const client = await until(() => connect(access), { withinMs: 30_000, what: "a connection" });
   const operations = new Operations(folder, "runner");
-  const gone = Promise.all(clients.flatMap(({ life }) => (life ? [life.exited] : [])));
-  await Promise.race([gone, pause(patienceMs)]);
-  const quiet = await untilQuiet(client, operations, patienceMs);
+  const quiet = await untilQuiet(client, operations, {
+    ...{ patienceMs, isExcused: ({ runId }) => world.excused.has(runId) },
+    isAsked: () => clients.every(({ life }) => !life?.isRunning()),
+  });
   tell(`Quiet after ${Math.round(quiet.tookMs)} ms, ${quiet.stuck.length} runs are stuck.`);
   await recorder.close();
   await dumpConsumers(link, folder, "consumers.json");

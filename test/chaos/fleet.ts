@@ -3,6 +3,7 @@ import { type ChildProcess, fork, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { isStopped } from "../helpers/process-state.ts";
+import { CHANGED_VARIABLE } from "./changed.ts";
 import { FOLDER_VARIABLE, Journal, PROCESS_VARIABLE, trueNow } from "./journal.ts";
 import { OPTIONS_VARIABLE } from "./processes/side.ts";
 
@@ -17,9 +18,13 @@ export interface LifeSettings {
   /** Counts its lives, from 0. */
   readonly life: number;
   readonly options: object;
+  /** Of a worker, for who reads processes.jsonl. */
+  readonly slots?: object | undefined;
   readonly clockOffsetMs?: number;
   /** Rules for CONTRAIL_FAILPOINTS. */
   readonly failpoints?: string;
+  /** Whether it executes changed code. */
+  readonly isChanged?: boolean;
 }
 
 /** One life of a process. */
@@ -79,6 +84,7 @@ export class Fleet {
   /** Starts one life of a process. */
   start(settings: LifeSettings): Life {
     const { role, lane, life, options, clockOffsetMs = 0, failpoints = "" } = settings;
+    const isChanged = settings.isChanged ?? false;
     const name = `${lane}.${life}`;
     const log = join("logs", `${name}.log`);
     const fd = openSync(join(this.#folder, log), "a");
@@ -91,6 +97,7 @@ export class Fleet {
         [OPTIONS_VARIABLE]: JSON.stringify(options),
         CONTRAIL_CHAOS_CLOCK_MS: String(clockOffsetMs),
         CONTRAIL_FAILPOINTS: failpoints,
+        [CHANGED_VARIABLE]: isChanged ? "1" : "",
       },
       stdio: ["ignore", fd, fd, "ipc"],
     });
@@ -98,7 +105,7 @@ export class Fleet {
     const pid = child.pid as number;
     this.guard(pid);
     const common = { process: name, role, life, pid, log };
-    this.tell({ edge: "start", ...common, clockOffsetMs, failpoints });
+    this.tell({ edge: "start", ...common, clockOffsetMs, failpoints, isChanged });
     let id: string | undefined;
     let isExpected = false;
     const exited = new Promise<void>((resolve) => {
@@ -111,7 +118,7 @@ export class Fleet {
     const ready = new Promise<void>((resolve) => {
       child.once("message", (message: { readonly ready: string }) => {
         id = message.ready;
-        this.tell({ edge: "ready", ...common, name: id });
+        this.tell({ edge: "ready", ...common, name: id, slots: settings.slots });
         resolve();
       });
       void exited.then(resolve);

@@ -17,7 +17,7 @@ export interface Job {
 /** Input of a durable run. */
 export interface Plan {
   readonly plan: readonly Op[];
-  /** Its last operation waits for an event that nobody publishes. */
+  /** Its last operation waits for what does not come while the chaos run lasts. */
   readonly never?: boolean;
   /** It throws after its last operation. */
   readonly end?: "fail";
@@ -54,13 +54,18 @@ export interface PlannedEvent {
   readonly afterMs: number;
 }
 
+/** An event that nobody publishes. */
+export const NEVER = "chaos.never";
+/** Steps whose names begin so have other names in changed code. */
+export const FRAGILE = "fragile";
+const HOUR_MS = 3_600_000;
 const EVENT_NAMES = ["chaos.paid", "chaos.approved", "chaos.delivered"];
 
 /** A program for a run. @param runId Keys of events begin with it. */
 export function newPlan(random: Random, runId: string): Plan {
   const maker = new PlanMaker(random, runId);
   const plan = maker.ops(random.whole(1, 4), 0);
-  if (random.chance(0.03)) return { plan: [...plan, maker.unpublished()], never: true };
+  if (random.chance(0.04)) return { plan: [...plan, maker.endless()], never: true };
   return random.chance(0.05) ? { plan, end: "fail" } : { plan };
 }
 
@@ -108,17 +113,31 @@ class PlanMaker {
     return Array.from({ length: count }, () => this.#op(depth));
   }
 
-  unpublished(): Op {
+  /** An operation that does not end: an event that nobody publishes, an hour, or a child like that. */
+  endless(depth = 0): Op {
     const name = this.#name("never");
-    return { op: "event", name, event: "chaos.never", key: this.#key(name), unpublished: true };
+    const event = {
+      op: "event",
+      name,
+      event: NEVER,
+      key: this.#key(name),
+      unpublished: true,
+    } as const;
+    const kinds = ["event", "timeout", "sleep", ...(depth === 0 ? ["child"] : [])];
+    const kind = this.#random.pick(kinds);
+    if (kind === "timeout") return { ...event, timeoutMs: HOUR_MS };
+    if (kind === "sleep") return { op: "sleep", name, ms: HOUR_MS };
+    if (kind === "child") return { op: "child", name, plan: [this.endless(1)] };
+    return event;
   }
 
   #op(depth: number): Op {
     const random = this.#random;
     const nested = depth < 2 ? { child: 1, parallel: 2 } : {};
     const simple = { step: 6, sleep: 3, event: 3, events: 1, race: 2, both: 1, random: 1 };
+    const isFragile = random.chance(0.3);
     const op = random.weighted({ ...simple, ...nested, children: 1, singles: 1, left: 0.5 });
-    const name = this.#name(op);
+    const name = this.#name(op === "step" && isFragile ? FRAGILE : op);
     const event = { name, event: random.pick(EVENT_NAMES), key: this.#key(name) };
     const ms = random.whole(0, 150);
     switch (op) {

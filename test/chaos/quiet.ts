@@ -1,8 +1,10 @@
 /** Waits until nothing moves any more: what was accepted has ended, or waits for what never comes. */
 
 import type { Client, RunSummary } from "../../shared/index.ts";
+import { trueNow } from "./journal.ts";
 import type { Operations } from "./operations.ts";
 import { pause } from "./pause.ts";
+import { NEVER } from "./plans.ts";
 
 /** A run that neither ended nor waits for something that never comes. */
 export interface StuckRun {
@@ -14,7 +16,17 @@ export interface StuckRun {
 
 const MOST_RUNS = 1_000_000;
 const LOOK_EVERY_MS = 500;
+/** What is due so late is not waited for. */
+const LATE_MS = 600_000;
 const ENDED: readonly string[] = ["completed", "failed", "canceled"];
+
+/** How long to wait, and for whom not. */
+export interface QuietOptions {
+  readonly patienceMs: number;
+  readonly isExcused: (run: RunSummary) => boolean;
+  /** Whether nobody asks for anything more. */
+  readonly isAsked: () => boolean;
+}
 
 /** What was found when patience was over, or before. */
 export interface Quiet {
@@ -23,11 +35,14 @@ export interface Quiet {
   readonly tookMs: number;
 }
 
-/** Waits for the ends of runs; paused ones are resumed. */
+/**
+ * Waits for the ends of runs; paused ones are resumed.
+ * @param isExcused Whether a run may stay as it is: somebody wrote into its history.
+ */
 export async function untilQuiet(
   client: Client,
   operations: Operations,
-  patienceMs: number,
+  { patienceMs, isExcused, isAsked }: QuietOptions,
 ): Promise<Quiet> {
   const startedAt = performance.now();
   const waitsForNever = new Set<string>();
@@ -39,11 +54,13 @@ export async function untilQuiet(
     const left: RunSummary[] = [];
     for (const run of open) {
       if (run.status === "paused") await resume(client, operations, run);
-      if (run.status === "waiting" && (await isForNever(client, run))) waitsForNever.add(run.runId);
+      if (isExcused(run) && run.status !== "running") continue;
+      if (run.status === "waiting" && (await isForNever(client, run, waitsForNever)))
+        waitsForNever.add(run.runId);
       else left.push(run);
     }
     const tookMs = performance.now() - startedAt;
-    if (left.length === 0) return { stuck: [], runs, tookMs };
+    if (left.length === 0 && isAsked()) return { stuck: [], runs, tookMs };
     if (tookMs > patienceMs) {
       const stuck = await Promise.all(left.map((run) => explained(client, run)));
       return { stuck, runs, tookMs };
@@ -65,13 +82,23 @@ export async function explained(client: Client, run: RunSummary): Promise<StuckR
   return { taskName, runId, status, why: told };
 }
 
-/** Whether all that the run waits for is the event that nobody publishes. */
-async function isForNever(client: Client, { taskName, runId }: RunSummary): Promise<boolean> {
+/** Whether nothing that the run waits for comes while the chaos run lasts. */
+async function isForNever(
+  client: Client,
+  { taskName, runId }: RunSummary,
+  known: ReadonlySet<string>,
+): Promise<boolean> {
   const { state, cancelRequest, repairRequest } = await client.get(taskName, runId).view();
   if (cancelRequest !== undefined || repairRequest !== undefined || state.pending.size === 0)
     return false;
+  const late = trueNow() + LATE_MS;
   return [...state.pending.values()].every(({ leaves }) =>
-    leaves.every((leaf) => leaf.kind === "event" && leaf.name === "chaos.never"),
+    leaves.every(
+      (leaf) =>
+        (leaf.kind === "event" && leaf.name === NEVER) ||
+        (leaf.kind === "sleep" && leaf.dueAt > late) ||
+        (leaf.kind === "child" && known.has(leaf.runId)),
+    ),
   );
 }
 

@@ -108,7 +108,11 @@ function engineRecoveries(folder: string, deaths: readonly ProcessLine[]): numbe
     if (isLeading) isLeadingAtEnd.add(file.replace(/\.log$/, ""));
   }
   leads.sort((a, b) => a - b);
+  const outages = readLines<{ at: number; kind: string }>(join(folder, "faults.jsonl"));
+  const isOutage = (at: number): boolean =>
+    outages.some((fault) => fault.kind === "all-down" && Math.abs(fault.at - at) < 1_000);
   return deaths.flatMap(({ process, at }) => {
+    if (isOutage(at)) return []; // nobody was there to take over
     const next = isLeadingAtEnd.has(process) ? leads.find((lead) => lead > at) : undefined;
     return next === undefined ? [] : [next - at];
   });

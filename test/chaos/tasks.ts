@@ -9,8 +9,11 @@ import {
   type Task,
   task,
 } from "../../shared/task.ts";
+import { CHANGED_VARIABLE } from "./changed.ts";
 import { Journal, ownPlace, trueNow } from "./journal.ts";
-import type { Job, Op, Plan } from "./plans.ts";
+import { FRAGILE, type Job, type Op, type Plan } from "./plans.ts";
+
+const isChanged = process.env[CHANGED_VARIABLE] === "1";
 
 /** What a durable run returns: one result for each operation. */
 export interface PlanOutput {
@@ -80,6 +83,7 @@ async function followPlan({ plan, end }: Plan, ctx: DurableContext): Promise<Pla
 async function follow(op: Op, ctx: DurableContext): Promise<unknown> {
   switch (op.op) {
     case "step":
+      if (isChanged && op.name.startsWith(FRAGILE)) return changedStep(op.name, ctx);
       return ctx.step(op.name, ({ attempt, idempotencyKey, fencingToken, signal }) => {
         const given = { step: op.name, key: idempotencyKey, attempt, token: fencingToken, signal };
         return workOn(ctx, { ...given, ms: op.ms, failures: op.failures }, stepValue(ctx, op.name));
@@ -125,6 +129,21 @@ async function follow(op: Op, ctx: DurableContext): Promise<unknown> {
     case "random":
       return ctx.random();
   }
+}
+
+/**
+ * What changed code asks for. It has no effect and no end: runs that come to it for the first time are
+ * not to keep it, they go on when the process with the changed code is gone.
+ */
+function changedStep(name: string, ctx: DurableContext): Promise<unknown> {
+  return ctx.step(
+    `changed ${name}`,
+    ({ signal }) =>
+      new Promise<never>((_, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason as Error));
+      }),
+    { retries: 0 },
+  );
 }
 
 async function waitForOne(op: Op & { op: "event" }, ctx: DurableContext): Promise<unknown> {

@@ -37,6 +37,8 @@ export interface Lane {
   clockOffsetMs: number;
   /** Of its next life only. */
   failpoints: string;
+  /** Whether its next life executes changed code. */
+  isChanged: boolean;
 }
 
 /** How long after its end a process is started again. */
@@ -53,6 +55,8 @@ export class World {
   /** The runner's own connection, past all proxies. */
   readonly link: NatsLink;
   readonly lanes: readonly Lane[];
+  /** Runs into whose histories somebody wrote: they may stay as they are. */
+  readonly excused: Set<string> = new Set();
 
   private constructor(options: WorldOptions, fleet: Fleet, topology: Topology, link: NatsLink) {
     this.folder = options.folder;
@@ -64,7 +68,7 @@ export class World {
     const lanes = (role: Role, count: number): Lane[] =>
       Array.from({ length: count }, (_, i) => ({
         ...{ name: `${role}-${i + 1}`, role, life: undefined, lives: 0 },
-        ...{ isWanted: false, clockOffsetMs: 0, failpoints: "" },
+        ...{ isWanted: false, clockOffsetMs: 0, failpoints: "", isChanged: false },
       }));
     this.lanes = [
       ...lanes("engine", SETTINGS.engines),
@@ -118,6 +122,21 @@ export class World {
     });
   }
 
+  /** Ends a lane's process, which is not started again until `revive`. */
+  silence(lane: Lane): void {
+    lane.isWanted = false;
+    lane.life?.kill("SIGKILL");
+  }
+
+  /** Starts a silenced lane again; resolves when it is ready. */
+  async revive(lane: Lane): Promise<void> {
+    const { lives } = lane;
+    await lane.life?.exited;
+    lane.isWanted = true;
+    await this.#begin(lane);
+    await this.untilReborn(lane, lives);
+  }
+
   /** Sets the clock of a lane, now and for its next lives. */
   setClock(lane: Lane, offsetMs: number): void {
     lane.clockOffsetMs = offsetMs;
@@ -134,6 +153,7 @@ export class World {
     }
     for (const lane of this.lanes) {
       lane.failpoints = "";
+      lane.isChanged = false;
       this.setClock(lane, 0);
       lane.life?.kill("SIGCONT");
       if (lane.role !== "client") await until(() => lane.life?.id(), { withinMs: 60_000 });
@@ -175,11 +195,14 @@ export class World {
       client: { seed: this.seed, runsAtOnce, firstRun: lane.lives * 1_000_000 },
     }[role];
     const options = { servers, ...CHAOS_USER, ...own };
+    const { isChanged } = lane;
     const life = this.fleet.start({
-      ...{ role, lane: name, life: lane.lives++, options, clockOffsetMs, failpoints },
+      ...{ role, lane: name, life: lane.lives++, options, clockOffsetMs, failpoints, isChanged },
+      slots: role === "worker" ? slots : undefined,
     });
     lane.life = life;
     lane.failpoints = "";
+    lane.isChanged = false;
     void life.exited.then(async () => {
       await pause(RESTART_PAUSE_MS);
       if (lane.isWanted) await this.#begin(lane);

@@ -1,8 +1,11 @@
 /** All faults. */
 import { clocks } from "./clocks.ts";
+import { codes } from "./codes.ts";
 import { duplicates } from "./duplicates.ts";
+import { engines } from "./engines.ts";
 import { failpoints } from "./failpoints.ts";
 import type { FaultKind } from "./fault.ts";
+import { garbage } from "./garbage.ts";
 import { kills } from "./kills.ts";
 import { limits } from "./limits.ts";
 import { networks } from "./networks.ts";
@@ -16,5 +19,5 @@ import { tampering } from "./tampering.ts";
 /** All kinds of faults. */
 export const faultKinds: readonly FaultKind[] = [
   ...[kills, failpoints, pauses, serverFaults, networks, partitions, duplicates].flat(),
-  ...[storms, slowConsumers, clocks, limits, tampering].flat(),
+  ...[storms, slowConsumers, clocks, limits, tampering, codes, engines, garbage].flat(),
 ];

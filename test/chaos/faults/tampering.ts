@@ -20,20 +20,21 @@ const deletedConsumer: FaultKind = {
 
 /** A run that sleeps loses its timer. */
 const deletedTimer: FaultKind = {
-  family: "tamper",
+  family: "edit",
   kind: "delete-timer",
   lastsMs: [0, 0],
   async inject(world, random) {
     const stream = world.names.logStream(random.whole(0, world.names.shardCount - 1));
-    const subjects: string[] = [];
+    const found: { readonly subject: string; readonly sequence: number }[] = [];
     const state = await world.link.reader.streamState(stream);
     const last = state?.lastSequence ?? 0;
-    for await (const { subject, headers } of readMessages(world.link, stream, last - 300, last))
-      if (headers.some(([name]) => name === HEADERS.schedule)) subjects.push(subject);
-    if (subjects.length === 0) return undefined;
-    const subject = random.pick(subjects);
+    for await (const message of readMessages(world.link, stream, last - 300, last))
+      if (message.headers.some(([name]) => name === HEADERS.schedule)) found.push(message);
+    if (found.length === 0) return undefined;
+    const { subject, sequence } = random.pick(found);
     await callApi(world.link.requests, `STREAM.PURGE.${stream}`, { filter: subject });
-    return { target: subject, heal: async () => undefined };
+    const detail = { subject, sequences: [sequence] };
+    return { target: stream, detail, heal: async () => undefined };
   },
 };
 

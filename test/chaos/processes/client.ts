@@ -51,7 +51,27 @@ async function keepStarting(): Promise<void> {
     const index = count++;
     const runId = `${lane}-${index}`;
     await oneRun(new Random(seed, "run", runId), runId);
+    if (index % 10 === 0) await askBadly(new Random(seed, "bad", runId), runId);
   }
+}
+
+/** Asks for what must be refused with an error that names it. */
+async function askBadly(random: Random, runId: string): Promise<void> {
+  const taskName = chaosJob.name;
+  const asks: { readonly [kind: string]: () => Promise<unknown> } = {
+    "an input of 3 MB": () => client.start(taskName, "x".repeat(3_000_000), { id: `${runId}-bad` }),
+    "a function as input": () => client.start(taskName, { f: () => 1 }, { id: `${runId}-bad` }),
+    "an empty task name": () => client.start("", {}, { id: `${runId}-bad` }),
+    "a run id of 300 bytes": () => client.start(taskName, {}, { id: "x".repeat(300) }),
+  };
+  if (random.chance(0.2)) {
+    const publish = (): Promise<unknown> => client.publish("chaos..paid", {});
+    await operations.record("publish", { eventName: "chaos..paid", key: "bad" }, publish);
+    return;
+  }
+  const payload = random.pick(Object.keys(asks));
+  const start = async (): Promise<object> => ({ started: Boolean(await asks[payload]?.()) });
+  await operations.record("start", { taskName, payload, key: "bad" }, start);
 }
 
 async function oneRun(random: Random, runId: string): Promise<void> {

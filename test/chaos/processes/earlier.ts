@@ -27,7 +27,7 @@ export function readEarlier(folder: string, lane: string): EarlierLives {
     readFileSync(join(folder, file), "utf8").split("\n"),
   )) {
     const { op, edge, runId = "", payload } = parse(text) ?? {};
-    if (op === "start") asked.add(runId);
+    if (op === "start" && runId !== "") asked.add(runId);
     if (op === "result" && (edge === "ok" || edge === "failed")) ended.add(runId);
     if (op === "publish" && edge === "ok") published.add(payload?.id ?? "");
   }
