@@ -27,7 +27,8 @@ function history(): { committer: Committer; commits: string[][]; whileStoring: (
       },
       reader: { lastFor: async () => undefined },
       ...{ stream: "LOG", history: "run.h", state: initialState(1, 0), pass: "w/r0", token: 1 },
-      ...{ now: () => 0, maxBytes: 1_000_000, isOver: () => false },
+      ...{ now: () => 0, inlineBytes: 1_000, maxBytes: 1_000_000, isOver: () => false },
+      stow: async (entries) => entries,
     }),
   };
   return made;
