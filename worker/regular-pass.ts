@@ -75,7 +75,7 @@ async function attempts(
     });
     const result = await limited(
       services,
-      async (signal) => {
+      (signal) => {
         const context = new Context({ run, attempt, signal, heartbeats });
         return definition.run(input, context as unknown as DurableContext);
       },
