@@ -1,5 +1,5 @@
 /** What we want to reach, and whether a measurement does. */
-import type { Measurement } from "./measurement.ts";
+import { type Measurement, variantOf } from "./measurement.ts";
 import type { MetricName } from "./metrics.ts";
 
 /** A bound for a value, or for its ratio to the ceiling or to another scenario of the same run. */
@@ -89,8 +89,10 @@ function boundedBy(
   if (aim.of === "ceiling") return measurement.ratio ?? undefined;
   const name = aim.of.slice("scenario ".length);
   const other = all.find(
-    ({ scenario, metric, machine }) =>
-      scenario === name && metric === aim.metric && machine.sync === measurement.machine.sync,
+    (one) =>
+      one.scenario === name &&
+      one.metric === aim.metric &&
+      variantOf(one) === variantOf(measurement),
   );
   return other && measurement.value / other.value;
 }
