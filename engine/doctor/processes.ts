@@ -47,10 +47,11 @@ async function askEngines(link: NatsLink, names: Names): Promise<string[]> {
     withinMs: 1, // every engine answers once, and then there is silence
     silenceMs: ANSWER_MS,
     receive: ({ data }) => {
-      const { metadata } = JSON.parse(Buffer.from(data).toString("utf8")) as {
-        readonly metadata?: { readonly engine?: unknown };
-      };
-      if (typeof metadata?.engine === "string") engines.push(metadata.engine);
+      const answer = JSON.parse(Buffer.from(data).toString("utf8")) as {
+        readonly metadata?: { readonly engine?: unknown } | null;
+      } | null; // anybody may answer, and with anything
+      const engine = answer?.metadata?.engine;
+      if (typeof engine === "string") engines.push(engine);
       return "more";
     },
   });

@@ -37,7 +37,9 @@ if (chosen.length === 0) {
 async function fuzz(): Promise<number> {
   const names = chosen.map(({ name }) => name);
   say(`Seed ${seed}: ${names.length} targets for ${seconds} s in ${threads} threads.`);
+  const cpuBefore = process.cpuUsage();
   const { failures, totals } = await watch({ seed, names, seconds, threads });
+  const { user, system } = process.cpuUsage(cpuBefore);
   let inputs = 0;
   let totalMs = 0;
   for (const name of names) {
@@ -50,7 +52,10 @@ async function fuzz(): Promise<number> {
       `${name.padEnd(26)} ${perMinute(total.inputs, total.ms)} a minute and thread, ${count(total.inputs)} inputs, ${slowest}`,
     );
   }
-  say(`All: ${count(inputs)} inputs, ${perMinute(inputs * threads, totalMs)} a minute.`);
+  const cpuMs = (user + system) / 1_000;
+  say(
+    `All: ${count(inputs)} inputs, ${perMinute(inputs * threads, totalMs).trim()} a minute; in ${(cpuMs / 1_000).toFixed(1)} s of processor time, so ${perMinute(inputs, cpuMs).trim()} in a minute of one processor.`,
+  );
   for (const failure of failures) say(`\n${failureText(failure, seed)}`);
   return failures.length > 0 ? 1 : 0;
 }

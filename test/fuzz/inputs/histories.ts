@@ -3,7 +3,7 @@
 import type { Entry } from "../../../shared/entries.ts";
 import type { Random } from "../../chaos/random.ts";
 import { dotted, text, word } from "./texts.ts";
-import { count, data, json } from "./values.ts";
+import { count, json, storable } from "./values.ts";
 
 /** Few, so that entries of one history mean the same operations. */
 const OPERATIONS = ["s0 a", "s1 a", "s0 undo a", "w0 wait", "w1 wait", "w0 run b", "c0 b"];
@@ -36,7 +36,7 @@ export function failure(random: Random, depth = 2): object {
 function outcome(random: Random): object {
   const status = random.pick(["completed", "completed", "failed", "canceled"]);
   return status === "completed"
-    ? { status, output: data(random, 2) }
+    ? { status, output: storable(random, 2) }
     : { status, error: failure(random) };
 }
 
@@ -46,7 +46,7 @@ function leafOutcome(random: Random): object {
     () => ({ kind: "sleep" }),
     () => ({
       kind: "event",
-      ...{ name: dotted(random), data: data(random, 2), sequence: count(random) },
+      ...{ name: dotted(random), data: storable(random, 2), sequence: count(random) },
       publishedAt: time(random),
       ...(random.chance(0.1) ? { error: failure(random) } : {}),
     }),
@@ -176,7 +176,7 @@ export function entry(random: Random): Entry {
       worker: word(random),
       because: random.pick(["start", "takeover", "x"]),
     }),
-    () => ({ kind: "step-completed", ...step, value: data(random, 2), ...source }),
+    () => ({ kind: "step-completed", ...step, value: storable(random, 2), ...source }),
     () => ({ kind: "step-failed", ...step, error: failure(random), ...source }),
     () => ({
       kind: "attempt-failed",
@@ -186,7 +186,7 @@ export function entry(random: Random): Entry {
       error: failure(random),
       retryAt: time(random),
     }),
-    () => ({ kind: "heartbeat", key, details: data(random, 2) }),
+    () => ({ kind: "heartbeat", key, details: storable(random, 2) }),
     () => ({ kind: "wait-opened", key, at, condition: condition(random), ...source }),
     () => ({ kind: "wait-settled", key, leaf: random.whole(0, 3), outcome: leafOutcome(random) }),
     () => ({
@@ -199,7 +199,7 @@ export function entry(random: Random): Entry {
       isLeft: false,
     }),
     () => ({ kind: "waiting" }),
-    () => ({ kind: "paused", reason, details: data(random, 2) }),
+    () => ({ kind: "paused", reason, details: storable(random, 2) }),
     () => ({ kind: "cancel-requested", by, reason }),
     () => ({ kind: "timed-out", limitMs: random.whole(1, 1_000) }),
     () => ({ kind: "cleanup-over" }),
@@ -211,9 +211,9 @@ export function entry(random: Random): Entry {
     () => ({ kind: "retired", end: count(random) }),
     () => ({ kind: "resumed", by, reason }),
     () => ({ kind: "retried", by, reason, again: [key] }),
-    () => ({ kind: "step-skipped", by, reason, key, value: data(random, 2) }),
+    () => ({ kind: "step-skipped", by, reason, key, value: storable(random, 2) }),
     () => ({
-      ...{ kind: "continued", input: data(random, 2), count: 1, firstOrdinal: 0 },
+      ...{ kind: "continued", input: storable(random, 2), count: 1, firstOrdinal: 0 },
       ...{ limitFrom: time(random), eventsAfter: count(random), consumed: [count(random)] },
     }),
   ])();

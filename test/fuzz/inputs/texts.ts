@@ -52,7 +52,7 @@ export function text(random: Random): string {
   if (chance < 0.6) return random.pick(ODD);
   if (chance < 0.75) return random.pick(ODD) + word(random) + random.pick(ODD);
   if (chance < 0.95) return units(random, random.whole(0, 40));
-  if (chance < 0.9995) return random.pick(ODD).repeat(random.whole(1, 300));
+  if (chance < 0.9999) return random.pick(ODD).repeat(random.whole(1, 300));
   return random.pick([word(random), random.pick(ODD)]).repeat(1_000_000 / 8);
 }
 

@@ -1,4 +1,6 @@
 /** Values: plain data of every kind that can be stored, and what cannot be. */
+
+import { storageProblem } from "../../../shared/storable.ts";
 import type { Random } from "../../chaos/random.ts";
 import { key, text, word } from "./texts.ts";
 
@@ -109,7 +111,7 @@ export function anything(random: Random): unknown {
     () => Promise.resolve(inner),
     () => circle(inner),
     () => nested(random.whole(150, 450), inner),
-    () => new Array(random.pick([3, 2 ** 20, 2 ** 31])),
+    () => new Array(random.pick([3, 2 ** 12, 2 ** 31])),
     () => Object.create(null, { a: { value: inner, enumerable: true } }),
     () => angry(),
     () => ({ toJSON: () => inner }),
@@ -147,6 +149,12 @@ function angry(): unknown {
       throw new RangeError("not now");
     },
   };
+}
+
+/** Data that can be stored: nearly all can. */
+export function storable(random: Random, depth = 5): unknown {
+  const made = data(random, depth);
+  return storageProblem(made) === undefined ? made : null;
 }
 
 /** A copy in which one or two places hold something else; lists get longer, shorter, and mixed up. */

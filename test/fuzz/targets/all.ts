@@ -1,5 +1,6 @@
 /** All targets. Threads import this module by its name. */
 import type { Target } from "../target.ts";
+import { apiTargets } from "./api-targets.ts";
 import { cliTargets } from "./cli-targets.ts";
 import { codecTargets } from "./codec-targets.ts";
 import { filterTargets } from "./filter-targets.ts";
@@ -17,4 +18,5 @@ export const targets: readonly Target[] = [
   ...filterTargets,
   ...serverTargets,
   ...cliTargets,
+  ...apiTargets,
 ];

@@ -1,5 +1,4 @@
 /** Histories: commits, their fold, and everything that is told of a run. */
-import { isDeepStrictEqual } from "node:util";
 import { decode, encode } from "../../../shared/codec.ts";
 import { decodeCommit, encodeCommit, type StoredCommit } from "../../../shared/entries.ts";
 import {
@@ -21,6 +20,7 @@ import { goldenBodies, goldenTexts, messageBody } from "../inputs/bytes.ts";
 import { commit } from "../inputs/histories.ts";
 import { mutatedText } from "../inputs/texts.ts";
 import { data, mutated } from "../inputs/values.ts";
+import { isSameData } from "../same-data.ts";
 import { attempt, hold, REFUSED, type Target, target } from "../target.ts";
 
 const NOW = 1_767_225_600_000;
@@ -102,8 +102,7 @@ export const historyTargets: readonly Target[] = [
       for (const [i, bytes] of written.entries()) {
         const { sequence, ...read } = decodeCommit(bytes, i, "there");
         hold(sequence === i, "the sequence is another one");
-        const isSame = isDeepStrictEqual(read, commits[i]) || toJson(read) === toJson(commits[i]);
-        hold(isSame, "a commit that was read is another one");
+        hold(isSameData(read, commits[i]), "a commit that was read is another one");
       }
       tellAll(written);
     },

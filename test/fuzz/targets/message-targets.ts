@@ -22,7 +22,7 @@ import type { Random } from "../../chaos/random.ts";
 import { messageBody } from "../inputs/bytes.ts";
 import { address, commit, leaf, operation, time } from "../inputs/histories.ts";
 import { text, word } from "../inputs/texts.ts";
-import { count, data, json, mutated } from "../inputs/values.ts";
+import { count, data, json, mutated, storable } from "../inputs/values.ts";
 import { attempt, hold, REFUSED, type Target, target } from "../target.ts";
 
 const names = new Names("ns", 4);
@@ -40,7 +40,8 @@ function body(random: Random, fields: unknown): Uint8Array {
 function start(random: Random): unknown {
   const { taskName, runId } = address(random);
   const parent = random.chance(0.5) ? null : [taskName, runId, count(random), operation(random)];
-  const made = [data(random, 2), count(random), word(random), parent, word(random), text(random)];
+  const input = storable(random);
+  const made = [input, count(random), word(random), parent, word(random), text(random)];
   if (random.chance(0.4)) made.push(random.pick([null, 1_000]));
   if (random.chance(0.2)) {
     const commits = [encodeCommit(commit(random), "commit"), new Uint8Array([1])];
@@ -64,7 +65,7 @@ function because(random: Random): object {
     () => ({ cancel: count(random) }),
     () => ({ poke: text(random) }),
     () => ({ repair: { by: "x", reason: text(random), again: [key] } }),
-    () => ({ repair: { by: "x", reason: "", skip: { key, value: data(random, 1) } } }),
+    () => ({ repair: { by: "x", reason: "", skip: { key, value: storable(random) } } }),
   ])();
 }
 
