@@ -86,16 +86,25 @@ async function askServers(link: NatsLink): Promise<SyncSetting[]> {
       withinMs: 1, // every server answers once, and then there is silence
       silenceMs: ANSWER_MS / 2,
       receive: ({ data }) => {
-        const answer: unknown = JSON.parse(Buffer.from(data).toString("utf8"));
-        const setting = isRecord(answer) ? parseVarz(answer["data"]) : undefined;
+        const setting = settingIn(data);
         if (setting) found.push(setting);
         return "more";
       },
     });
   } catch (error) {
-    if (!(error instanceof UnavailableError) && !(error instanceof SyntaxError)) throw error;
+    if (!(error instanceof UnavailableError)) throw error;
   }
   return found;
+}
+
+/** What an answer on the system account says; nothing when it is none. */
+export function settingIn(data: Uint8Array): SyncSetting | undefined {
+  try {
+    const answer: unknown = JSON.parse(Buffer.from(data).toString("utf8"));
+    return isRecord(answer) ? parseVarz(answer["data"]) : undefined;
+  } catch {
+    return undefined; // no JSON
+  }
 }
 
 async function askMonitors(

@@ -56,7 +56,7 @@ const INPUT_BYTES = 64 * 1024 * 1024;
 const BYTES_PER_BYTE = 2_000;
 /** What many inputs may leave behind for good. */
 const GROWTH_BYTES = 48 * 1024 * 1024;
-const GROWTH_EVERY = 50_000;
+const GROWTH_EVERY = 20_000;
 const SHOWN = 4_000;
 
 /** One target in turn with others. */

@@ -13,5 +13,5 @@ export function isSameData(a: unknown, b: unknown): boolean {
 function plainText(value: unknown): string {
   return toJson(value)
     .replaceAll('"__proto__":', '"__proto_":')
-    .replace(/(?:\\ud[89a-f][0-9a-f]{2}|\ufffd)+/g, "\ufffd");
+    .replace(/(?:\\+ud[89a-f][0-9a-f]{2}|\ufffd)+/g, "\ufffd");
 }

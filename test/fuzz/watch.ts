@@ -17,6 +17,8 @@ export interface WatchOptions {
   readonly seconds?: number;
   /** An input that takes longer hangs. Generous: other work may keep the processors busy. */
   readonly hangMs?: number;
+  /** Memory of one thread. Enough for any input that may be accepted, and no more. */
+  readonly heapMb?: number;
 }
 
 /** What came of it. */
@@ -28,8 +30,9 @@ export interface WatchResult {
 
 const HANG_MS = 60_000;
 const LOOK_MS = 250;
-/** Enough for any input that may be accepted, and little enough to see one that must not be. */
-const LIMITS = { maxOldGenerationSizeMb: 1_024, maxYoungGenerationSizeMb: 64 };
+/** An input at the end of the time is not waited for, and told of when it has taken so long. */
+const LONG_MS = 5_000;
+const HEAP_MB = 1_024;
 
 /** Lets threads go through the targets. A hang, or a lack of memory, ends all of it. */
 export async function watch(options: WatchOptions): Promise<WatchResult> {
@@ -55,7 +58,7 @@ function watchOne(
   ends: AbortController,
   said: { tell(progress: Progress): void; fail(failure: Failure): void },
 ): Promise<void> {
-  const { names, seed, threads = 1, inputs, seconds, hangMs = HANG_MS } = options;
+  const { names, seed, threads = 1, inputs, seconds, hangMs = HANG_MS, heapMb = HEAP_MB } = options;
   const at = new Int32Array(new SharedArrayBuffer(3 * Int32Array.BYTES_PER_ELEMENT));
   const module = options.module ?? new URL("./targets/all.js", import.meta.url);
   const workerData: ThreadData = {
@@ -64,7 +67,7 @@ function watchOne(
   };
   const thread = new Worker(new URL("./thread.js", import.meta.url), {
     workerData,
-    resourceLimits: LIMITS,
+    resourceLimits: { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: 64 },
   });
   const failed = (error: string): Failure => ({
     ...{ target: names[at[AT.target] as number] ?? "", number: at[AT.number] as number, error },
@@ -86,7 +89,10 @@ function watchOne(
       resolve();
       if (failure) ends.abort();
     };
-    ends.signal.addEventListener("abort", () => end());
+    ends.signal.addEventListener("abort", () => {
+      const ms = performance.now() - since;
+      end(ms > LONG_MS ? failed(`Time was over while an input took ${ms} ms.`) : undefined);
+    });
     thread.on("message", ({ progress, failure }: { progress?: Progress; failure?: Failure }) => {
       if (progress) said.tell(progress);
       if (failure) said.fail(failure);

@@ -3,7 +3,7 @@
 import type { Entry } from "../../../shared/entries.ts";
 import type { Random } from "../../chaos/random.ts";
 import { dotted, text, word } from "./texts.ts";
-import { count, json, storable } from "./values.ts";
+import { count, json, storable, storableOr } from "./values.ts";
 
 /** Few, so that entries of one history mean the same operations. */
 const OPERATIONS = ["s0 a", "s1 a", "s0 undo a", "w0 wait", "w1 wait", "w0 run b", "c0 b"];
@@ -75,7 +75,7 @@ export function leaf(random: Random): object {
     () => ({ kind: "sleep", dueAt: time(random) }),
     () => ({
       ...{ kind: "event", name: dotted(random), after: count(random) },
-      ...(random.chance(0.5) ? { where: filter(random) } : {}),
+      ...(random.chance(0.5) ? { where: storableOr(filter(random), { a: 1 }) } : {}),
     }),
     () => ({ kind: "child", taskName, runId, ...(random.chance(0.2) ? { isLeft: true } : {}) }),
     () => ({ kind: "children", taskName, first: count(random), count: random.whole(0, 5) }),

@@ -153,8 +153,12 @@ function angry(): unknown {
 
 /** Data that can be stored: nearly all can. */
 export function storable(random: Random, depth = 5): unknown {
-  const made = data(random, depth);
-  return storageProblem(made) === undefined ? made : null;
+  return storableOr(data(random, depth), null);
+}
+
+/** A value, or another one where it cannot be stored. */
+export function storableOr<T>(value: T, other: T): T {
+  return storageProblem(value) === undefined ? value : other;
 }
 
 /** A copy in which one or two places hold something else; lists get longer, shorter, and mixed up. */

@@ -11,6 +11,7 @@ import { explainRun } from "../../../shared/explain.ts";
 import { copyHistory } from "../../../shared/forks.ts";
 import { type History, historyText, parseHistory } from "../../../shared/history-file.ts";
 import { toJson } from "../../../shared/json.ts";
+import type { LeaseRecord } from "../../../shared/leases.ts";
 import { planRetry, planSkip } from "../../../shared/repairs.ts";
 import { evolve, initialState, noteUnreadable, pendingLeaves } from "../../../shared/run-state.ts";
 import type { RunView } from "../../../shared/run-view.ts";
@@ -24,6 +25,10 @@ import { isSameData } from "../same-data.ts";
 import { attempt, hold, REFUSED, type Target, target } from "../target.ts";
 
 const NOW = 1_767_225_600_000;
+const LEASE: LeaseRecord = {
+  ...{ worker: "w", host: "h", pid: 1, pool: "durable", capacity: 1, at: "never" },
+  held: [{ task: "a", run: "b", since: "yesterday" }],
+};
 
 /** A commit as bytes: good, with another value somewhere, or bytes that may be none. */
 function commitBody(random: Random): Uint8Array {
@@ -62,7 +67,7 @@ function tellAll(messages: readonly Uint8Array[]): void {
   for (const wait of state.pending.values()) pendingLeaves(wait);
   for (const row of timelineOf(view)) hold(typeof row.text === "string", "a row without a text");
   pendingWaits(view, NOW);
-  const facts = { now: NOW, leases: [], group: undefined, hasEngine: true, firstEvent: 5 };
+  const facts = { now: NOW, leases: [LEASE], group: undefined, hasEngine: true, firstEvent: 5 };
   hold(explainRun(view, facts).sentence.endsWith("."), "no sentence");
   JSON.parse(toJson([state.deliveries, state.outcome, state.paused]));
   const asker = { by: "x", reason: "y" };

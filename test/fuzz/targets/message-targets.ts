@@ -86,6 +86,7 @@ function wait(random: Random): unknown {
         [2, 3],
       ],
       [[3, 1]],
+      [[0, 2 ** 53 - 1]],
       [[0, count(random)]],
     ]);
     return [operation(random), i, leaf(random), ranges];

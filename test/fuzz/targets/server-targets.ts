@@ -1,7 +1,10 @@
 /** What servers answer, and what others may answer in their place. */
 
-import { parseVarz } from "../../../engine/doctor/sync.ts";
+import { taskOf } from "../../../engine/doctor/consumers.ts";
+import { engineIn } from "../../../engine/doctor/processes.ts";
+import { settingIn } from "../../../engine/doctor/sync.ts";
 import { readRecord } from "../../../engine/lead.ts";
+import { nameIn } from "../../../engine/payload-sweep.ts";
 import { IncompatibleSetupError, UnavailableError } from "../../../shared/errors.ts";
 import { beginningOf } from "../../../shared/history-reader.ts";
 import { callApi } from "../../../shared/jetstream/api.ts";
@@ -89,6 +92,10 @@ const VARZ = {
   server_name: "n",
   jetstream: { config: { sync_interval: 1e11, sync_always: true } },
 };
+
+function isTextOrNothing(value: unknown): void {
+  hold(value === undefined || typeof value === "string", "neither a text nor nothing");
+}
 
 /** The targets of what servers and strangers say. */
 export const serverTargets: readonly Target[] = [
@@ -202,11 +209,35 @@ export const serverTargets: readonly Target[] = [
   }),
   target({
     name: "server/varz",
-    covers: ["engine/doctor/sync.ts parseVarz"],
-    make: (random) => mutated(random, VARZ, () => json(random, 2)),
-    check(varz) {
-      const setting = parseVarz(varz);
+    covers: ["engine/doctor/sync.ts parseVarz", "engine/doctor/sync.ts settingIn"],
+    make: (random) => jsonBody(random, { data: VARZ }),
+    check(data) {
+      const setting = settingIn(data);
       if (setting) hold(typeof setting.intervalMs === "number", "an interval that is no number");
+    },
+  }),
+  target({
+    name: "server/engines",
+    covers: ["engine/doctor/processes.ts engineIn"],
+    make: (random) => jsonBody(random, { metadata: { engine: "e" } }),
+    check: (data) => isTextOrNothing(engineIn(data)),
+  }),
+  target({
+    name: "server/payloads",
+    covers: ["engine/payload-sweep.ts nameIn"],
+    make: (random) => jsonBody(random, { name: "a/b/c", size: 1 }),
+    check: (data) => isTextOrNothing(nameIn(data)),
+  }),
+  target({
+    name: "server/consumers",
+    covers: ["engine/doctor/consumers.ts taskOf"],
+    make: (random) => ({
+      name: mutatedText(random, "task-a_2eb"),
+      description: mutatedText(random, 'Tokens of task "a.b"'),
+    }),
+    check({ name, description }) {
+      isTextOrNothing(taskOf({ name, config: { description } as never }));
+      isTextOrNothing(taskOf({ name, config: {} as never }));
     },
   }),
 ];
