@@ -280,4 +280,10 @@ test("whatever a log can hold has a form in JSON", (t) => {
   );
   t.is(toJson(undefined), "null");
   t.is(toJson(7n), '"7"');
+  const keys = new Map<unknown, unknown>([
+    [{ toString: 1 }, 2],
+    [[{ valueOf: null }], 3],
+    [null, 4],
+  ]);
+  t.is(toJson(keys), '{"{\\"toString\\":1}":2,"[{\\"valueOf\\":null}]":3,"null":4}');
 });
