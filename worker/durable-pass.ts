@@ -23,7 +23,6 @@ import type { Execution } from "./execution.ts";
 import { endToUndo, overdueEntry } from "./interruptions.ts";
 import { whyEventsAreLost } from "./lost-events.ts";
 import { isHistoryFull } from "./operation-limits.ts";
-import { dueSleeps } from "./outcomes.ts";
 import { PassOperations } from "./pass-operations.ts";
 import type { PassRun } from "./pass-run.ts";
 import { isSleepOnly, PassWatch } from "./pass-watch.ts";
@@ -152,7 +151,7 @@ export class DurablePass {
     if (this.#wantsCommit && !this.#isCommitting) this.#flush();
     if (isContinuing && !this.#isCommitting && !this.#operations.hasActiveOpening)
       return this.#continue();
-    if (this.#operations.activeCount > 0 || this.#isCommitting) {
+    if (this.#operations.activeCount > 0 || this.#isCommitting || this.#watch.isAwaited) {
       this.#watch.arm();
       return "wait";
     }
@@ -226,8 +225,7 @@ export class DurablePass {
     const now = this.#run.serverClock.earliest();
     if (dueAt > now) return;
     this.#operations.beginDueRetries(now);
-    for (const { key, leaf, outcome } of dueSleeps(this.#operations.sleepingWaits(), now))
-      this.#record({ kind: "wait-settled", key, leaf, outcome });
+    for (const entry of this.#watch.dueSleeps(now)) this.#record(entry);
     const overdue = overdueEntry(this.#execution.state, this.#run.limits, now);
     if (overdue) this.#record(overdue);
   }

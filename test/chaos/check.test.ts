@@ -2,10 +2,8 @@ import { appendFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import type { LeafCondition, Outcome } from "../../shared/entries.ts";
-import { type Judge, judgeOf } from "./check/judge.ts";
+import { type Judge, judgeAll } from "./check/judgment.ts";
 import { report } from "./check/report.ts";
-import { judgeRuns } from "./check/runs.ts";
-import { judgeWhole } from "./check/whole.ts";
 import { honestStory, lease } from "./honest-story.ts";
 import { BEGIN, type Story } from "./story.ts";
 
@@ -13,10 +11,7 @@ function judged(story: Story, prepare: (folder: string) => void = () => {}): Jud
   const folder = story.write();
   try {
     prepare(folder);
-    const judge = judgeOf(folder);
-    judgeRuns(judge);
-    judgeWhole(judge);
-    return judge;
+    return judgeAll(folder);
   } finally {
     rmSync(folder, { recursive: true });
   }
