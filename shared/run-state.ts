@@ -24,14 +24,18 @@ import type { RetryState, StartedChildren } from "./run-parts.ts";
 import { leavesOf, type RecordedLeaf, resolveWait, type WaitResult } from "./waits.ts";
 
 /** The statuses of a run. */
-export type RunStatus =
-  | "queued"
-  | "running"
-  | "waiting"
-  | "paused"
-  | "completed"
-  | "failed"
-  | "canceled";
+export const RUN_STATUSES = [
+  "queued",
+  "running",
+  "waiting",
+  "paused",
+  "completed",
+  "failed",
+  "canceled",
+] as const;
+
+/** Where a run stands. */
+export type RunStatus = (typeof RUN_STATUSES)[number];
 
 /** Something the code asked for and, when it is settled, received; in recorded order. */
 export interface Delivery {
