@@ -169,6 +169,7 @@ export class Committer {
         throw new InvariantError(
           `The server refused a commit of ${history}: ${outcome.description} (${outcome.code}).`,
         );
+      if (outcome.kind === "unknown" && outcome.reason === "closed") return undefined; // for good
       isUncertain = true;
     }
     return undefined;
