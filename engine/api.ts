@@ -18,7 +18,7 @@ import { pause } from "../shared/jetstream/backoff.ts";
 import type { NatsLink } from "../shared/jetstream/connection.ts";
 import { toJson } from "../shared/json.ts";
 import type { LogSink } from "../shared/logger.ts";
-import { checkStatus } from "../shared/run-list.ts";
+import { checkStatus } from "../shared/run-status.ts";
 import { decodeToken, type Names } from "../shared/subjects.ts";
 import {
   MicroService,

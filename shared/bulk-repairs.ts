@@ -3,7 +3,7 @@ import { describe } from "./describe.ts";
 import { ContrailError, InvalidInputError } from "./errors.ts";
 import { checkFields, checkText } from "./option-fields.ts";
 import type { RunSummary } from "./run-list.ts";
-import type { RunStatus } from "./run-state.ts";
+import type { RunStatus } from "./run-status.ts";
 import type { RunView } from "./run-view.ts";
 
 /** What can be asked for many runs at once. */

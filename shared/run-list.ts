@@ -5,7 +5,7 @@ import type { NatsLink } from "./jetstream/connection.ts";
 import { follow } from "./jetstream/follower.ts";
 import { SHARD_COUNT } from "./limits.ts";
 import { checkFields } from "./option-fields.ts";
-import { RUN_STATUSES, type RunStatus } from "./run-state.ts";
+import { checkStatus, type RunStatus } from "./run-status.ts";
 import { encodeToken, type Names, STATUS_HEADER } from "./subjects.ts";
 
 /** A run in a list. */
@@ -57,15 +57,6 @@ export async function listRuns(
     .filter((run) => status === undefined || run.status === status)
     .sort((a, b) => b.startedAt - a.startedAt)
     .slice(0, limit);
-}
-
-/** @throws {InvalidInputError} When no run ever has this status. */
-export function checkStatus(status: unknown): asserts status is RunStatus {
-  if (RUN_STATUSES.some((known) => known === status)) return;
-  throw new InvalidInputError(
-    `The status is ${describe(status)}. Expected one of ${RUN_STATUSES.join(", ")}.`,
-    { value: status },
-  );
 }
 
 function tokenOr(name: string | undefined): string {

@@ -6,9 +6,9 @@ import {
   InvalidInputError,
   instantText,
   parseHistory,
+  RUN_STATUSES,
   type RunStatus,
 } from "../../../shared/index.ts";
-import { RUN_STATUSES } from "../../../shared/run-state.ts";
 import type { AnyTask } from "../../../shared/task.ts";
 import { type ReplayVerdict, replayHistory } from "../../../worker/index.ts";
 import { instantOrAgo, wholeNumber } from "../arguments.ts";

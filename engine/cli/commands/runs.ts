@@ -3,10 +3,10 @@ import { type Command, Option } from "commander";
 import {
   durationText,
   instantText,
+  RUN_STATUSES,
   type RunStatus,
   type RunSummary,
 } from "../../../shared/index.ts";
-import { RUN_STATUSES } from "../../../shared/run-state.ts";
 import { wholeNumber } from "../arguments.ts";
 import type { Cli } from "../cli.ts";
 import { carryOut, example } from "../command.ts";
