@@ -19,7 +19,7 @@ export type { LogFields, LogSink } from "./logger.ts";
 export { PayloadReference } from "./payload-reference.ts";
 export type { ListOptions, RunSummary } from "./run-list.ts";
 export type { ForkOptions, RepairOptions, RetryOptions, RunRepairs } from "./run-repairs.ts";
-export type { RunStatus } from "./run-state.ts";
+export { RUN_STATUSES, type RunStatus } from "./run-status.ts";
 export type { RunView } from "./run-view.ts";
 export type { Pool } from "./subjects.ts";
 export type { TaskGroup } from "./task-group.ts";

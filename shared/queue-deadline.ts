@@ -4,6 +4,7 @@
  */
 import { UnavailableError } from "./errors.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
+import { whyNotStored } from "./jetstream/publisher.ts";
 import { encodeExpiry } from "./messages.ts";
 import { HEADERS, type Names, type RunAddress } from "./subjects.ts";
 
@@ -34,7 +35,7 @@ export async function setQueueDeadline(
   });
   if (outcome.ok || outcome.kind === "guard") return;
   throw new UnavailableError(
-    `Run "${address.runId}" of task "${address.taskName}" was started, but its time in the queue may not be limited: ${outcome.kind}. Starting it again with the same id is safe.`,
+    `Run "${address.runId}" of task "${address.taskName}" was started, but its time in the queue may not be limited: ${whyNotStored(outcome)}. Starting it again with the same id is safe.`,
     { ...address },
   );
 }

@@ -4,7 +4,9 @@ import { UnavailableError } from "./errors.ts";
 import { type Explanation, explainRun } from "./explain.ts";
 import type { History } from "./history-file.ts";
 import { newId } from "./ids.ts";
+import { whyNotStored } from "./jetstream/publisher.ts";
 import { encodeCancel, type Start } from "./messages.ts";
+import { checkText } from "./option-fields.ts";
 import { PayloadReference } from "./payload-reference.ts";
 import { readFacts } from "./run-facts.ts";
 import { followRun } from "./run-follow.ts";
@@ -173,6 +175,7 @@ export class LinkedRun implements RunHandle {
   }
 
   async #cancel(reason: string, isTermination: boolean): Promise<void> {
+    checkText(reason, "reason"); // else nobody could read the request
     const { link, names, by } = this.#hub;
     const address = { taskName: this.taskName, runId: this.runId };
     const { prefix, stream } = names.run(address);
@@ -191,7 +194,7 @@ export class LinkedRun implements RunHandle {
     if (outcome.ok) return;
     if (outcome.kind === "guard") throw notFound(address);
     throw new UnavailableError(
-      `The request to cancel run "${this.runId}" may not have been stored: ${outcome.kind}. Asking again is safe.`,
+      `The request to cancel run "${this.runId}" may not have been stored: ${whyNotStored(outcome)}. Asking again is safe.`,
     );
   }
 }

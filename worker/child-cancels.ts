@@ -2,6 +2,7 @@
 import { childId, childIdPrefix } from "../shared/child-ids.ts";
 import type { LeafCondition, LeafOutcome } from "../shared/entries.ts";
 import { UnavailableError, UndecodableError } from "../shared/errors.ts";
+import { whyNotStored } from "../shared/jetstream/publisher.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
 import { decodeStart, encodeCancel } from "../shared/messages.ts";
 import type { RunState } from "../shared/run-state.ts";
@@ -54,7 +55,7 @@ async function cancelChild(
   });
   if (outcome.ok || outcome.kind === "guard") return;
   throw new UnavailableError(
-    `Child "${child.runId}" of run "${parent.runId}" may not have been told to stop: ${outcome.kind}.`,
+    `Child "${child.runId}" of run "${parent.runId}" may not have been told to stop: ${whyNotStored(outcome)}.`,
   );
 }
 

@@ -8,6 +8,7 @@ import type { Failure } from "../shared/entries.ts";
 import { ContrailError, RunConflictError, UnavailableError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
 import { newId } from "../shared/ids.ts";
+import { whyNotStored } from "../shared/jetstream/publisher.ts";
 import { startMessage } from "../shared/large-start.ts";
 import { decodeStart, type EventPosition, type ParentReference } from "../shared/messages.ts";
 import { setQueueDeadline } from "../shared/queue-deadline.ts";
@@ -89,9 +90,10 @@ async function publishStart(
     const outcome = await link.publisher.guardedPublish(subject, body, { expect: 0, signal });
     if (outcome.ok) return limitQueue();
     if (outcome.kind === "guard") break;
-    if (outcome.kind === "refused" || signal.aborted)
+    const isClosed = outcome.kind === "unknown" && outcome.reason === "closed";
+    if (outcome.kind === "refused" || signal.aborted || isClosed)
       throw new UnavailableError(
-        `Child "${child.task.name}" of run "${runId}" could not be started: ${outcome.kind}.`,
+        `Child "${child.task.name}" of run "${runId}" could not be started: ${whyNotStored(outcome)}.`,
       );
   }
   const found = await link.reader.lastFor(run.stream, subject, { leader: true });

@@ -232,6 +232,7 @@ export class Claims {
     act: (run: PassRun) => Promise<boolean>,
   ): Promise<boolean> {
     const run = this.#passRun(read, slot);
+    if (run.isOver) return true; // the worker has closed meanwhile, and the token is handed over
     try {
       return await act(run);
     } catch (error) {

@@ -15,7 +15,8 @@ import { InvariantError } from "../shared/errors.ts";
 import type { HeaderList } from "../shared/jetstream/headers.ts";
 import type { GuardedOutcome, Publisher } from "../shared/jetstream/publisher.ts";
 import type { Reader } from "../shared/jetstream/reader.ts";
-import { evolve, type RunState, type RunStatus } from "../shared/run-state.ts";
+import { evolve, type RunState } from "../shared/run-state.ts";
+import type { RunStatus } from "../shared/run-status.ts";
 import { BEGINNING_HEADER, HEADERS, STATUS_HEADER, VERSION_HEADER } from "../shared/subjects.ts";
 import { type EncodedCommit, fitCommits, smallCommit } from "./commit-size.ts";
 import { hasBecomeLong } from "./operation-limits.ts";
@@ -181,6 +182,7 @@ export class Committer {
         throw new InvariantError(
           `The server refused a commit of ${history}: ${outcome.description} (${outcome.code}).`,
         );
+      if (outcome.kind === "unknown" && outcome.reason === "closed") return undefined; // for good
       isUncertain = true;
     }
     return undefined;

@@ -44,6 +44,7 @@ export class HeldRuns {
   readonly #held: Map<string, readonly HeldRun[]> = new Map();
   #stopTimer: CancelTimer | undefined;
   #passes = 0;
+  #isClosed = false;
 
   constructor(services: Services) {
     this.#services = services;
@@ -76,8 +77,12 @@ export class HeldRuns {
       if (run.token.streamSequence === tokenSequence) run.onOutlived();
   }
 
-  /** Begins to keep a token. Of two passes of one run, the guard decides which is its owner. */
+  /**
+   * Begins to keep a token. Of two passes of one run, the guard decides which is its owner. A run that
+   * comes to a worker which has handed over all others goes after them.
+   */
   add(run: HeldRun): void {
+    if (this.#isClosed) return run.onHandOver();
     const others = this.#held.get(run.history);
     this.#held.set(run.history, others ? [...others, run] : [run]);
     this.#arm();
@@ -108,6 +113,7 @@ export class HeldRuns {
 
   /** Stops everything. Tokens are left as they are. */
   close(): void {
+    this.#isClosed = true;
     this.#stopTimer?.();
     this.#stopTimer = undefined;
     this.#held.clear();

@@ -56,7 +56,10 @@ export interface WorkerOptions extends NatsOptions {
    * @defaultValue 10 seconds
    */
   readonly drainTimeout?: DurationInput;
-  /** Where log lines go. @defaultValue Nowhere. */
+  /**
+   * Where log lines go, of the worker and of `ctx.log`: `console`, for instance.
+   * @defaultValue Nowhere.
+   */
   readonly log?: LogSink;
 }
 

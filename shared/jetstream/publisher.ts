@@ -279,6 +279,28 @@ export class Publisher {
   }
 }
 
+/** Why a write was not stored, or may not have been, as a part of a sentence. */
+export function whyNotStored(outcome: Exclude<PublishOutcome, { readonly ok: true }>): string {
+  switch (outcome.kind) {
+    case "refused":
+      return outcome.description;
+    case "guard":
+      return "somebody else was faster";
+    case "conflict":
+      return "another write was under way";
+    case "unknown":
+      return REASONS[outcome.reason];
+  }
+}
+
+const REASONS: Readonly<Record<UnknownReason, string>> = {
+  timeout: "the server did not answer in time",
+  disconnected: "the connection was lost",
+  "no-responders": "no stream takes it for now",
+  "not-connected": "no server is connected",
+  closed: "the connection is closed",
+};
+
 function guardHeaders({ expect, expectSubject, headers }: GuardedOptions): HeaderList {
   const guard: (readonly [string, string])[] = [[HEADERS.expectSequence, String(expect)]];
   if (expectSubject !== undefined) guard.push([HEADERS.expectSubject, expectSubject]);

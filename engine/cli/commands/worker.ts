@@ -38,7 +38,11 @@ export function addWorker(program: Command): void {
       )
       .argument("<files...>", "files that export tasks"),
   )
-    .option("--drain <duration>", "how long runs may go on after Ctrl-C", duration, DRAIN_MS)
+    .addOption(
+      new Option("--drain <duration>", "how long runs may go on after Ctrl-C")
+        .argParser(duration)
+        .default(DRAIN_MS, durationText(DRAIN_MS)),
+    )
     .addOption(new Option("--child", "report to the process that started this one").hideHelp())
     .addHelpText(
       "after",

@@ -110,10 +110,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "starts-are-not-guarded",
     rule: "3",
     file: "shared/client.ts",
-    find: `.publisher.guardedPublish(subject, encodeStart(start), {
-            expect: 0,
-        });`,
-    replace: ".publisher.publish(subject, encodeStart(start));",
+    find: ".publisher.guardedPublish(subject, body, { expect: 0 });",
+    replace: ".publisher.publish(subject, body);",
     faults: ["kill"],
   },
   {
