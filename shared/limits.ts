@@ -93,6 +93,9 @@ export const RECENT_EVENTS = 20_000;
 /** Bytes of their payloads. */
 export const RECENT_EVENT_BYTES: number = 8 * 1024 * 1024;
 
+/** A worker says so when its event loop did not turn for so long. */
+export const BLOCKED_LOOP_MS = 1_000;
+
 /** A suspect that its worker has outlived for so many claim timeouts makes room for the next. */
 export const TRIAL_CLAIM_TIMEOUTS = 3;
 /** Takeovers without another result between them, however long each worker lived. */
@@ -113,6 +116,10 @@ invariant(
 invariant(
   SHORTEST_KEEP_ENDED_MS > LONGEST_CLAIM_TIMEOUT_MS,
   "a run is kept for longer than any token of it can be claimed",
+);
+invariant(
+  BLOCKED_LOOP_MS <= SHORTEST_CLAIM_TIMEOUT_MS,
+  "a blocked event loop is noticed before its claims are lost",
 );
 invariant(LEASE_SHARE_OF_CLAIM < 1, "a lease ends before the claim it stands for is taken over");
 invariant(
