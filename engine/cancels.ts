@@ -95,7 +95,10 @@ export class Cancels {
       void this.#look(cancel); // reports its own errors
     } catch (error) {
       if (!(error instanceof ContrailError)) throw error;
-      log.error(`A cancel cannot be read: ${error.message}`, { subject: message.subject });
+      const { subject, sequence } = message;
+      log.error(`A cancel cannot be read: ${error.message}`, { subject });
+      const fate = "It cancels nothing.";
+      this.#services.undecodable.note({ subject, sequence, problem: error.message, fate });
     }
   }
 

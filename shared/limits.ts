@@ -83,6 +83,11 @@ export const KEEP_ENDED_MS: number = 7 * 24 * 3_600_000;
 /** The shortest keep time: nobody is still at work with what ended so long ago (rule 26). */
 export const SHORTEST_KEEP_ENDED_MS = 3_600_000;
 
+/** Messages that cannot be read of which one process keeps notes for `contrail doctor`. */
+export const UNDECODABLE_NOTES = 1_000;
+/** Such a note disappears after this long. */
+export const UNDECODABLE_NOTES_KEEP_MS: number = 7 * 24 * 3_600_000;
+
 /** The engine's lead of a namespace lives this long without renewal. */
 export const LEAD_TTL_MS = 6_000;
 /** It is renewed this often. */

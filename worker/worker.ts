@@ -8,15 +8,17 @@ import { EventsPosition } from "../shared/events-position.ts";
 import { type Failpoint, failpointsFrom } from "../shared/failpoints.ts";
 import { newId } from "../shared/ids.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "../shared/jetstream/connection.ts";
+import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import { Puller } from "../shared/jetstream/puller.ts";
 import { ensureTaskConsumer } from "../shared/jetstream/task-consumer.ts";
 import { WARM_RUNS } from "../shared/limits.ts";
 import { type LogSink, silentLog } from "../shared/logger.ts";
 import { Payloads } from "../shared/payloads.ts";
 import { DEFAULT_NAMESPACE, type NamespaceSetup, readSetup } from "../shared/setup.ts";
-import type { Pool } from "../shared/subjects.ts";
+import type { Pool, RunAddress } from "../shared/subjects.ts";
 import { definitionOf } from "../shared/task-definition.ts";
 import type { AnyTask } from "../shared/task-reference.ts";
+import { UndecodableNotes } from "../shared/undecodable.ts";
 import { Claims } from "./claims.ts";
 import { tellForeignRuns } from "./foreign-runs.ts";
 import { HeldRuns } from "./held-runs.ts";
@@ -132,9 +134,11 @@ export async function workerOver(
     const clocks = await ShardClocks.start(link, setup, clock);
     const log = options.log ?? silentLog;
     const failpoint = options.failpoint ?? failpointsFrom(process.env["CONTRAIL_FAILPOINTS"]);
+    const { names } = setup;
     const services: Services = {
       link,
-      names: setup.names,
+      names,
+      undecodable: new UndecodableNotes({ link, names, clock, log, by: `worker ${workerId}` }),
       workerId,
       clock,
       serverClock: (shard) => clocks.of(shard),
@@ -299,7 +303,7 @@ class RunningWorker implements Worker {
     return {
       name: `${definition.name}, shard ${shard}`,
       puller,
-      runOf: (token) => services.names.parse(token.subject),
+      runOf: (token) => runOf(services, token),
       restore,
       onToken: (token, slot) => {
         const handled = claims
@@ -333,6 +337,18 @@ class RunningWorker implements Worker {
     this.#stopWatch();
     await link.drain();
     this.#markClosed();
+  }
+}
+
+/** Whose token it is. One that is nobody's is dropped. */
+function runOf({ names, undecodable }: Services, token: DeliveredMessage): RunAddress {
+  const { subject, streamSequence: sequence } = token;
+  try {
+    return names.parse(subject);
+  } catch (error) {
+    const problem = (error as Error).message;
+    undecodable.note({ subject, sequence, problem, fate: "It was dropped." });
+    throw error;
   }
 }
 
