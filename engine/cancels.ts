@@ -181,7 +181,10 @@ export class Cancels {
     }
     if (isEnd(tail)) return true;
     const status = tail.headers.last(STATUS_HEADER);
-    if (status !== "waiting" && status !== "paused") return false;
+    // Without a status it is no commit, and nobody may hold the run: whoever is told pauses it, and is
+    // told again.
+    const isAtWork = status !== undefined && status !== "waiting" && status !== "paused";
+    if (isAtWork) return false;
     if (cancel.toldAt === tail.sequence) return false;
     if (
       status === "paused" &&
