@@ -140,7 +140,7 @@ function runningText(view: RunView, { leases, since, now, group }: Facts): strin
 
 function waitingText({ state, hasRegistration }: RunView, facts: Facts): string {
   if (state.unreadableAt !== undefined)
-    return `cannot go on: message ${state.unreadableAt} of its history cannot be read; remove it from the stream if it does not belong there`;
+    return `cannot go on: message ${state.unreadableAt} of its history cannot be read; a fork goes on from what comes before it`;
   const waits = [...state.pending.values()];
   const shown = waits.slice(0, WAITS_SHOWN).map((wait) => waitText(wait, facts.now));
   const rest = waits.length - shown.length;

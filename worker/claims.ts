@@ -101,6 +101,8 @@ export class Claims {
     } catch (error) {
       if (!(error instanceof UndecodableError)) throw error;
       this.#services.log.error("A token cannot be read.", { ...address, error });
+      const fate = isStart ? "The run that it was to start has failed." : "It was dropped.";
+      this.#note(token.subject, token.streamSequence, error.message, fate);
       if (isStart) await this.#refuseStart(run, slot, error);
       token.ack(); // it would be no more readable the next time
     }
@@ -297,7 +299,14 @@ export class Claims {
     return true;
   }
 
+  #note(subject: string, sequence: number, problem: string, fate: string): void {
+    this.#services.undecodable.note({ subject, sequence, problem, fate });
+  }
+
   async #pauseRun(read: Reading, run: PassRun): Promise<boolean> {
+    const { unreadableAt } = read.state;
+    if (unreadableAt !== undefined)
+      this.#note(read.history, unreadableAt, "It is no part of a history.", "Its run is paused.");
     run.committer.add(pauseEntry(read.address, read.state));
     const isStored = (await run.committer.commit()) === "stored";
     run[isStored ? "acknowledge" : "leave"]();
