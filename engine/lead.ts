@@ -234,8 +234,15 @@ interface Lease {
 /** What a lease says; nothing when it cannot be read. */
 export function readRecord({ data }: Pick<KvEntry, "data">): LeadRecord | undefined {
   try {
-    return JSON.parse(Buffer.from(data).toString("utf8")) as LeadRecord;
+    const record: unknown = JSON.parse(Buffer.from(data).toString("utf8"));
+    return isLeadRecord(record) ? record : undefined;
   } catch {
     return undefined; // somebody else wrote it
   }
+}
+
+function isLeadRecord(value: unknown): value is LeadRecord {
+  if (typeof value !== "object" || value === null) return false;
+  const { engine, name, since } = value as { readonly [field in keyof LeadRecord]?: unknown };
+  return [engine, name, since].every((field) => typeof field === "string");
 }
