@@ -7,7 +7,7 @@
 import { cancelEntry, canceledOutcome, expiredOutcome } from "../shared/early-ends.ts";
 import { wantsEnd } from "../shared/end-listener.ts";
 import { type Entry, encodeCommit, type Outcome } from "../shared/entries.ts";
-import { ContrailError, UnavailableError } from "../shared/errors.ts";
+import { ContrailError, NotPermittedError, UnavailableError } from "../shared/errors.ts";
 import { purgeSubject } from "../shared/jetstream/admin.ts";
 import { Backoff, pause } from "../shared/jetstream/backoff.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
@@ -53,7 +53,8 @@ export class QueuedRuns {
         if (!(error instanceof ContrailError)) throw error;
         if (signal.aborted) return;
         log.warn(`A run's time in the queue could not be seen to: ${error.message}`, { subject });
-        if (!error.retryable) return;
+        // What the engine may not do is mended on the server, and then done.
+        if (!error.retryable && !(error instanceof NotPermittedError)) return;
         await pause(clock, backoff.next(), signal);
       }
   }

@@ -17,6 +17,7 @@ import { checkEventName } from "./event-names.ts";
 import { EventsPosition } from "./events-position.ts";
 import { newId } from "./ids.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "./jetstream/connection.ts";
+import { unstoredError } from "./jetstream/unstored.ts";
 import { startMessage } from "./large-start.ts";
 import { type LeaseRecord, readLeases } from "./leases.ts";
 import { decodeStart, type Start } from "./messages.ts";
@@ -203,8 +204,8 @@ class LinkedClient implements Client {
       // There is no stream, which this finds out, or it has no leader for a moment.
       if (outcome.kind === "unknown" && outcome.reason === "no-responders")
         await this.#events.read();
-      const reason = outcome.kind === "refused" ? outcome.description : outcome.kind;
-      throw new UnavailableError(`The event "${name}" may not have been stored: ${reason}.`);
+      const what = `The event "${name}"`;
+      throw unstoredError(outcome, { what, mayNot: "may not have been stored" });
     }
     this.#events.note(outcome.sequence);
     return { sequence: outcome.sequence };
@@ -257,8 +258,13 @@ class LinkedClient implements Client {
     const { taskName, runId } = address;
     const what = `Run "${runId}" of task "${taskName}"`;
     if (outcome.kind !== "guard")
-      throw new UnavailableError(
-        `${what} may not have been started: ${outcome.kind === "refused" ? outcome.description : outcome.kind}. Starting it again with the same id is safe.`,
+      throw unstoredError(
+        outcome,
+        {
+          what,
+          mayNot: "may not have been started",
+          advice: "Starting it again with the same id is safe.",
+        },
         { taskName, runId },
       );
     const found = await this.#link.reader.lastFor(stream, subject, { leader: true });

@@ -8,6 +8,7 @@ import { LimitExceededError, RepairRefusedError, UnavailableError } from "./erro
 import { copyHistory } from "./forks.ts";
 import { pause } from "./jetstream/backoff.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
+import { unstoredError } from "./jetstream/unstored.ts";
 import { decodeStart, encodeReady, type Repair, type Start } from "./messages.ts";
 import { PayloadReference } from "./payload-reference.ts";
 import type { Payloads } from "./payloads.ts";
@@ -196,8 +197,13 @@ async function publish(
   });
   if (outcome.ok) return true;
   if (outcome.kind === "guard") return false;
-  throw new UnavailableError(
-    `What was asked for run "${runId}" of task "${taskName}" may not have been stored: ${outcome.kind === "refused" ? outcome.description : outcome.kind}. Asking again is safe.`,
+  throw unstoredError(
+    outcome,
+    {
+      what: `What was asked for run "${runId}" of task "${taskName}"`,
+      mayNot: "may not have been stored",
+      advice: "Asking again is safe.",
+    },
     { taskName, runId },
   );
 }
