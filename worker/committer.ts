@@ -13,6 +13,7 @@
 import { type Commit, decodeCommit, type Entry } from "../shared/entries.ts";
 import { InvariantError } from "../shared/errors.ts";
 import type { HeaderList } from "../shared/jetstream/headers.ts";
+import { mayNotPublish } from "../shared/jetstream/permissions.ts";
 import type { GuardedOutcome, Publisher } from "../shared/jetstream/publisher.ts";
 import type { Reader } from "../shared/jetstream/reader.ts";
 import { evolve, type RunState } from "../shared/run-state.ts";
@@ -178,6 +179,8 @@ export class Committer {
         plain = headers.filter(([name]) => !CANCEL_HEADERS.has(name));
         continue; // somebody put a plain message where the run's schedule should be
       }
+      if (outcome.kind === "refused" && outcome.isForbidden)
+        throw mayNotPublish(history, "A commit was not stored");
       if (outcome.kind === "refused")
         throw new InvariantError(
           `The server refused a commit of ${history}: ${outcome.description} (${outcome.code}).`,

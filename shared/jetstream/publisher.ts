@@ -11,6 +11,7 @@ import { InvalidInputError, LimitExceededError } from "../errors.ts";
 import { HEADERS } from "../subjects.ts";
 import { Backoff, pause } from "./backoff.ts";
 import { asClientHeaders, encodeHeaders, type HeaderList, headersOf } from "./headers.ts";
+import { whyForbidden } from "./permissions.ts";
 import { type Acknowledgement, parseAcknowledgement } from "./publish-ack.ts";
 import { Sweep } from "./sweep.ts";
 import { listen, type Wire } from "./wire.ts";
@@ -266,13 +267,14 @@ export class Publisher {
   }
 
   #forbid(subject: string): void {
-    const description = `Publishing to "${subject}" is not permitted with these credentials.`;
+    const description = whyForbidden(subject);
     const outcome = {
       ok: false,
       kind: "refused",
       code: 0,
       description,
       isTransient: false,
+      isForbidden: true,
     } as const;
     for (const [token, pending] of this.#pending)
       if (pending.subject === subject) this.#settle(token, pending, outcome);
