@@ -10,7 +10,8 @@ export type Check =
   | "consumer"
   | "engine"
   | "worker"
-  | "clock";
+  | "clock"
+  | "run";
 
 /**
  * `ok`; `note`: works, and is worth knowing; `unknown`: cannot be seen from here; `problem`: somebody
