@@ -1,6 +1,7 @@
 import test from "ava";
 import { examine } from "../../engine/index.ts";
 import type { RunHandle } from "../../shared/index.ts";
+import { Puller } from "../../shared/jetstream/puller.ts";
 import { until } from "../helpers/until.ts";
 import { GATES_VARIABLE } from "./harness/gates.ts";
 import { checkHistory, checkQuiet, claims, forEachWorld, type World } from "./harness/index.ts";
@@ -40,21 +41,28 @@ async function untilStored(world: World, run: RunHandle, kind: string): Promise<
   );
 }
 
-/** Takes the next token of a run's task and acknowledges it, as a curious person does. */
-async function steal(world: World, run: RunHandle): Promise<void> {
-  const { stream } = placeOf(world, run);
-  const consumer = world.setup.names.taskConsumer(run.taskName);
-  const subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
-  await until(
-    async () => {
-      const body = JSON.stringify({ batch: 1, expires: 1_000_000_000 });
-      const message = await world.link.nc.request(subject, body, { timeout: 2_000 });
-      if (!message.reply) return false; // a status: nothing was there yet
-      world.link.nc.publish(message.reply, "+ACK");
-      return true;
-    },
-    { what: "a token to steal" },
-  );
+/** Takes a token of a run and acknowledges it, as a curious person does, and all before it. */
+async function steal(world: World, run: RunHandle, kind: string): Promise<void> {
+  const { stream, prefix } = placeOf(world, run);
+  const puller = new Puller(world.link, {
+    stream,
+    consumer: world.setup.names.taskConsumer(run.taskName),
+  });
+  await new Promise<void>((resolve, reject) => {
+    const ask = (): void =>
+      puller.request({
+        batch: 1,
+        expiresMs: 30_000,
+        onMessage: (token) => {
+          token.ack();
+          if (token.subject === `${prefix}.${kind}`) resolve();
+          else ask(); // the worker was killed before its acknowledgement was sent
+        },
+        onEnd: ({ missing, reason }) => missing > 0 && reject(new Error(`No token: ${reason}`)),
+      });
+    ask();
+  });
+  puller.discard();
 }
 
 /** What `contrail doctor --runs` says is wrong with runs. */
@@ -126,9 +134,9 @@ forEachWorld(test, (title, open) => {
     await untilStored(world, asleep, "timer");
     await worker.end();
     await untilStored(world, asleep, "ready");
-    await steal(world, asleep);
+    await steal(world, asleep, "ready");
     const queued = await world.client.start(sleeper, 1_500);
-    await steal(world, queued);
+    await steal(world, queued, "start");
     t.deepEqual(
       new Map((await lostRuns(world)) as [string, string][]),
       new Map([
