@@ -12,7 +12,7 @@ import { judgeOf } from "./check/judge.ts";
 import { report } from "./check/report.ts";
 import { judgeRuns } from "./check/runs.ts";
 import { judgeWhole } from "./check/whole.ts";
-import { DEFAULT_FAMILIES } from "./faults/fault.ts";
+import { FAMILIES } from "./faults/fault.ts";
 import type { TopologyName } from "./topology.ts";
 
 const command = new Command("chaos:ci")
@@ -46,7 +46,7 @@ async function survives(topology: TopologyName, seconds: number): Promise<boolea
   const folder = mkdtempSync(join(tmpdir(), `contrail-chaos-${topology}-${seed}-`));
   say(`npm run chaos -- --topology ${topology} --seconds ${seconds} --seed ${seed}`);
   const { ended, isQuiet, reason } = await chaos({
-    ...{ topology, totalMs: seconds * 1000, seed, families: DEFAULT_FAMILIES, folder },
+    ...{ topology, totalMs: seconds * 1000, seed, families: FAMILIES, folder },
     ...{ patienceMs: patience * 1000, tell: say },
   });
   if (ended === "aborted") {

@@ -137,13 +137,10 @@ forEachWorld(test, (title, open) => {
     await steal(world, asleep, "ready");
     const queued = await world.client.start(sleeper, 1_500);
     await steal(world, queued, "start");
-    t.deepEqual(
-      new Map((await lostRuns(world)) as [string, string][]),
-      new Map([
-        [asleep.runId, "no-timer"],
-        [queued.runId, "no-token"],
-      ]),
-    );
+    t.deepEqual(Object.fromEntries((await lostRuns(world)) as [string, string][]), {
+      [asleep.runId]: "no-timer",
+      [queued.runId]: "no-token",
+    });
     await world.startWorker({ tasksFile: sleepers });
     for (const run of [asleep, queued]) {
       t.is(await world.result(run), "went to bed, got up");
