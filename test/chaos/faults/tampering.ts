@@ -17,8 +17,8 @@ const deletedConsumer: FaultKind = {
   },
 };
 
-/** A run loses what would have woken it: one subject of its log, of those written last. */
-function deletedMessages(kind: string, logKind: "timer" | "wait" | "ready"): FaultKind {
+/** A run loses what would have woken it: one message of its log, of those written last. */
+function deletedMessage(kind: string, logKind: "timer" | "wait" | "ready"): FaultKind {
   return {
     family: "edit",
     kind,
@@ -32,7 +32,8 @@ function deletedMessages(kind: string, logKind: "timer" | "wait" | "ready"): Fau
         if (message.subject.endsWith(`.${logKind}`)) found.push(message);
       if (found.length === 0) return undefined;
       const { subject, sequence } = random.pick(found);
-      await callApi(world.link.requests, `STREAM.PURGE.${stream}`, { filter: subject });
+      const deletion = { seq: sequence, no_erase: true };
+      await callApi(world.link.requests, `STREAM.MSG.DELETE.${stream}`, deletion);
       const detail = { subject, sequences: [sequence] };
       return { target: stream, detail, heal: async () => undefined };
     },
@@ -79,9 +80,9 @@ async function update(world: World, stream: string, config: object): Promise<unk
 /** The faults of this family. */
 export const tampering: readonly FaultKind[] = [
   deletedConsumer,
-  deletedMessages("delete-timer", "timer"),
-  deletedMessages("delete-registration", "wait"),
-  deletedMessages("delete-tokens", "ready"),
+  deletedMessage("delete-timer", "timer"),
+  deletedMessage("delete-registration", "wait"),
+  deletedMessage("delete-token", "ready"),
   editedStream,
   deletedLead,
 ];
