@@ -26,7 +26,7 @@ import { isHistoryFull } from "./operation-limits.ts";
 import { PassOperations } from "./pass-operations.ts";
 import type { PassRun } from "./pass-run.ts";
 import { isSleepOnly, PassWatch } from "./pass-watch.ts";
-import { whyNotRegistered } from "./registration.ts";
+import { registersHeader, whyNotRegistered } from "./registration.ts";
 import type { Divergence } from "./replay-cursor.ts";
 import { drainMicrotasks } from "./signal.ts";
 import { suspend } from "./suspension.ts";
@@ -345,7 +345,8 @@ export class DurablePass {
       const problem = await this.#whyNotWaiting();
       if (this.#wantsCommit || this.#isOver) return undefined; // something has come meanwhile
       this.#isSuspending = true;
-      const end = await suspend(this.#run, this.#startedAt, problem);
+      const registers = registersHeader(dueAt !== undefined, this.#operations.pendingWaits());
+      const end = await suspend(this.#run, this.#startedAt, registers, problem);
       if (end === "suspended") this.#operations.putBackRetries();
       return end;
     }

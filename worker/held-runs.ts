@@ -71,6 +71,11 @@ export class HeldRuns {
     return passes?.some(({ token }) => token.streamSequence === tokenSequence) ?? false;
   }
 
+  /** Whether a pass of this worker holds this run, by whichever token. */
+  holds(history: string): boolean {
+    return this.#held.has(history);
+  }
+
   /** Lets a pass record that this worker has outlived its run for a while. */
   noteOutlived(history: string, tokenSequence: number): void {
     for (const run of this.#held.get(history) ?? [])
