@@ -113,7 +113,10 @@ function textOf(status: RunStatus, view: RunView, facts: Facts): string {
       return waitingText(view, facts);
     case "paused": {
       const reason = state.paused?.reason.replace(/\.$/, "") ?? "it does not say why";
-      return `is paused since ${when} and a person must look: ${oneLine(reason)}`;
+      const rest = state.interruption
+        ? "; it is to end, and cleans up and undoes its steps when it is resumed with code that fits; terminate it to end it without that"
+        : "";
+      return `is paused since ${when} and a person must look: ${oneLine(reason)}${rest}`;
     }
     case "completed":
       return `completed at ${when}, ${durationText(state.changedAt - view.startedAt)} after its start`;
