@@ -5,8 +5,8 @@
  * E2. Who could not renew it for two thirds of its life stops acting, by the monotonic clock, before
  *     the server lets another one take it.
  * E3. Two engines that act at once by accident do no harm: what they write is guarded (rules 2, 16).
- * E4. A lead that stays as it is for much longer than its life is nobody's, and is taken: a server whose
- *     disk was full may have brought it back without its time to live.
+ * E4. A lead that stays as it is for much longer than its life is nobody's, and is taken: a server that
+ *     was killed, or whose disk was full, may have brought it back without its time to live.
  */
 import type { CancelTimer, Clock } from "../shared/clock.ts";
 import { ContrailError } from "../shared/errors.ts";

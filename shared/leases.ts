@@ -33,8 +33,8 @@ const OUTLIVED_MS = 5_000;
 
 /**
  * The records of all workers that live, of both pools, ordered by pool and worker. What is no record
- * is left out, and so is a record whose life has long been over: a server whose disk was full may have
- * brought it back without its time to live. A record is at most some tens of milliseconds old, and
+ * is left out, and so is a record whose life has long been over: a server that was killed, or whose
+ * disk was full, may have brought it back without its time to live. A record is at most some tens of milliseconds old, and
  * outlives a worker that was killed by half a claim timeout.
  * @throws {UnavailableError} When no server answers.
  */

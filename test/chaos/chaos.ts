@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { connect } from "../../shared/index.ts";
+import { type LeaseRecord, readLeases } from "../../shared/leases.ts";
 import { until } from "../helpers/until.ts";
 import { countsOf } from "./counts.ts";
 import { dumpConsumers, dumpStreams } from "./dump.ts";
@@ -143,10 +144,22 @@ async function disturb(
   }
   await client.close();
   writeFileSync(join(folder, "dump", "runs.json"), JSON.stringify(listed, undefined, 1));
+  await dumpHeldSlots(world);
   await dumpConsumers(link, folder, "consumers-closed.json");
   await dumpStreams(link, folder);
   const { stuck } = quiet;
   const faults = Object.fromEntries(injector.counts);
   const notDone = Object.fromEntries(injector.failures);
   return { ended: "healed", isQuiet: stuck.length === 0, stuck, runs, faults, notDone };
+}
+
+/** What `contrail slots` shows when all workers are gone: nothing, as soon as their records may be over. */
+async function dumpHeldSlots({ link, names, folder }: World): Promise<void> {
+  let leases: readonly LeaseRecord[] = [];
+  const read = async (): Promise<boolean> => {
+    leases = await readLeases(link, names);
+    return leases.length === 0;
+  };
+  await until(read, { withinMs: 3_000, what: "no slots are held" }).catch(() => {});
+  writeFileSync(join(folder, "dump", "slots.json"), JSON.stringify(leases, undefined, 1));
 }

@@ -33,7 +33,8 @@ export async function survive(options: ChaosOptions): Promise<Survival> {
   const { folder } = options;
   const { ended, reason, isQuiet, stuck } = result;
   const lines = stuck.map(
-    ({ taskName, runId, status, why }) => `Stuck: ${taskName} ${runId} is ${status}: ${why}`,
+    ({ taskName, runId, status, why }) =>
+      `Stuck: ${taskName} ${runId} is ${status}: ${why || "nobody says why"}`,
   );
   if (reason !== undefined) lines.push(`It came to no end: ${reason}`);
   if (!existsSync(join(folder, "dump", "streams.json")))

@@ -1,6 +1,7 @@
 /** The whole judgment of what a chaos run has left. */
 import { type Judge, judgeOf } from "./judge.ts";
 import { judgeRuns } from "./runs.ts";
+import { judgeSlots } from "./slots.ts";
 import { judgeWhole } from "./whole.ts";
 
 export type { Judge };
@@ -9,6 +10,7 @@ export type { Judge };
 export function judgeAll(path: string): Judge {
   const judge = judgeOf(path);
   judgeRuns(judge);
+  judgeSlots(judge);
   judgeWhole(judge);
   return judge;
 }
