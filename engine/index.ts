@@ -9,7 +9,6 @@ export {
   type EngineStatus,
   startEngine,
 } from "./engine.ts";
-export { type Mirrored, makeMirrors, restoreFromMirrors } from "./mirrors.ts";
 export { type PreparedNamespace, prepareNamespace } from "./prepare.ts";
 export { type SetupOptions, setupNamespace } from "./setup.ts";
 export type { TermStatus } from "./term.ts";

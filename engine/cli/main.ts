@@ -13,7 +13,6 @@ import { addDoctor } from "./commands/doctor.ts";
 import { addEngine } from "./commands/engine.ts";
 import { addExport } from "./commands/export.ts";
 import { addFork } from "./commands/fork.ts";
-import { addMirror } from "./commands/mirror.ts";
 import { addPublish } from "./commands/publish.ts";
 import { addResume, addRetry, addSkip } from "./commands/repairs.ts";
 import { addReplay } from "./commands/replay.ts";
@@ -44,7 +43,6 @@ const COMMANDS: readonly AddCommand[] = [
   addReplay,
   addSlots,
   addSetup,
-  addMirror,
   addDoctor,
 ];
 

@@ -29,14 +29,20 @@ export class DocumentedCommands {
     this.#binary = binary;
   }
 
+  /** The block behind `<!-- tested: NAME -->`. */
+  block(name: string): string {
+    const [, block] = this.#page.split(`<!-- tested: ${name} -->`);
+    const text = /^\s*```\w*\n([\s\S]*?)```/.exec(block ?? "")?.[1];
+    if (text === undefined) throw new Error(`The page has no block "${name}".`);
+    return text;
+  }
+
   /**
    * Runs the block behind `<!-- tested: NAME -->` in the test's folder, and returns what it printed.
-   * @throws {Error} When there is none, or it failed.
+   * @throws {Error} When there is none, or it failed: then with what it printed.
    */
   async run(name: string, world: Pick<World, "access" | "folder">): Promise<string> {
-    const [, block] = this.#page.split(`<!-- tested: ${name} -->`);
-    const script = /^\s*```sh\n([\s\S]*?)```/.exec(block ?? "")?.[1];
-    if (script === undefined) throw new Error(`The page has no block "${name}".`);
+    const script = this.block(name);
     const { folder, access } = world;
     const bin = join(folder, "bin");
     writeScript(join(bin, "nats"), `exec '${this.#binary}' "$@"`);
