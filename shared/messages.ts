@@ -93,6 +93,12 @@ export interface Because {
 /** The engine asks to look at a run whose events stream is not the one it began with (rule 23). */
 export const EVENTS_REPLACED = "events-replaced";
 
+/**
+ * The engine has found that nobody will wake the run (rule 30). Such a token answers the last commit of
+ * the run, whatever that is: a waiting one like any other token; else it takes over directly behind it.
+ */
+export const WAKE_LOST = "wake-lost";
+
 /** A later claim token: it answers one waiting commit and names it (rule 1). */
 export interface Ready {
   /** Sequence of the waiting commit. */

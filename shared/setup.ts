@@ -1,7 +1,7 @@
 /** What the streams of a namespace say about it: how many shards it has, and which format. */
 import { IncompatibleSetupError, UnavailableError } from "./errors.ts";
 import type { Reader } from "./jetstream/reader.ts";
-import { KEEP_ENDED_MS, SHARD_COUNT } from "./limits.ts";
+import { CLAIM_TIMEOUT_MS, KEEP_ENDED_MS, SHARD_COUNT } from "./limits.ts";
 import { Names } from "./subjects.ts";
 
 /** The namespace that is meant when none is named. */
@@ -30,6 +30,13 @@ export function keepEndedMsOf(config: Readonly<Record<string, unknown>>): number
   const text = metadata[SETUP_METADATA.keepEndedMs];
   if (text === undefined) return KEEP_ENDED_MS;
   return /^\d+$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY;
+}
+
+/** How long a claim lives without a sign of life, by the configuration of a stream of the log. */
+export function claimTimeoutOf(config: Readonly<Record<string, unknown>>): number {
+  const metadata = (config["metadata"] ?? {}) as Readonly<Record<string, string | undefined>>;
+  const claimTimeoutMs = Number(metadata[SETUP_METADATA.claimTimeoutMs]);
+  return Number.isInteger(claimTimeoutMs) && claimTimeoutMs > 0 ? claimTimeoutMs : CLAIM_TIMEOUT_MS;
 }
 
 /** A namespace as it was set up. Never changes, except by setting it up anew. */

@@ -3,7 +3,7 @@ import { UnavailableError } from "../../shared/errors.ts";
 import type { NatsLink } from "../../shared/jetstream/connection.ts";
 import { KvBucket } from "../../shared/jetstream/kv.ts";
 import { readLeases } from "../../shared/leases.ts";
-import type { Names } from "../../shared/subjects.ts";
+import { LEAD_KEY, type Names } from "../../shared/subjects.ts";
 import { readRecord } from "../lead.ts";
 import type { Finding } from "./findings.ts";
 
@@ -12,7 +12,7 @@ const ANSWER_MS = 300;
 /** Which engine leads, and how many there are. */
 export async function findEngines(link: NatsLink, names: Names): Promise<Finding[]> {
   const [entries, engines] = await Promise.all([
-    new KvBucket(link, names.engineBucket).entries(),
+    new KvBucket(link, names.engineBucket).entries(LEAD_KEY),
     askEngines(link, names),
   ]);
   const lead = entries[0] && readRecord(entries[0]);

@@ -2,7 +2,7 @@
  * When acknowledged writes reach the disk, and what that means when the power goes. A plain user is
  * not told: it takes a user of the system account, or a monitoring port.
  */
-import { UnavailableError } from "../../shared/errors.ts";
+import { NotPermittedError, UnavailableError } from "../../shared/errors.ts";
 import type { NatsLink } from "../../shared/jetstream/connection.ts";
 import { durationText } from "../../shared/time-text.ts";
 import type { Finding } from "./findings.ts";
@@ -92,7 +92,11 @@ async function askServers(link: NatsLink): Promise<SyncSetting[]> {
       },
     });
   } catch (error) {
-    if (!(error instanceof UnavailableError)) throw error;
+    const isUnanswered =
+      error instanceof UnavailableError ||
+      error instanceof NotPermittedError ||
+      error instanceof SyntaxError;
+    if (!isUnanswered) throw error;
   }
   return found;
 }

@@ -35,6 +35,8 @@ export interface RefusedOutcome {
   readonly description: string;
   /** The same write may succeed later: no leader, too many requests. */
   readonly isTransient: boolean;
+  /** Nothing was asked of a stream: the user of the connection may not publish to the subject. */
+  readonly isForbidden?: true;
 }
 
 /** What the server answers to a write. */
