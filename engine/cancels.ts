@@ -98,7 +98,10 @@ export class Cancels {
       void this.#look(cancel); // reports its own errors
     } catch (error) {
       if (!(error instanceof ContrailError)) throw error;
-      log.error(`A cancel cannot be read: ${error.message}`, { subject: message.subject });
+      const { subject, sequence } = message;
+      log.error(`A cancel cannot be read: ${error.message}`, { subject });
+      const fate = "It cancels nothing.";
+      this.#services.undecodable.note({ subject, sequence, problem: error.message, fate });
     }
   }
 
@@ -181,7 +184,10 @@ export class Cancels {
     }
     if (isEnd(tail)) return true;
     const status = tail.headers.last(STATUS_HEADER);
-    if (status !== "waiting" && status !== "paused") return false;
+    // Without a status it is no commit, and nobody may hold the run: whoever is told pauses it, and is
+    // told again.
+    const isAtWork = status !== undefined && status !== "waiting" && status !== "paused";
+    if (isAtWork) return false;
     if (cancel.toldAt === tail.sequence) return false;
     if (
       status === "paused" &&

@@ -6,7 +6,7 @@
  * Z2. First the token is stored, then the stuck schedule is removed, never a newer one.
  */
 import type { CancelTimer } from "../shared/clock.ts";
-import { ContrailError, UnavailableError } from "../shared/errors.ts";
+import { ContrailError, NotPermittedError } from "../shared/errors.ts";
 import { purgeSubject } from "../shared/jetstream/admin.ts";
 import { pause } from "../shared/jetstream/backoff.ts";
 import { parseTime, type StoredMessage } from "../shared/jetstream/reader.ts";
@@ -152,7 +152,7 @@ export class Sweeper {
         if (!(error instanceof ContrailError)) throw error;
         if (signal.aborted) return;
         log.warn(`An overdue timer could not be seen to: ${error.message}`, { subject });
-        if (!(error instanceof UnavailableError)) return;
+        if (!error.retryable && !(error instanceof NotPermittedError)) return;
         await pause(clock, RETRY_MS, signal);
       }
     }

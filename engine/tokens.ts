@@ -3,6 +3,7 @@
  * is refused. After a lost reply it is published again; the second one is a dead token (rule 16).
  */
 import { Backoff, pause } from "../shared/jetstream/backoff.ts";
+import { whyNotStored } from "../shared/jetstream/publisher.ts";
 import { type Because, type EnclosedEvent, encodeReady } from "../shared/messages.ts";
 import type { PendingWait } from "./conditions.ts";
 import type { RecentEvents } from "./recent-events.ts";
@@ -130,7 +131,7 @@ export async function publishReady(
     if (outcome.ok) return "stored";
     if (outcome.kind === "guard") return "refused";
     if (signal.aborted) break;
-    const why = outcome.kind === "refused" ? outcome.description : outcome.kind;
+    const why = whyNotStored(outcome);
     log.warn(`A token is not stored yet and will be published again: ${why}`, { run: prefix });
     await pause(clock, backoff.next(), signal);
   }

@@ -90,8 +90,10 @@ export class Waits {
       this.#admit(this.#read(message));
     } catch (error) {
       if (!(error instanceof ContrailError)) throw error;
-      const { subject } = message;
+      const { subject, sequence } = message;
       this.#services.log.error(`A registration cannot be read: ${error.message}`, { subject });
+      const fate = "The registration before it counts.";
+      this.#services.undecodable.note({ subject, sequence, problem: error.message, fate });
       void this.#lookBehind(message); // reports its own errors
     }
   }

@@ -26,7 +26,7 @@ export const FOREVER = "forever";
  * is infinite, and so is what nobody can read.
  */
 export function keepEndedMsOf(config: Readonly<Record<string, unknown>>): number {
-  const metadata = (config["metadata"] ?? {}) as Readonly<Record<string, string | undefined>>;
+  const metadata = textsIn(config);
   const text = metadata[SETUP_METADATA.keepEndedMs];
   if (text === undefined) return KEEP_ENDED_MS;
   return /^\d+$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY;
@@ -88,7 +88,7 @@ export function parseSetup(
   stream: string,
   config: Readonly<Record<string, unknown>>,
 ): NamespaceSetup {
-  const metadata = (config.metadata ?? {}) as Readonly<Record<string, string | undefined>>;
+  const metadata = textsIn(config);
   const format = metadata[SETUP_METADATA.format];
   if (format !== String(LOG_FORMAT))
     throw incompatible(stream, SETUP_METADATA.format, format, `"${LOG_FORMAT}"`);
@@ -109,6 +109,13 @@ export function parseSetup(
       "a number of milliseconds",
     );
   return { namespace, shardCount, claimTimeoutMs, names: new Names(namespace, shardCount) };
+}
+
+/** The metadata of a stream: texts, as far as the server says what it always says. */
+function textsIn(config: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  const entries = Object.entries(config["metadata"] ?? {}) as [string, unknown][];
+  const texts = entries.filter((entry): entry is [string, string] => typeof entry[1] === "string");
+  return Object.fromEntries(texts);
 }
 
 function incompatible(

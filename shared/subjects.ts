@@ -46,6 +46,8 @@ const LOG_KINDS: ReadonlySet<string> = new Set<LogKind>([
   "expired",
 ]);
 
+/** The key of the engines' bucket under which stands who leads. */
+export const LEAD_KEY = "lead";
 /** First token of the subjects of events, with its dot: published by anybody. */
 export const EVENTS_PREFIX = "events.";
 

@@ -101,6 +101,8 @@ export class Claims {
     } catch (error) {
       if (!(error instanceof UndecodableError)) throw error;
       this.#services.log.error("A token cannot be read.", { ...address, error });
+      const fate = isStart ? "The run that it was to start has failed." : "It was dropped.";
+      this.#note(token.subject, token.streamSequence, error.message, fate);
       if (isStart) await this.#refuseStart(run, slot, error);
       token.ack(); // it would be no more readable the next time
     }
@@ -238,6 +240,7 @@ export class Claims {
     act: (run: PassRun) => Promise<boolean>,
   ): Promise<boolean> {
     const run = this.#passRun(read, slot);
+    if (run.isOver) return true; // the worker has closed meanwhile, and the token is handed over
     try {
       return await act(run);
     } catch (error) {
@@ -302,7 +305,14 @@ export class Claims {
     return true;
   }
 
+  #note(subject: string, sequence: number, problem: string, fate: string): void {
+    this.#services.undecodable.note({ subject, sequence, problem, fate });
+  }
+
   async #pauseRun(read: Reading, run: PassRun): Promise<boolean> {
+    const { unreadableAt } = read.state;
+    if (unreadableAt !== undefined)
+      this.#note(read.history, unreadableAt, "It is no part of a history.", "Its run is paused.");
     run.committer.add(pauseEntry(read.address, read.state));
     const isStored = (await run.committer.commit()) === "stored";
     run[isStored ? "acknowledge" : "leave"]();

@@ -12,6 +12,7 @@ import { durationText } from "../../shared/time-text.ts";
 import { findClock } from "./clock.ts";
 import { findConsumers } from "./consumers.ts";
 import type { Finding } from "./findings.ts";
+import { findMessages } from "./messages.ts";
 import { findEngines, findWorkers } from "./processes.ts";
 import { findRuns } from "./runs.ts";
 import { findLimits, findServer } from "./server.ts";
@@ -74,6 +75,7 @@ async function findUses(
   const hasSlots = isThere(names.slotsBucket("regular")) && isThere(names.slotsBucket("durable"));
   const uses = await Promise.all([
     findConsumers(link, setup),
+    isThere(names.engineBucket) ? findMessages(link, names) : [],
     isThere(names.engineBucket) ? findEngines(link, names) : [],
     hasSlots ? findWorkers(link, names) : [],
   ]);

@@ -8,6 +8,7 @@ export type Check =
   | "namespace"
   | "stream"
   | "consumer"
+  | "message"
   | "engine"
   | "worker"
   | "clock"
