@@ -6,7 +6,6 @@ import {
   type NatsConnection,
   headers as newHeaders,
 } from "@nats-io/transport-node";
-import type { ExecutionContext } from "ava";
 import { prepareNamespace, startEngine } from "../../engine/index.ts";
 import { connect as connectClient } from "../../shared/index.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "../../shared/jetstream/connection.ts";
@@ -123,7 +122,10 @@ export class Deployment {
   }
 }
 
-type Teardown = Pick<ExecutionContext, "teardown">;
+/** What closes things when a test, or a file of them, is over. */
+interface Teardown {
+  teardown(end: () => unknown): void;
+}
 
 function passwordOf(user: string): string {
   return `secret-of-${user.toLowerCase()}`;
@@ -155,6 +157,12 @@ export class Intruder {
         ...(reply === undefined ? {} : { reply }),
       });
     });
+  }
+
+  /** What is answered, as text. */
+  async ask({ subject, body = "", headers = {} }: Attempt): Promise<string> {
+    const options = { timeout: 20_000, headers: headersOf(headers) };
+    return (await this.nc.request(subject, body, options)).string();
   }
 
   /** Whether the server lets it listen. */
