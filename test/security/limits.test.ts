@@ -68,6 +68,27 @@ test.serial(
 );
 
 test.serial(
+  "a worker can make its own consumer group with the filter of another task",
+  async (t) => {
+    const worker = await deployment.intruder(t, "worker");
+    const client = await connect(deployment.as("client"));
+    await client.start("secret-task", { secret: "42" });
+    await client.close();
+    const at = "contrail_LOG_0.task-pack-item";
+    const config = {
+      ...{ name: "task-pack-item", durable_name: "task-pack-item", ack_policy: "explicit" },
+      filter_subjects: ["contrail.log.0.secret-task.*.start"],
+    };
+    const body = JSON.stringify({ stream_name: "contrail_LOG_0", config, action: "create" });
+    const made = await worker.ask({ subject: `$JS.API.CONSUMER.CREATE.${at}`, body });
+    t.regex(made, /secret-task/);
+    const request = '{"batch":1,"expires":5000000000}';
+    const next = { subject: `$JS.API.CONSUMER.MSG.NEXT.${at}`, body: request };
+    t.regex(await worker.ask(next), /secret.*42/s);
+  },
+);
+
+test.serial(
   "a permission with a wildcard cannot keep a literal wildcard from a rollup",
   async (t) => {
     const client = await deployment.intruder(t, "client");
