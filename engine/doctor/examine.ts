@@ -11,6 +11,7 @@ import {
 import { durationText } from "../../shared/time-text.ts";
 import { findClock } from "./clock.ts";
 import { findConsumers } from "./consumers.ts";
+import { durabilityFinding, findReadingMirrors, hostsOf } from "./durability.ts";
 import type { Finding } from "./findings.ts";
 import { findEngines, findWorkers } from "./processes.ts";
 import { findLimits, findServer } from "./server.ts";
@@ -45,11 +46,14 @@ export async function examine(options: ExamineOptions): Promise<Finding[]> {
     const isSetUp = !("verdict" in setup);
     const config = isSetUp ? await configOf(link, setup) : {};
     const replicas = Number(config["num_replicas"] ?? 1);
-    findings.push(await findSync(link, { systemLink, monitors, replicas }));
+    const { finding, settings } = await findSync(link, { systemLink, monitors, replicas });
+    findings.push(finding);
     if (!isSetUp) return [...findings, setup];
     findings.push(namespaceFinding(setup, config), ...(await findClock(link, setup.names)));
     const streams = await findStreams(link, setup);
-    return [...findings, ...streams, ...(await findUses(link, setup, streams))];
+    findings.push(durabilityFinding({ replicas, settings, hosts: hostsOf(link) }));
+    const mirrors = await findReadingMirrors(link, setup);
+    return [...findings, ...mirrors, ...streams, ...(await findUses(link, setup, streams))];
   } finally {
     await Promise.all([link.close(), systemLink?.close()]);
   }
