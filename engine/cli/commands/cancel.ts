@@ -7,7 +7,7 @@ import { findRun, runText } from "../run-reference.ts";
 
 interface Options {
   readonly task?: string;
-  readonly reason: string;
+  readonly reason?: string;
 }
 
 /** Adds `contrail cancel`. */
@@ -20,7 +20,7 @@ export function addCancel(program: Command): void {
     )
     .argument("<run>", "TASK/RUN, or the id of the run alone")
     .option("--task <name>", "the task; the run is then an id")
-    .option("--reason <text>", "why; the run's history and its error say so", "")
+    .option("--reason <text>", "why; the run's history and its error say so")
     .addHelpText(
       "after",
       example('cancel order-42 --reason "the customer called"', "Ends one order."),

@@ -12,7 +12,7 @@ type Action = "resume" | "retry";
 
 interface Options {
   readonly task?: string;
-  readonly reason: string;
+  readonly reason?: string;
   readonly all?: boolean;
   readonly since?: number;
   readonly because?: string;
@@ -65,7 +65,7 @@ function addSelection(command: Command, action: Action): void {
     )
     .option("--because <text>", `with --all: whose reason to be ${status} contains this`)
     .option("--dry-run", "with --all: only count them")
-    .option("--reason <text>", "why; the history says so", "")
+    .option("--reason <text>", "why; the history says so")
     .action((runs: string[], options: Options, self: Command) =>
       carryOut(self, (cli) => repair(cli, action, runs, options)),
     );
@@ -91,7 +91,7 @@ async function named(
   client: Client,
   action: Action,
   runs: readonly string[],
-  { task, reason, from }: Options,
+  { task, reason = "", from }: Options,
 ): Promise<number> {
   let exitCode: number = EXIT.done;
   for (const text of runs)
@@ -112,7 +112,7 @@ async function many(
   cli: Cli,
   client: Client,
   action: Action,
-  { task, since, because, reason, dryRun = false }: Options,
+  { task, since, because, reason = "", dryRun = false }: Options,
 ): Promise<number> {
   const filter: BulkFilter = {
     ...(task === undefined ? {} : { taskName: task }),
@@ -133,7 +133,7 @@ async function many(
 
 interface SkipOptions {
   readonly task?: string;
-  readonly reason: string;
+  readonly reason?: string;
 }
 
 /** Adds `contrail skip`. */
@@ -148,7 +148,7 @@ export function addSkip(program: Command): void {
     .argument("<step>", 'the step\'s name, or its key, such as "s1 charge" for the second "charge"')
     .argument("[result]", 'the result as JSON; "@file" reads a file, "-" standard input', "null")
     .option("--task <name>", "the task; the run is then an id")
-    .option("--reason <text>", "why; the history says so", "")
+    .option("--reason <text>", "why; the history says so")
     .addHelpText(
       "after",
       example(`skip order-42 charge '{"paid":"in cash"}'`, "Goes on as if the step returned that."),
@@ -160,7 +160,7 @@ export function addSkip(program: Command): void {
 
 async function skip(
   cli: Cli,
-  { reason, ...which }: SkipOptions & { readonly text: string },
+  { reason = "", ...which }: SkipOptions & { readonly text: string },
   step: string,
   result: string,
 ): Promise<void> {

@@ -49,6 +49,7 @@ export interface WorkerProcessOptions {
   readonly slots?: { readonly regular?: number; readonly durable?: number };
   readonly warmRuns?: number;
   readonly drainTimeout?: string;
+  readonly endWhenBlocked?: string;
   /** Rules for CONTRAIL_FAILPOINTS, such as `after-commit@3=kill`. */
   readonly failpoints?: string;
   readonly env?: { readonly [name: string]: string };
