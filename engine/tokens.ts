@@ -19,13 +19,22 @@ const RETRY_PAUSES = { shortestMs: 50, longestMs: 2_000 };
 export class TokenQueue {
   readonly #services: EngineServices;
   readonly #recent: Pick<RecentEvents, "get">;
+  readonly #onStored: (target: ReadyTarget) => void;
   readonly #waiting: PendingWait[] = [];
   #publishing = 0;
   #published = 0;
   #refused = 0;
 
-  /** @param recent Events that tokens may enclose. */
-  constructor(services: EngineServices, recent: Pick<RecentEvents, "get">) {
+  /**
+   * @param recent Events that tokens may enclose.
+   * @param onStored Told of each token that is stored.
+   */
+  constructor(
+    services: EngineServices,
+    recent: Pick<RecentEvents, "get">,
+    onStored: (target: ReadyTarget) => void = () => {},
+  ) {
+    this.#onStored = onStored;
     this.#services = services;
     this.#recent = recent;
   }
@@ -77,7 +86,10 @@ export class TokenQueue {
     const before = failpoint("engine-before-ready");
     if (before) await before;
     const end = await publishReady(this.#services, wait, body);
-    if (end === "stored") this.#published++;
+    if (end === "stored") {
+      this.#published++;
+      this.#onStored(wait);
+    }
     if (end === "refused") this.#refused++;
     const after = failpoint("engine-after-ready");
     if (after) await after;

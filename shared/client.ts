@@ -18,7 +18,7 @@ import { checkEventName } from "./event-names.ts";
 import { EventsPosition } from "./events-position.ts";
 import { newId } from "./ids.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "./jetstream/connection.ts";
-import { whyNotStored } from "./jetstream/publisher.ts";
+import { unstoredError } from "./jetstream/unstored.ts";
 import { startMessage } from "./large-start.ts";
 import { type LeaseRecord, readLeases } from "./leases.ts";
 import { decodeStart, type Start } from "./messages.ts";
@@ -212,9 +212,8 @@ class LinkedClient implements Client {
       // There is no stream, which this finds out, or it has no leader for a moment.
       if (outcome.kind === "unknown" && outcome.reason === "no-responders")
         await this.#events.read();
-      throw new UnavailableError(
-        `The event "${name}" may not have been stored: ${whyNotStored(outcome)}.`,
-      );
+      const what = `The event "${name}"`;
+      throw unstoredError(outcome, { what, mayNot: "may not have been stored" });
     }
     this.#events.note(outcome.sequence);
     return { sequence: outcome.sequence };
@@ -268,8 +267,13 @@ class LinkedClient implements Client {
     const { taskName, runId } = address;
     const what = `Run "${runId}" of task "${taskName}"`;
     if (outcome.kind !== "guard")
-      throw new UnavailableError(
-        `${what} may not have been started: ${whyNotStored(outcome)}. Starting it again with the same id is safe.`,
+      throw unstoredError(
+        outcome,
+        {
+          what,
+          mayNot: "may not have been started",
+          advice: "Starting it again with the same id is safe.",
+        },
         { taskName, runId },
       );
     const found = await this.#link.reader.lastFor(stream, subject, { leader: true });

@@ -17,6 +17,7 @@ export type { NatsOptions, TlsFiles } from "./jetstream/connection.ts";
 export type { HeldSlot, LeaseRecord } from "./leases.ts";
 export type { LogFields, LogSink } from "./logger.ts";
 export { PayloadReference } from "./payload-reference.ts";
+export { RetryAfterError } from "./retry-after-error.ts";
 export type { ListOptions, RunSummary } from "./run-list.ts";
 export type { ForkOptions, RepairOptions, RetryOptions, RunRepairs } from "./run-repairs.ts";
 export { RUN_STATUSES, type RunStatus } from "./run-status.ts";

@@ -1,10 +1,9 @@
 /** A run as its client sees it: asks for its end, its view, and that it be canceled. */
 import type { Outcome } from "./entries.ts";
-import { UnavailableError } from "./errors.ts";
 import { type Explanation, explainRun } from "./explain.ts";
 import type { History } from "./history-file.ts";
 import { newId } from "./ids.ts";
-import { whyNotStored } from "./jetstream/publisher.ts";
+import { unstoredError } from "./jetstream/unstored.ts";
 import { encodeCancel, type Start } from "./messages.ts";
 import { checkText } from "./option-fields.ts";
 import { PayloadReference } from "./payload-reference.ts";
@@ -193,8 +192,10 @@ export class LinkedRun implements RunHandle {
     });
     if (outcome.ok) return;
     if (outcome.kind === "guard") throw notFound(address);
-    throw new UnavailableError(
-      `The request to cancel run "${this.runId}" may not have been stored: ${whyNotStored(outcome)}. Asking again is safe.`,
-    );
+    throw unstoredError(outcome, {
+      what: `The request to cancel run "${this.runId}"`,
+      mayNot: "may not have been stored",
+      advice: "Asking again is safe.",
+    });
   }
 }

@@ -8,7 +8,7 @@ import { LimitExceededError, RepairRefusedError, UnavailableError } from "./erro
 import { copyHistory } from "./forks.ts";
 import { pause } from "./jetstream/backoff.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
-import { whyNotStored } from "./jetstream/publisher.ts";
+import { unstoredError } from "./jetstream/unstored.ts";
 import { decodeStart, encodeReady, type Repair, type Start } from "./messages.ts";
 import { checkFields, checkText } from "./option-fields.ts";
 import { PayloadReference } from "./payload-reference.ts";
@@ -199,8 +199,13 @@ async function publish(
   });
   if (outcome.ok) return true;
   if (outcome.kind === "guard") return false;
-  throw new UnavailableError(
-    `What was asked for run "${runId}" of task "${taskName}" may not have been stored: ${whyNotStored(outcome)}. Asking again is safe.`,
+  throw unstoredError(
+    outcome,
+    {
+      what: `What was asked for run "${runId}" of task "${taskName}"`,
+      mayNot: "may not have been stored",
+      advice: "Asking again is safe.",
+    },
     { taskName, runId },
   );
 }

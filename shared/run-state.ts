@@ -291,6 +291,7 @@ function apply(
       return;
     case "retried":
       delete state.retiredEnd;
+      state.status = "running";
       rewind(state, entry.again);
       state.limitFrom = commit.time;
       return;

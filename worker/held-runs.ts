@@ -71,6 +71,11 @@ export class HeldRuns {
     return passes?.some(({ token }) => token.streamSequence === tokenSequence) ?? false;
   }
 
+  /** Whether a pass of this worker holds this run, by whichever token. */
+  holds(history: string): boolean {
+    return this.#held.has(history);
+  }
+
   /** Lets a pass record that this worker has outlived its run for a while. */
   noteOutlived(history: string, tokenSequence: number): void {
     for (const run of this.#held.get(history) ?? [])
@@ -97,9 +102,12 @@ export class HeldRuns {
   }
 
   /** Whether the run is surely ours, by a look at its history if the last sign is too old. */
-  async prove(run: HeldRun): Promise<boolean> {
+  prove(run: HeldRun): boolean | Promise<boolean> {
     const ageMs = this.#services.clock.monotonic() - run.provenAt;
-    if (ageMs < this.#services.claimTimeoutMs / 2) return true;
+    return ageMs < this.#services.claimTimeoutMs / 2 || this.#lookAt(run);
+  }
+
+  async #lookAt(run: HeldRun): Promise<boolean> {
     return (await this.#look([run])).includes(run);
   }
 

@@ -17,6 +17,7 @@ import type { PassEnd } from "./durable-pass.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { timedOutOutcome } from "./interruptions.ts";
 import type { PassRun } from "./pass-run.ts";
+import { registersHeader } from "./registration.ts";
 import { limitOf } from "./run-limits.ts";
 import { limited, pause } from "./steps.ts";
 import { suspend } from "./suspension.ts";
@@ -45,7 +46,7 @@ export async function runRegular(
     if (run.isOver) return "lost";
     if (!outcome) {
       limits.close(); // what comes from here on is left to whoever goes on
-      return await suspend(run, startedAt);
+      return await suspend(run, startedAt, registersHeader(true, [])); // for the next attempt
     }
     committer.add({ kind: "ended", outcome });
     const before = services.failpoint("before-commit");
@@ -76,7 +77,7 @@ async function attempts(
     });
     const result = await limited(
       services,
-      async (signal) => {
+      (signal) => {
         const context = new Context({ run, attempt, signal, heartbeats });
         return definition.run(input, context as unknown as DurableContext);
       },

@@ -8,9 +8,11 @@ export type Check =
   | "namespace"
   | "stream"
   | "consumer"
+  | "message"
   | "engine"
   | "worker"
-  | "clock";
+  | "clock"
+  | "run";
 
 /**
  * `ok`; `note`: works, and is worth knowing; `unknown`: cannot be seen from here; `problem`: somebody

@@ -19,6 +19,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { describe } from "../describe.ts";
 import { InvalidInputError, UnavailableError } from "../errors.ts";
 import { newId } from "../ids.ts";
+import { checkInbox } from "./permissions.ts";
 import { Publisher } from "./publisher.ts";
 import { Reader } from "./reader.ts";
 import { Requests } from "./requests.ts";
@@ -92,6 +93,7 @@ const DEFAULT_MAX_PAYLOAD = 1_048_576;
  * long as the process lives; nothing that was under way is repeated, except by whoever asked.
  * @throws {UnavailableError} When no server answers or accepts the credentials.
  * @throws {InvalidInputError} When an address or a credentials file cannot be used.
+ * @throws {NotPermittedError} When the user may not receive replies under the prefix of inboxes.
  */
 export async function connectNats(options: NatsOptions): Promise<NatsLink> {
   const servers = serverList(options.servers);
@@ -103,7 +105,14 @@ export async function connectNats(options: NatsOptions): Promise<NatsLink> {
     throw firstConnectError(servers, cause);
   }
   learnServers(nc);
-  return new Link(nc, options);
+  const link = new Link(nc, options);
+  try {
+    await checkInbox(link, options.dialTimeoutMs ?? DIAL_TIMEOUT_MS);
+  } catch (error) {
+    await link.close();
+    throw error;
+  }
+  return link;
 }
 
 /**
