@@ -85,7 +85,10 @@ function boundedBy(
   if (aim.of === "value") return measurement.value;
   if (aim.of === "ceiling") return measurement.ratio ?? undefined;
   const name = aim.of.slice("scenario ".length);
-  const other = all.find(({ scenario, metric }) => scenario === name && metric === aim.metric);
+  const other = all.find(
+    ({ scenario, metric, machine }) =>
+      scenario === name && metric === aim.metric && machine.sync === measurement.machine.sync,
+  );
   return other && measurement.value / other.value;
 }
 

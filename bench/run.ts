@@ -6,18 +6,22 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { compareResults, parseResult } from "./compare.ts";
 import type { Measurement } from "./measurement.ts";
-import { reportPage } from "./report/page.ts";
+import { reportPage, syncTitle } from "./report/page.ts";
+import type { Plot } from "./report/plots.ts";
+import { resultsPage } from "./report/results.ts";
 import { SCENARIOS, scenariosOf } from "./scenarios/index.ts";
 import type { Settings } from "./settings.ts";
 import { runSuite } from "./suite.ts";
-import { changeTable, resultTable } from "./table.ts";
+import { changeTable, resultTables } from "./table.ts";
 
 interface Options {
   readonly json?: true;
   readonly compare?: string;
   readonly report?: string | true;
   readonly replicas: "1" | "3";
-  readonly sync: "default" | "always";
+  readonly sync: "default" | "always" | "both";
+  readonly results?: string;
+  readonly from?: string;
   readonly shards: number;
   readonly passes: number;
   readonly duration: number;
@@ -38,15 +42,17 @@ function program(): Command {
     .option("--json", "print one JSON object a line")
     .option("--compare <file>", "show what changed since an earlier result of --json")
     .option("--report [file]", `write an HTML page with plots (default: ${REPORT_FILE})`)
+    .option("--results <file>", "write the tables of bench/RESULTS.md")
+    .option("--from <file>", "measure nothing; show the results of an earlier --json")
     .addOption(
       new Option("--replicas <n>", "servers of the cluster").choices(["1", "3"]).default("1"),
     )
     .addOption(
       new Option(
         "--sync <mode>",
-        "when the servers write to the disk: after two minutes, or always",
+        "when the servers write to the disk: after two minutes, always, or all scenarios with either",
       )
-        .choices(["default", "always"])
+        .choices(["default", "always", "both"])
         .default("default"),
     )
     .option("--shards <n>", "streams the log is spread over", positive, DEFAULT_SHARDS)
@@ -74,18 +80,22 @@ function positive(text: string): number {
   return value;
 }
 
-function settingsOf(options: Options): Settings {
+function settingsOf(options: Options, sync: Settings["sync"]): Settings {
   return {
     passes: Math.ceil(options.passes),
     durationMs: options.duration * 1_000,
     scale: options.scale,
     shards: options.shards,
     replicas: options.replicas === "3" ? 3 : 1,
-    sync: options.sync,
+    sync,
     million: options.million ?? false,
     servers: options.server?.split(",") ?? [],
     profileTo: options.profile,
   };
+}
+
+function resultIn(file: string): Measurement[] {
+  return parseResult(readFileSync(file, "utf8"));
 }
 
 function say(line: string): void {
@@ -100,21 +110,30 @@ async function main(names: readonly string[], options: Options): Promise<void> {
   } catch (error) {
     return command.error(`error: ${(error as Error).message}`, { exitCode: 2 });
   }
-  const before = options.compare ? parseResult(readFileSync(options.compare, "utf8")) : undefined;
+  const before = options.compare ? resultIn(options.compare) : undefined;
+  const measurements: Measurement[] = options.from ? resultIn(options.from) : [];
+  const plots: Plot[] = [];
   let failed = 0;
-  const printJson = (measurements: readonly Measurement[]): void => {
-    for (const one of measurements) process.stdout.write(`${JSON.stringify(one)}\n`);
+  const printJson = (measured: readonly Measurement[]): void => {
+    for (const one of measured) process.stdout.write(`${JSON.stringify(one)}\n`);
   };
-  const { measurements, plots } = await runSuite(scenarios, settingsOf(options), {
-    say,
-    onMeasured: options.json ? printJson : () => {},
-    onFailed(scenario, error) {
-      failed++;
-      say(`${scenario} FAILED: ${error instanceof Error ? error.stack : String(error)}`);
-    },
-  });
-  if (!options.json && measurements.length > 0)
-    process.stdout.write(`${resultTable(measurements)}\n`);
+  const syncs = options.sync === "both" ? (["default", "always"] as const) : [options.sync];
+  for (const sync of options.from ? [] : syncs) {
+    const result = await runSuite(scenarios, settingsOf(options, sync), {
+      say,
+      onMeasured: options.json ? printJson : () => {},
+      onFailed(scenario, error) {
+        failed++;
+        say(`${scenario} FAILED: ${error instanceof Error ? error.stack : String(error)}`);
+      },
+    });
+    measurements.push(...result.measurements);
+    const titled = ({ scenario }: Plot): string =>
+      syncs.length === 1 ? scenario : syncTitle(scenario, sync);
+    plots.push(...result.plots.map((plot) => ({ ...plot, scenario: titled(plot) })));
+  }
+  for (const table of options.json ? [] : resultTables(measurements))
+    process.stdout.write(`${table}\n`);
   if (before) {
     const table = changeTable(compareResults(before, measurements));
     (options.json ? process.stderr : process.stdout).write(`\n${table}\n`);
@@ -123,6 +142,10 @@ async function main(names: readonly string[], options: Options): Promise<void> {
     const file = options.report === true ? REPORT_FILE : options.report;
     writeFileSync(file, reportPage(measurements, plots));
     say(`The report is in ${file}.`);
+  }
+  if (options.results) {
+    writeFileSync(options.results, resultsPage(measurements));
+    say(`The results are in ${options.results}.`);
   }
   if (failed > 0) process.exitCode = 1;
 }

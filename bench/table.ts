@@ -10,8 +10,16 @@ const BORDERS = [
 ];
 const HEAD = ["scenario", "metric", "value", "ceiling", "ratio", "spread", "n", "aim", ""];
 
-/** The measurements, one a row, those of one scenario together. */
-export function resultTable(measurements: readonly Measurement[]): string {
+/** The measurements, one a row, those of one scenario together; a table for each way to sync. */
+export function resultTables(measurements: readonly Measurement[]): string[] {
+  const syncs = [...new Set(measurements.map(({ machine }) => machine.sync))];
+  return syncs.map((sync) => {
+    const table = resultTable(measurements.filter(({ machine }) => machine.sync === sync));
+    return syncs.length === 1 ? table : `sync ${sync}\n${table}\n`;
+  });
+}
+
+function resultTable(measurements: readonly Measurement[]): string {
   const rows = measurements.map((one, index) => {
     const isFirst = measurements[index - 1]?.scenario !== one.scenario;
     const standing = standingOf(one, measurements);

@@ -16,7 +16,7 @@ import type { LastReads } from "./last-reads.ts";
 import { isEnd } from "./past.ts";
 import type { QueuedRuns } from "./queued-runs.ts";
 import type { EngineServices } from "./services.ts";
-import { publishReady } from "./tokens.ts";
+import { publishReady, type ReadyTarget } from "./tokens.ts";
 
 /** Counts for people. */
 export interface CancelsStatus {
@@ -50,6 +50,7 @@ export class Cancels {
   readonly #services: EngineServices;
   readonly #reads: Pick<LastReads, "last">;
   readonly #queued: Pick<QueuedRuns, "cancel">;
+  readonly #onToken: (target: ReadyTarget) => void;
   readonly #open = new Map<string, OpenCancel>();
   #stopTimer: CancelTimer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
@@ -59,7 +60,9 @@ export class Cancels {
     services: EngineServices,
     reads: Pick<LastReads, "last">,
     queued: Pick<QueuedRuns, "cancel">,
+    onToken: (target: ReadyTarget) => void = () => {},
   ) {
+    this.#onToken = onToken;
     this.#services = services;
     this.#queued = queued;
     this.#reads = reads;
@@ -217,6 +220,7 @@ export class Cancels {
     if (end === "refused") cancel.pauseMs = FIRST_PAUSE_MS; // it went on at this moment: look again
     if (end !== "stored") return;
     cancel.toldAt = tail.sequence;
+    this.#onToken(target);
     this.#told++;
   }
 

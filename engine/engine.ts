@@ -18,7 +18,7 @@ import { Term, type TermStatus } from "./term.ts";
 export interface EngineOptions extends NatsOptions, SetupOptions {
   /** What people see in the lead's lease. @defaultValue The host's name and the process id. */
   readonly name?: string;
-  /** Where log lines go. @defaultValue Nowhere. */
+  /** Where log lines go: `console`, for instance. @defaultValue Nowhere. */
   readonly log?: LogSink;
 }
 

@@ -7,7 +7,12 @@
 import { cancelEntry, canceledOutcome, expiredOutcome } from "../shared/early-ends.ts";
 import { wantsEnd } from "../shared/end-listener.ts";
 import { type Entry, encodeCommit, type Outcome } from "../shared/entries.ts";
-import { ContrailError, UnavailableError, UndecodableError } from "../shared/errors.ts";
+import {
+  ContrailError,
+  NotPermittedError,
+  UnavailableError,
+  UndecodableError,
+} from "../shared/errors.ts";
 import { purgeSubject } from "../shared/jetstream/admin.ts";
 import { Backoff, pause } from "../shared/jetstream/backoff.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
@@ -57,7 +62,8 @@ export class QueuedRuns {
           const fate = "It ends nothing.";
           undecodable.note({ subject, sequence, problem: error.message, fate });
         }
-        if (!error.retryable) return;
+        // What the engine may not do is mended on the server, and then done.
+        if (!error.retryable && !(error instanceof NotPermittedError)) return;
         await pause(clock, backoff.next(), signal);
       }
   }

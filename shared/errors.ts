@@ -145,6 +145,12 @@ export class UnavailableError extends ContrailError {
   readonly retryable = true;
 }
 
+/** The server forbids something to the user of the connection; `subject` is what it is about. */
+export class NotPermittedError extends ContrailError {
+  readonly code = "not-permitted";
+  readonly retryable = false;
+}
+
 /** The server, a stream, a consumer or a bucket is not as Contrail needs it. Names the field. */
 export class IncompatibleSetupError extends ContrailError {
   readonly code = "incompatible-setup";

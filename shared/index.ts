@@ -20,7 +20,7 @@ export { PayloadReference } from "./payload-reference.ts";
 export { RetryAfterError } from "./retry-after-error.ts";
 export type { ListOptions, RunSummary } from "./run-list.ts";
 export type { ForkOptions, RepairOptions, RetryOptions, RunRepairs } from "./run-repairs.ts";
-export type { RunStatus } from "./run-state.ts";
+export { RUN_STATUSES, type RunStatus } from "./run-status.ts";
 export type { RunView } from "./run-view.ts";
 export type { Pool } from "./subjects.ts";
 export type { TaskGroup } from "./task-group.ts";

@@ -75,6 +75,9 @@ export const CARRIED_EVENTS = 10_000;
 /** Suspended continuations a worker keeps in memory. */
 export const WARM_RUNS = 1_000;
 
+/** Runs of one client whose ends workers may tell it of; the end of an older one it reads. */
+export const EXPECTED_ENDS = 100_000;
+
 /** How long an events stream that nobody has set up otherwise keeps events. */
 export const EVENTS_KEEP_MS: number = 30 * 24 * 3_600_000;
 

@@ -53,6 +53,11 @@ export const EVENTS_PREFIX = "events.";
 
 /** Status of a run after the commit that carries it; lets followers read headers alone. */
 export const STATUS_HEADER = "Contrail-Status";
+/**
+ * On a waiting commit: which registrations follow it, "timer", "wait" or both, so that whoever reads
+ * headers only knows what has to be there.
+ */
+export const REGISTERS_HEADER = "Contrail-Registers";
 /** Which version of its task the run goes on with, on commits of runs that have one. */
 export const VERSION_HEADER = "Contrail-Version";
 

@@ -66,7 +66,10 @@ export interface WorkerOptions extends NatsOptions {
    * @defaultValue Never: whatever else the process is for goes on, or something else looks after it.
    */
   readonly endWhenBlocked?: DurationInput;
-  /** Where log lines go. @defaultValue Nowhere. */
+  /**
+   * Where log lines go, of the worker and of `ctx.log`: `console`, for instance.
+   * @defaultValue Nowhere.
+   */
   readonly log?: LogSink;
 }
 

@@ -49,7 +49,7 @@ export function reportPage(measurements: readonly Measurement[], plots: readonly
   const circumstances = first
     ? `<p>${escaped(JSON.stringify({ ...first.versions, ...first.machine }))}</p>`
     : "";
-  const scenarios = [...new Set(measurements.map(({ scenario }) => scenario))];
+  const scenarios = [...new Set(measurements.map((one) => titleOf(one, measurements)))];
   const others = plots.map(({ scenario }) => scenario).filter((name) => !scenarios.includes(name));
   const sections = [...scenarios, ...new Set(others)].map((name) => sectionOf(name, measurements));
   return `<!doctype html>
@@ -66,9 +66,20 @@ ${sections.join("\n")}
 `;
 }
 
+/** The scenario, with how the servers sync where that differs. */
+function titleOf({ scenario, machine }: Measurement, all: readonly Measurement[]): string {
+  const isAlike = all.every((one) => one.machine.sync === machine.sync);
+  return isAlike ? scenario : syncTitle(scenario, machine.sync);
+}
+
+/** What a scenario is called beside itself on servers that sync differently. */
+export function syncTitle(scenario: string, sync: string): string {
+  return `${scenario}, sync ${sync}`;
+}
+
 function sectionOf(scenario: string, all: readonly Measurement[]): string {
   const rows = all
-    .filter((one) => one.scenario === scenario)
+    .filter((one) => titleOf(one, all) === scenario)
     .map((one) => {
       const standing = standingOf(one, all);
       const verdict = standing === undefined ? "" : standing.isMet ? "met" : "missed";

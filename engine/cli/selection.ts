@@ -8,7 +8,7 @@ import { EXIT } from "./output.ts";
 /** Which runs are meant. */
 export interface SelectionOptions {
   readonly task?: string;
-  readonly reason: string;
+  readonly reason?: string;
   readonly all?: boolean;
   readonly since?: number;
   readonly because?: string;
@@ -28,7 +28,7 @@ export function addSelection(command: Command, which: string): Command {
     )
     .option("--because <text>", "with --all: whose reason to be paused, or error, contains this")
     .option("--dry-run", "with --all: only count them")
-    .option("--reason <text>", "why; the history says so", "");
+    .option("--reason <text>", "why; the history says so");
 }
 
 /** @throws {InvalidInputError} When runs are named and selected, or neither. */
@@ -57,7 +57,7 @@ export interface BulkWords {
 export async function selectAll(
   cli: Cli,
   action: BulkAction,
-  { task, since, because, reason, dryRun = false }: SelectionOptions,
+  { task, since, because, reason = "", dryRun = false }: SelectionOptions,
   { which, would, does }: BulkWords,
 ): Promise<number> {
   const filter: BulkFilter = {

@@ -14,6 +14,7 @@ import { findConsumers } from "./consumers.ts";
 import type { Finding } from "./findings.ts";
 import { findMessages } from "./messages.ts";
 import { findEngines, findWorkers } from "./processes.ts";
+import { findRuns } from "./runs.ts";
 import { findLimits, findServer } from "./server.ts";
 import { findStreams } from "./streams.ts";
 import { findSync } from "./sync.ts";
@@ -27,6 +28,8 @@ export interface ExamineOptions extends NatsOptions {
    * server is tried.
    */
   readonly monitors?: readonly string[];
+  /** Whether every live run is looked at, which takes seconds for 100,000 of them. Default false. */
+  readonly runs?: boolean;
   /** How to connect as a user of the system account, who may see how the servers are configured. */
   readonly system?: Omit<NatsOptions, "servers">;
 }
@@ -36,7 +39,7 @@ export interface ExamineOptions extends NatsOptions {
  * @throws {UnavailableError} When no server answers, or the system user is not accepted.
  */
 export async function examine(options: ExamineOptions): Promise<Finding[]> {
-  const { system, monitors, namespace = DEFAULT_NAMESPACE, ...nats } = options;
+  const { system, monitors, runs = false, namespace = DEFAULT_NAMESPACE, ...nats } = options;
   const link = await connectNats({ name: "contrail doctor", ...nats });
   const systemLink = system && (await connectSystem(link, { ...system, servers: nats.servers }));
   try {
@@ -50,7 +53,9 @@ export async function examine(options: ExamineOptions): Promise<Finding[]> {
     if (!isSetUp) return [...findings, setup];
     findings.push(namespaceFinding(setup, config), ...(await findClock(link, setup.names)));
     const streams = await findStreams(link, setup);
-    return [...findings, ...streams, ...(await findUses(link, setup, streams))];
+    findings.push(...streams, ...(await findUses(link, setup, streams)));
+    const isWhole = streams.every(({ details }) => !details["isMissing"]);
+    return runs && isWhole ? [...findings, ...(await findRuns(link, setup))] : findings;
   } finally {
     await Promise.all([link.close(), systemLink?.close()]);
   }

@@ -11,7 +11,8 @@ export type Check =
   | "message"
   | "engine"
   | "worker"
-  | "clock";
+  | "clock"
+  | "run";
 
 /**
  * `ok`; `note`: works, and is worth knowing; `unknown`: cannot be seen from here; `problem`: somebody

@@ -47,17 +47,28 @@ async function askEngines(link: NatsLink, names: Names): Promise<string[]> {
     withinMs: 1, // every engine answers once, and then there is silence
     silenceMs: ANSWER_MS,
     receive: ({ data }) => {
-      const { metadata } = JSON.parse(Buffer.from(data).toString("utf8")) as {
-        readonly metadata?: { readonly engine?: unknown };
-      };
-      if (typeof metadata?.engine === "string") engines.push(metadata.engine);
+      const engine = engineIn(data);
+      if (engine !== undefined) engines.push(engine);
       return "more";
     },
   });
   await ask.catch((error: unknown) => {
-    if (!(error instanceof UnavailableError) && !(error instanceof SyntaxError)) throw error;
+    if (!(error instanceof UnavailableError)) throw error;
   });
   return engines.sort();
+}
+
+/** The engine that an answer of a micro service names. Anybody may answer, and with anything. */
+export function engineIn(data: Uint8Array): string | undefined {
+  try {
+    const answer = JSON.parse(Buffer.from(data).toString("utf8")) as {
+      readonly metadata?: { readonly engine?: unknown } | null;
+    } | null;
+    const engine = answer?.metadata?.engine;
+    return typeof engine === "string" ? engine : undefined;
+  } catch {
+    return undefined; // no JSON
+  }
 }
 
 /** Which workers live, by their lease records. */

@@ -73,7 +73,7 @@ async function named(
   client: Client,
   action: Action,
   runs: readonly string[],
-  { task, reason, from }: Options,
+  { task, reason = "", from }: Options,
 ): Promise<number> {
   let exitCode: number = EXIT.done;
   for (const text of runs)
@@ -92,7 +92,7 @@ async function named(
 
 interface SkipOptions {
   readonly task?: string;
-  readonly reason: string;
+  readonly reason?: string;
 }
 
 /** Adds `contrail skip`. */
@@ -107,7 +107,7 @@ export function addSkip(program: Command): void {
     .argument("<step>", 'the step\'s name, or its key, such as "s1 charge" for the second "charge"')
     .argument("[result]", 'the result as JSON; "@file" reads a file, "-" standard input', "null")
     .option("--task <name>", "the task; the run is then an id")
-    .option("--reason <text>", "why; the history says so", "")
+    .option("--reason <text>", "why; the history says so")
     .addHelpText(
       "after",
       example(`skip order-42 charge '{"paid":"in cash"}'`, "Goes on as if the step returned that."),
@@ -119,7 +119,7 @@ export function addSkip(program: Command): void {
 
 async function skip(
   cli: Cli,
-  { reason, ...which }: SkipOptions & { readonly text: string },
+  { reason = "", ...which }: SkipOptions & { readonly text: string },
   step: string,
   result: string,
 ): Promise<void> {

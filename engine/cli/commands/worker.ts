@@ -40,12 +40,18 @@ export function addWorker(program: Command): void {
       )
       .argument("<files...>", "files that export tasks"),
   )
-    .option("--drain <duration>", "how long runs may go on after Ctrl-C", duration, DRAIN_MS)
-    .option(
-      "--end-when-blocked <duration>",
-      "how long code may block the event loop before the process ends itself, with exit code 70, to be started again by whatever looks after it",
-      duration,
-      END_WHEN_BLOCKED_MS,
+    .addOption(
+      new Option("--drain <duration>", "how long runs may go on after Ctrl-C")
+        .argParser(duration)
+        .default(DRAIN_MS, durationText(DRAIN_MS)),
+    )
+    .addOption(
+      new Option(
+        "--end-when-blocked <duration>",
+        "how long code may block the event loop before the process ends itself, with exit code 70, to be started again by whatever looks after it",
+      )
+        .argParser(duration)
+        .default(END_WHEN_BLOCKED_MS, durationText(END_WHEN_BLOCKED_MS)),
     )
     .addOption(new Option("--child", "report to the process that started this one").hideHelp())
     .addHelpText(

@@ -41,6 +41,31 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   known("timer-token-does-not-look-around", "kill"),
   known("fencing-token-stays-the-same", "kill"),
   known("claimer-goes-by-its-own-clock", "clock"),
+  { ...known("short-history-is-believed", "server", "partition"), topology: "r3", seconds: 20 },
+  {
+    name: "timeout-wins-while-the-run-is-at-work",
+    rule: "22",
+    file: "worker/pass-watch.ts",
+    find: "if (isSleepOnly([wait]) || this.#hasLookedAt(wait, due))",
+    replace: "if (true)",
+    faults: ["kill"],
+  },
+  {
+    name: "wait-knows-more-than-it-has-room-for",
+    rule: "21",
+    file: "engine/conditions.ts",
+    find: `for (const sequence of found)
+            this.offer(sequence);
+        this.#know(knownTo);
+    }
+    /** Nothing is offered`,
+    replace: `for (const sequence of found)
+            this.offer(sequence);
+        this.knownTo = knownTo;
+    }
+    /** Nothing is offered`,
+    faults: ["kill", "engine"],
+  },
   {
     name: "acknowledges-before-the-commit",
     rule: "5",
@@ -110,10 +135,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "starts-are-not-guarded",
     rule: "3",
     file: "shared/client.ts",
-    find: `.publisher.guardedPublish(subject, encodeStart(start), {
-            expect: 0,
-        });`,
-    replace: ".publisher.publish(subject, encodeStart(start));",
+    find: ".publisher.guardedPublish(subject, body, { expect: 0 });",
+    replace: ".publisher.publish(subject, body, []);",
     faults: ["kill"],
   },
   {

@@ -9,10 +9,8 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildMutant, PRODUCT } from "../../mutants/mutant.ts";
-import { judgeOf } from "../check/judge.ts";
+import { judgeAll } from "../check/judgment.ts";
 import { report } from "../check/report.ts";
-import { judgeRuns } from "../check/runs.ts";
-import { judgeWhole } from "../check/whole.ts";
 import { PLANTED_BUGS, type PlantedBug } from "./chaos-mutants.ts";
 
 const SECONDS = 12;
@@ -66,9 +64,7 @@ async function judged(folder: string, bug: PlantedBug, seed: number): Promise<st
     stdio: ["ignore", "ignore", "inherit"],
   });
   await once(runner, "exit");
-  const judge = judgeOf(directory);
-  judgeRuns(judge);
-  judgeWhole(judge);
+  const judge = judgeAll(directory);
   if (isVerbose) say(report(judge));
   rmSync(directory, { recursive: true, force: true });
   const found = judge.verdicts().filter(({ verdict }) => verdict === "violated");

@@ -88,10 +88,12 @@ test("help is printed for the program and every command, each with an example", 
   const commands = [...stdout.matchAll(/^ {2}(\w+) /gm)].map(([, name]) => name);
   const all = ["dev", "engine", "worker", "start", "runs", "show", "why", "cancel", "publish"];
   for (const name of [...all, "slots", "setup", "doctor"]) t.true(commands.includes(name), name);
-  for (const name of ["start", "dev", "doctor"]) {
-    const help = await contrail([name, "--help"], { cwd });
+  for (const name of commands.filter((each) => each !== "help")) {
+    const help = await contrail([name as string, "--help"], { cwd });
     t.is(help.code, 0);
     t.regex(help.stdout, /Example:\n {2}\$ contrail /);
+    t.notRegex(help.stdout, /default: ""/);
+    if (name === "worker") t.regex(help.stdout, /--drain .*\(default: 10 s\)/);
     t.is(help.stderr, "");
   }
 });
