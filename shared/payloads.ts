@@ -13,7 +13,7 @@ import { PayloadMissingError, UnavailableError } from "./errors.ts";
 import type { Failpoint } from "./failpoints.ts";
 import { newId } from "./ids.ts";
 import { pause } from "./jetstream/backoff.ts";
-import type { Publisher } from "./jetstream/publisher.ts";
+import { type Publisher, whyNotStored } from "./jetstream/publisher.ts";
 import type { Reader, StoredMessage } from "./jetstream/reader.ts";
 import { PAYLOAD_CHUNK_BYTES, PAYLOAD_INLINE_BYTES } from "./limits.ts";
 import { PayloadReference, payloadName, payloadPath } from "./payload-reference.ts";
@@ -139,9 +139,8 @@ export class Payloads {
       const last = await reader.lastFor(this.#names.payloadsStream, subject, { leader: true });
       if (last && last.sequence > expect) return last.sequence;
     }
-    const why = outcome.kind === "refused" ? outcome.description : outcome.kind;
     throw new UnavailableError(
-      `A large value could not be stored in ${this.#names.payloadsStream}: ${why}. If there is no such stream, run "contrail setup".`,
+      `A large value could not be stored in ${this.#names.payloadsStream}: ${whyNotStored(outcome)}. If there is no such stream, run "contrail setup".`,
       { subject },
     );
   }

@@ -21,17 +21,8 @@ import { type Interruption, interruptedResult } from "./interruption.ts";
 import { parsePassId } from "./pass-id.ts";
 import { rewind } from "./rewind.ts";
 import type { RetryState, StartedChildren } from "./run-parts.ts";
+import type { RunStatus } from "./run-status.ts";
 import { leavesOf, type RecordedLeaf, resolveWait, type WaitResult } from "./waits.ts";
-
-/** The statuses of a run. */
-export type RunStatus =
-  | "queued"
-  | "running"
-  | "waiting"
-  | "paused"
-  | "completed"
-  | "failed"
-  | "canceled";
 
 /** Something the code asked for and, when it is settled, received; in recorded order. */
 export interface Delivery {
@@ -303,6 +294,7 @@ function apply(
       return;
     case "retried":
       delete state.retiredEnd;
+      state.status = "running";
       rewind(state, entry.again);
       state.limitFrom = commit.time;
       return;

@@ -13,9 +13,11 @@
 import { type Commit, decodeCommit, type Entry } from "../shared/entries.ts";
 import { InvariantError } from "../shared/errors.ts";
 import type { HeaderList } from "../shared/jetstream/headers.ts";
+import { mayNotPublish } from "../shared/jetstream/permissions.ts";
 import type { GuardedOutcome, Publisher } from "../shared/jetstream/publisher.ts";
 import type { Reader } from "../shared/jetstream/reader.ts";
-import { evolve, type RunState, type RunStatus } from "../shared/run-state.ts";
+import { evolve, type RunState } from "../shared/run-state.ts";
+import type { RunStatus } from "../shared/run-status.ts";
 import { BEGINNING_HEADER, HEADERS, STATUS_HEADER, VERSION_HEADER } from "../shared/subjects.ts";
 import { type EncodedCommit, fitCommits, smallCommit } from "./commit-size.ts";
 import { hasBecomeLong } from "./operation-limits.ts";
@@ -177,10 +179,13 @@ export class Committer {
         plain = headers.filter(([name]) => !CANCEL_HEADERS.has(name));
         continue; // somebody put a plain message where the run's schedule should be
       }
+      if (outcome.kind === "refused" && outcome.isForbidden)
+        throw mayNotPublish(history, "A commit was not stored");
       if (outcome.kind === "refused")
         throw new InvariantError(
           `The server refused a commit of ${history}: ${outcome.description} (${outcome.code}).`,
         );
+      if (outcome.kind === "unknown" && outcome.reason === "closed") return undefined; // for good
       isUncertain = true;
     }
     return undefined;

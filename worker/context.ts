@@ -12,7 +12,6 @@ import {
 } from "../shared/conditions.ts";
 import type {
   DurableContext,
-  LogFields,
   Logger,
   StepContext,
   StepOptions,
@@ -80,7 +79,7 @@ class Context {
     this.#ordinal = run.execution.state.beginning?.firstOrdinal ?? 0;
     this.runId = run.runId;
     this.taskName = run.definition.name;
-    this.log = liveLogger(run);
+    this.log = run.log;
   }
 
   get signal(): AbortSignal {
@@ -371,16 +370,4 @@ function checkChange(name: unknown): void {
     `changed() got ${describe(name)}. Expected a name of 1 to ${STEP_NAME_BYTES} bytes for the change.`,
     { value: name },
   );
-}
-
-/** Drops lines while the code goes through what is recorded already. */
-function liveLogger(run: ContextRun): Logger {
-  const { execution, log } = run;
-  const fields = { taskName: run.definition.name, runId: run.runId };
-  const write =
-    (level: keyof Logger) =>
-    (message: string, more?: LogFields): void => {
-      if (!execution.isReplaying) log[level](message, { ...more, ...fields });
-    };
-  return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }

@@ -22,11 +22,10 @@ import type { Execution } from "./execution.ts";
 import { endToUndo, overdueEntry } from "./interruptions.ts";
 import { whyEventsAreLost } from "./lost-events.ts";
 import { isHistoryFull } from "./operation-limits.ts";
-import { dueSleeps } from "./outcomes.ts";
 import { PassOperations } from "./pass-operations.ts";
 import type { PassRun } from "./pass-run.ts";
 import { isSleepOnly, PassWatch } from "./pass-watch.ts";
-import { whyNotRegistered } from "./registration.ts";
+import { registersHeader, whyNotRegistered } from "./registration.ts";
 import type { Divergence } from "./replay-cursor.ts";
 import { drainMicrotasks } from "./signal.ts";
 import { suspend } from "./suspension.ts";
@@ -151,7 +150,7 @@ export class DurablePass {
     if (this.#wantsCommit && !this.#isCommitting) this.#flush();
     if (isContinuing && !this.#isCommitting && !this.#operations.hasActiveOpening)
       return this.#continue();
-    if (this.#operations.activeCount > 0 || this.#isCommitting) {
+    if (this.#operations.activeCount > 0 || this.#isCommitting || this.#watch.isAwaited) {
       this.#watch.arm();
       return "wait";
     }
@@ -225,8 +224,7 @@ export class DurablePass {
     const now = this.#run.serverClock.earliest();
     if (dueAt > now) return;
     this.#operations.beginDueRetries(now);
-    for (const { key, leaf, outcome } of dueSleeps(this.#operations.sleepingWaits(), now))
-      this.#record({ kind: "wait-settled", key, leaf, outcome });
+    for (const entry of this.#watch.dueSleeps(now)) this.#record(entry);
     const overdue = overdueEntry(this.#execution.state, this.#run.limits, now);
     if (overdue) this.#record(overdue);
   }
@@ -346,7 +344,8 @@ export class DurablePass {
       const problem = await this.#whyNotWaiting();
       if (this.#wantsCommit || this.#isOver) return undefined; // something has come meanwhile
       this.#isSuspending = true;
-      const end = await suspend(this.#run, this.#startedAt, problem);
+      const registers = registersHeader(dueAt !== undefined, this.#operations.pendingWaits());
+      const end = await suspend(this.#run, this.#startedAt, registers, problem);
       if (end === "suspended") this.#operations.putBackRetries();
       return end;
     }

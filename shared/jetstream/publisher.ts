@@ -11,6 +11,7 @@ import { InvalidInputError, LimitExceededError } from "../errors.ts";
 import { HEADERS } from "../subjects.ts";
 import { Backoff, pause } from "./backoff.ts";
 import { asClientHeaders, encodeHeaders, type HeaderList, headersOf } from "./headers.ts";
+import { whyForbidden } from "./permissions.ts";
 import { type Acknowledgement, parseAcknowledgement } from "./publish-ack.ts";
 import { Sweep } from "./sweep.ts";
 import { listen, type Wire } from "./wire.ts";
@@ -266,18 +267,41 @@ export class Publisher {
   }
 
   #forbid(subject: string): void {
-    const description = `Publishing to "${subject}" is not permitted with these credentials.`;
+    const description = whyForbidden(subject);
     const outcome = {
       ok: false,
       kind: "refused",
       code: 0,
       description,
       isTransient: false,
+      isForbidden: true,
     } as const;
     for (const [token, pending] of this.#pending)
       if (pending.subject === subject) this.#settle(token, pending, outcome);
   }
 }
+
+/** Why a write was not stored, or may not have been, as a part of a sentence. */
+export function whyNotStored(outcome: Exclude<PublishOutcome, { readonly ok: true }>): string {
+  switch (outcome.kind) {
+    case "refused":
+      return outcome.description;
+    case "guard":
+      return "somebody else was faster";
+    case "conflict":
+      return "another write was under way";
+    case "unknown":
+      return REASONS[outcome.reason];
+  }
+}
+
+const REASONS: Readonly<Record<UnknownReason, string>> = {
+  timeout: "the server did not answer in time",
+  disconnected: "the connection was lost",
+  "no-responders": "no stream takes it for now",
+  "not-connected": "no server is connected",
+  closed: "the connection is closed",
+};
 
 function guardHeaders({ expect, expectSubject, headers }: GuardedOptions): HeaderList {
   const guard: (readonly [string, string])[] = [[HEADERS.expectSequence, String(expect)]];

@@ -288,7 +288,7 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     name: "timer-token-does-not-look-around",
     rule: "22",
     file: "worker/outcomes.ts",
-    find: "await (because.timer === undefined",
+    find: "await (!mustLook",
     replace: "await (true",
   },
   {
