@@ -97,6 +97,13 @@ export class EventGroup implements Watcher {
     this.#know(knownTo);
   }
 
+  /** Takes over what an earlier group for the same events knows. What it has no room for, it does not know. */
+  learnFrom({ found, knownTo }: EventGroup): void {
+    if (knownTo <= this.knownTo) return;
+    for (const sequence of found) this.offer(sequence);
+    this.#know(knownTo);
+  }
+
   /** Nothing is offered any more; everything up to `knownTo` was, unless it is looked back still. */
   close(knownTo: number): void {
     if (this.#later === undefined) this.#know(knownTo);
@@ -278,9 +285,7 @@ export class PendingWait {
     const known = new Map(earlier.events.map((group) => [groupKey(group), group]));
     for (const group of this.events) {
       const other = known.get(groupKey(group));
-      if (!other || other.knownTo <= group.knownTo) continue;
-      group.knownTo = other.knownTo;
-      for (const sequence of other.found) group.offer(sequence);
+      if (other) group.learnFrom(other);
     }
   }
 

@@ -5,6 +5,8 @@
  * E2. Who could not renew it for two thirds of its life stops acting, by the monotonic clock, before
  *     the server lets another one take it.
  * E3. Two engines that act at once by accident do no harm: what they write is guarded (rules 2, 16).
+ * E4. A lead that stays as it is for much longer than its life is nobody's, and is taken: a server that
+ *     was killed, or whose disk was full, may have brought it back without its time to live.
  */
 import type { CancelTimer, Clock } from "../shared/clock.ts";
 import { ContrailError } from "../shared/errors.ts";
@@ -15,7 +17,7 @@ import { KvBucket, type KvEntry } from "../shared/jetstream/kv.ts";
 import type { GuardedOutcome } from "../shared/jetstream/publisher.ts";
 import { LEAD_RENEWAL_MS, LEAD_TTL_MS } from "../shared/limits.ts";
 import type { LogSink } from "../shared/logger.ts";
-import type { Names } from "../shared/subjects.ts";
+import { LEAD_KEY, type Names } from "../shared/subjects.ts";
 
 /** How to campaign. */
 export interface LeadOptions {
@@ -45,11 +47,12 @@ type Term =
   | { readonly kind: "leading"; readonly since: string }
   | { readonly kind: "closed" };
 
-const KEY = "lead";
 /** This share of its life without renewal ends a term. */
 const FENCE_SHARE = 2 / 3;
 /** How often a standby looks whether the lead is free, besides being told. */
 const STANDBY_LOOK_MS = 1_000;
+/** So long a standby sees one lead unchanged, on its own monotonic clock, before it is nobody's (E4). */
+const LIFELESS_MS = 2 * LEAD_TTL_MS;
 /** After a term that failed by itself, others come first. */
 const FAILED_PAUSE_MS = 2_000;
 /** The marker of a released lead is kept for so long. */
@@ -66,6 +69,8 @@ export class Lead {
   #term: Term = { kind: "standby" };
   #wake = new AbortController();
   #running: Promise<void> | undefined;
+  /** The lead of another engine, and since when it is known. */
+  #seen = { revision: 0, at: 0 };
 
   constructor(options: LeadOptions) {
     this.#options = options;
@@ -93,7 +98,7 @@ export class Lead {
     const { log, clock } = this.#options;
     const watcher = this.#bucket.watch(({ operation }) => {
       if (operation === "delete") this.#wake.abort();
-    }, KEY);
+    }, LEAD_KEY);
     while (!this.#closing.signal.aborted) {
       try {
         const lease = await this.#acquire();
@@ -113,14 +118,20 @@ export class Lead {
     const { clock } = this.#options;
     const { signal } = this.#closing;
     this.#wake = new AbortController();
-    const entry = await this.#bucket.entry(KEY, { leader: true, signal });
-    if (entry?.operation !== "put") {
+    const entry = await this.#bucket.entry(LEAD_KEY, { leader: true, signal });
+    if (entry?.operation !== "put" || this.#isLifeless(entry)) {
       const since = new Date(clock.now()).toISOString();
       const lease = await this.#write({ since, expect: entry?.revision ?? 0, untilAt: undefined });
       if (lease) return lease;
     }
     await pause(clock, STANDBY_LOOK_MS, AbortSignal.any([signal, this.#wake.signal]));
     return undefined;
+  }
+
+  #isLifeless({ revision }: KvEntry): boolean {
+    const now = this.#options.clock.monotonic();
+    if (this.#seen.revision !== revision) this.#seen = { revision, at: now };
+    return now - this.#seen.at > LIFELESS_MS;
   }
 
   /** Leads until the lease is lost, the term fails or the engine is closed. */
@@ -179,7 +190,7 @@ export class Lead {
     const deadlineAt = write.untilAt ?? askedAt + LEAD_TTL_MS * FENCE_SHARE;
     if (askedAt >= deadlineAt) return undefined;
     const record: LeadRecord = { engine: this.id, name, since };
-    const outcome = await this.#bucket.put(KEY, Buffer.from(JSON.stringify(record)), {
+    const outcome = await this.#bucket.put(LEAD_KEY, Buffer.from(JSON.stringify(record)), {
       expect,
       timeToLiveMs: LEAD_TTL_MS,
       deadlineMs: deadlineAt - askedAt,
@@ -195,13 +206,16 @@ export class Lead {
   /** The revision, if the guard refused because an earlier try of the same write was stored. */
   async #mine(outcome: GuardedOutcome): Promise<number | undefined> {
     if (outcome.ok || outcome.kind !== "guard" || !outcome.uncertain) return undefined;
-    const entry = await this.#bucket.entry(KEY, { leader: true, signal: this.#closing.signal });
+    const entry = await this.#bucket.entry(LEAD_KEY, {
+      leader: true,
+      signal: this.#closing.signal,
+    });
     return entry && readRecord(entry)?.engine === this.id ? entry.revision : undefined;
   }
 
   /** Lets another engine take the lead at once. When that fails the lease runs out by itself. */
   async #release({ revision }: Lease): Promise<void> {
-    const outcome = await this.#bucket.delete(KEY, {
+    const outcome = await this.#bucket.delete(LEAD_KEY, {
       expect: revision,
       timeToLiveMs: RELEASED_MS,
       deadlineMs: RELEASE_DEADLINE_MS,
@@ -220,8 +234,15 @@ interface Lease {
 /** What a lease says; nothing when it cannot be read. */
 export function readRecord({ data }: Pick<KvEntry, "data">): LeadRecord | undefined {
   try {
-    return JSON.parse(Buffer.from(data).toString("utf8")) as LeadRecord;
+    const record: unknown = JSON.parse(Buffer.from(data).toString("utf8"));
+    return isLeadRecord(record) ? record : undefined;
   } catch {
     return undefined; // somebody else wrote it
   }
+}
+
+function isLeadRecord(value: unknown): value is LeadRecord {
+  if (typeof value !== "object" || value === null) return false;
+  const { engine, name, since } = value as { readonly [field in keyof LeadRecord]?: unknown };
+  return [engine, name, since].every((field) => typeof field === "string");
 }

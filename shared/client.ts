@@ -6,6 +6,7 @@ import {
   type BulkFilter,
   type BulkOptions,
   type BulkResult,
+  checkBulk,
   repairAll,
 } from "./bulk-repairs.ts";
 import { encodeEventPayload } from "./codec.ts";
@@ -21,6 +22,7 @@ import { unstoredError } from "./jetstream/unstored.ts";
 import { startMessage } from "./large-start.ts";
 import { type LeaseRecord, readLeases } from "./leases.ts";
 import { decodeStart, type Start } from "./messages.ts";
+import { checkFields, checkText } from "./option-fields.ts";
 import { PayloadReference } from "./payload-reference.ts";
 import { Payloads } from "./payloads.ts";
 import { setQueueDeadline } from "./queue-deadline.ts";
@@ -90,11 +92,15 @@ export interface Client {
    * await client.publish("order.approved", { orderId: "42" });
    */
   publish(name: string, payload?: unknown): Promise<{ readonly sequence: number }>;
-  /** Lists runs, the newest first. Reads a header for every run of the log. */
+  /**
+   * Lists runs, the newest first. Reads a header for every run of the log.
+   * @throws {InvalidInputError} When an option cannot be used.
+   */
   list(options?: ListOptions): Promise<RunSummary[]>;
   /**
    * Asks for the same of all runs that a filter selects. Those that cannot be asked are told of in
    * the result.
+   * @throws {InvalidInputError} When action, filter or options cannot be used.
    * @example
    * const { matched } = await client.bulk("retry", { taskName: "fulfil" }, { isDryRun: true });
    */
@@ -163,6 +169,7 @@ class LinkedClient implements Client {
     input?: unknown,
     options: StartOptions = {},
   ): Promise<RunHandle<never>> {
+    checkFields(options, "third argument of start()", ["id", "by", "queueTimeout"]);
     const address = addressOf(task, options.id ?? newId());
     const definition = isTask(task) ? definitionOf(task) : undefined;
     const what = `input of run "${address.runId}" of task "${address.taskName}"`;
@@ -173,6 +180,7 @@ class LinkedClient implements Client {
       definition?.kind === "regular" ? { after: 0, created: "" } : await this.#events.recent();
     const { nonce, end, forget } = this.#ends.expect();
     const { by = this.#by, queueTimeout } = options;
+    checkText(by, "option by of start()");
     const asked =
       queueTimeout === undefined ? undefined : toTimeoutMs(queueTimeout, "queueTimeout");
     const queueTimeoutMs = queueLimitOf(definition, asked);
@@ -220,6 +228,7 @@ class LinkedClient implements Client {
   }
 
   bulk(action: BulkAction, filter: BulkFilter, options: BulkOptions = {}): Promise<BulkResult> {
+    checkBulk(action, filter, options);
     const { reason = "" } = options;
     const runs = {
       list: (which: ListOptions) => this.list(which),

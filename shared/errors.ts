@@ -127,19 +127,6 @@ export class NonRetryableError extends ContrailError {
   readonly retryable = false;
 }
 
-/** Thrown by user code: try again, but not before so many milliseconds have passed. */
-export class RetryAfterError extends ContrailError {
-  readonly code = "retry-after";
-  readonly retryable = true;
-  readonly retryAfterMs: number;
-
-  /** @param retryAfterMs Takes the place of the backoff, up to its own bounds. */
-  constructor(message: string, retryAfterMs: number, details: ErrorDetails = {}) {
-    super(message, details);
-    this.retryAfterMs = retryAfterMs;
-  }
-}
-
 /** A run failed, and steps of it could not be undone; `cause` holds why the run failed. */
 export class UndoFailedError extends ContrailError {
   readonly code = "undo-failed";

@@ -28,17 +28,27 @@ export interface LeaseRecord {
   readonly at: string;
 }
 
+/** Longer than a record's life: then no server will take it away any more. */
+const OUTLIVED_MS = 5_000;
+
 /**
  * The records of all workers that live, of both pools, ordered by pool and worker. What is no record
- * is left out. A record is at most some tens of milliseconds old, and outlives a worker that was
- * killed by half a claim timeout.
+ * is left out, and so is a record whose life has long been over: a server that was killed, or whose
+ * disk was full, may have brought it back without its time to live. A record is at most some tens of milliseconds old, and
+ * outlives a worker that was killed by half a claim timeout.
  * @throws {UnavailableError} When no server answers.
  */
 export async function readLeases(link: NatsLink, names: Names): Promise<LeaseRecord[]> {
   const pools = await Promise.all(
     (["regular", "durable"] as const).map(async (pool) => {
-      const entries = await new KvBucket(link, names.slotsBucket(pool)).entries();
+      const bucket = new KvBucket(link, names.slotsBucket(pool));
+      const [entries, state] = await Promise.all([
+        bucket.entries(),
+        link.reader.streamState(bucket.stream),
+      ]);
+      const now = state?.answeredAtMs ?? 0;
       return entries
+        .filter(({ timeMs, liveForMs = Infinity }) => now < timeMs + liveForMs + OUTLIVED_MS)
         .flatMap(({ data }) => parseLease(data) ?? [])
         .filter((lease) => lease.pool === pool)
         .sort((a, b) => (a.worker < b.worker ? -1 : 1));

@@ -5,6 +5,7 @@ import type { History } from "./history-file.ts";
 import { newId } from "./ids.ts";
 import { unstoredError } from "./jetstream/unstored.ts";
 import { encodeCancel, type Start } from "./messages.ts";
+import { checkText } from "./option-fields.ts";
 import { PayloadReference } from "./payload-reference.ts";
 import { readFacts } from "./run-facts.ts";
 import { followRun } from "./run-follow.ts";
@@ -173,6 +174,7 @@ export class LinkedRun implements RunHandle {
   }
 
   async #cancel(reason: string, isTermination: boolean): Promise<void> {
+    checkText(reason, "reason"); // else nobody could read the request
     const { link, names, by } = this.#hub;
     const address = { taskName: this.taskName, runId: this.runId };
     const { prefix, stream } = names.run(address);

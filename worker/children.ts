@@ -92,7 +92,8 @@ async function publishStart(
     const outcome = await link.publisher.guardedPublish(subject, body, { expect: 0, signal });
     if (outcome.ok) return limitQueue();
     if (outcome.kind === "guard") break;
-    if (outcome.kind === "refused" || signal.aborted)
+    const isClosed = outcome.kind === "unknown" && outcome.reason === "closed";
+    if (outcome.kind === "refused" || signal.aborted || isClosed)
       throw unstoredError(outcome, {
         what: `The start of child "${child.task.name}" of run "${runId}"`,
         mayNot: "could not be stored",

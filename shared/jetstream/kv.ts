@@ -18,6 +18,8 @@ export interface KvEntry {
   readonly revision: number;
   /** Milliseconds since the epoch, by the server's clock. */
   readonly timeMs: number;
+  /** How long it was to be there without another write; absent when for ever. */
+  readonly liveForMs?: number;
   /** Deleted keys, by hand or because their time was over, are told of for a while. */
   readonly operation: "put" | "delete";
   readonly data: Uint8Array;
@@ -148,7 +150,9 @@ export class KvBucket {
   #toEntry({ subject, sequence, timeMs, headers, data }: StoredMessage): KvEntry {
     const isDeletion =
       headers.get(OPERATION) !== undefined || headers.last(MARKER_REASON) !== undefined;
+    const seconds = /^(\d+)s$/.exec(headers.last(HEADERS.timeToLive) ?? "")?.[1];
     return {
+      ...(seconds === undefined ? {} : { liveForMs: Number(seconds) * 1_000 }),
       key: subject.slice(this.#prefix.length),
       revision: sequence,
       timeMs,

@@ -1,6 +1,6 @@
 /** The error for whoever asked for a write that was not stored, or perhaps not. */
 import { type ErrorDetails, NotPermittedError, UnavailableError } from "../errors.ts";
-import type { PublishOutcome } from "./publisher.ts";
+import { type PublishOutcome, whyNotStored } from "./publisher.ts";
 
 /** What became of a write, when it is not known to be stored. */
 export type Unstored = Extract<PublishOutcome, { readonly ok: false }>;
@@ -21,9 +21,8 @@ export function unstoredError(
   { what, mayNot, advice }: UnstoredText,
   details: ErrorDetails = {},
 ): UnavailableError | NotPermittedError {
-  const isRefused = outcome.kind === "refused";
-  const reason = isRefused ? outcome.description : outcome.kind;
-  if (isRefused && outcome.isForbidden)
+  const reason = whyNotStored(outcome);
+  if (outcome.kind === "refused" && outcome.isForbidden)
     return new NotPermittedError(`${what} was not stored: ${reason}`, details);
   const end = reason.endsWith(".") ? "" : ".";
   const next = advice === undefined ? "" : ` ${advice}`;

@@ -1,10 +1,13 @@
 /** One chaos run: opens a world, lets things go wrong in it, heals it, and writes down what is left. */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { connect } from "../../shared/index.ts";
+import { type LeaseRecord, readLeases } from "../../shared/leases.ts";
 import { until } from "../helpers/until.ts";
 import { countsOf } from "./counts.ts";
 import { dumpConsumers, dumpStreams } from "./dump.ts";
+import { examsOf } from "./exams.ts";
 import type { Family } from "./faults/fault.ts";
 import { faultKinds } from "./faults/index.ts";
 import { Injector } from "./injector.ts";
@@ -41,6 +44,8 @@ export interface ChaosResult {
   /** Runs by status, faults by kind. */
   readonly runs: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
+  /** Faults that could not be done, by kind. */
+  readonly notDone: Readonly<Record<string, number>>;
 }
 
 /** Does one chaos run, and leaves its files in the folder. */
@@ -64,24 +69,33 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
     });
     if (families.includes("disk") && world.topology.disks.size === 0)
       tell("No small disk: this process may not mount any, so no disk gets full.");
+    tell("Partitions are made by proxies between processes, not by network namespaces.");
     head.versions = { ...head.versions, server: world.link.serverVersion };
     for (const lane of world.lanes) head.clockOffsets[lane.name] = lane.clockOffsetMs;
     tell(`The world is open: ${topology}, ${folder}`);
     result = await disturb(world, options, (facts) => void told.push(facts));
   } catch (error) {
     const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    result = { ended: "aborted", reason, isQuiet: false, stuck: [], runs: {}, faults: {} };
+    result = {
+      ended: "aborted",
+      reason,
+      isQuiet: false,
+      stuck: [],
+      runs: {},
+      faults: {},
+      notDone: {},
+    };
   } finally {
     await world?.close();
   }
-  const { ended, reason, isQuiet, stuck, runs, faults } = result;
-  const counts = { runs, faults, ...countsOf(folder) };
+  const { ended, reason, isQuiet, stuck, runs, faults, notDone } = result;
+  const counts = { runs, faults, notDone, ...countsOf(folder) };
   const recovery = ended === "healed" ? recoveryOf(folder) : undefined;
-  tell(JSON.stringify({ ...counts, recovery }, undefined, 1));
   const rest = { endedAt: trueNow(), ended, reason, quiet: isQuiet, stuck, counts, recovery };
   const whole = Object.assign({}, head, rest, ...told) as object;
   writeFileSync(join(folder, "run.json"), JSON.stringify(whole, undefined, 1));
-  rmSync(join(folder, "stores"), { recursive: true, force: true });
+  // What a disk that could not be taken out still holds is no reason to lose the result.
+  await rm(join(folder, "stores"), { recursive: true, force: true }).catch(() => {});
   return result;
 }
 
@@ -96,6 +110,8 @@ async function disturb(
   const injector = new Injector(world, tell);
   await injector.run(scheduleOf({ seed, topology, totalMs, families, kinds: faultKinds }), totalMs);
   tell("Healing.");
+  await world.heal();
+  await injector.examine(examsOf(families));
   await world.heal();
   note({ healedAt: trueNow() });
   const clients = world.lanes.filter(({ role }) => role === "client");
@@ -128,9 +144,22 @@ async function disturb(
   }
   await client.close();
   writeFileSync(join(folder, "dump", "runs.json"), JSON.stringify(listed, undefined, 1));
+  await dumpHeldSlots(world);
   await dumpConsumers(link, folder, "consumers-closed.json");
   await dumpStreams(link, folder);
   const { stuck } = quiet;
   const faults = Object.fromEntries(injector.counts);
-  return { ended: "healed", isQuiet: stuck.length === 0, stuck, runs, faults };
+  const notDone = Object.fromEntries(injector.failures);
+  return { ended: "healed", isQuiet: stuck.length === 0, stuck, runs, faults, notDone };
+}
+
+/** What `contrail slots` shows when all workers are gone: nothing, as soon as their records may be over. */
+async function dumpHeldSlots({ link, names, folder }: World): Promise<void> {
+  let leases: readonly LeaseRecord[] = [];
+  const read = async (): Promise<boolean> => {
+    leases = await readLeases(link, names);
+    return leases.length === 0;
+  };
+  await until(read, { withinMs: 3_000, what: "no slots are held" }).catch(() => {});
+  writeFileSync(join(folder, "dump", "slots.json"), JSON.stringify(leases, undefined, 1));
 }

@@ -2,10 +2,8 @@ import { appendFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import type { LeafCondition, Outcome } from "../../shared/entries.ts";
-import { type Judge, judgeOf } from "./check/judge.ts";
+import { type Judge, judgeAll } from "./check/judgment.ts";
 import { report } from "./check/report.ts";
-import { judgeRuns } from "./check/runs.ts";
-import { judgeWhole } from "./check/whole.ts";
 import { honestStory, lease } from "./honest-story.ts";
 import { BEGIN, type Story } from "./story.ts";
 
@@ -13,10 +11,7 @@ function judged(story: Story, prepare: (folder: string) => void = () => {}): Jud
   const folder = story.write();
   try {
     prepare(folder);
-    const judge = judgeOf(folder);
-    judgeRuns(judge);
-    judgeWhole(judge);
-    return judge;
+    return judgeAll(folder);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -425,6 +420,26 @@ const LIES: [title: string, rules: string[], tell: (story: Story) => void][] = [
       lease(s, ["chaos-job", "job"]);
     },
   ],
+  [
+    "a slot that is held when nobody lives",
+    ["granted"],
+    (s) => void s.slots.push({ worker: "w1" }),
+  ],
+  [
+    "a run in the list that nobody has started",
+    ["accepted"],
+    (s) => void s.listed.push({ taskName: "t", runId: "ghost", status: "completed" }),
+  ],
+  [
+    "a run whose code is right again and that stays paused",
+    ["P7"],
+    (s) => {
+      const start = s.start("chaos-plan/x", { plan: [] });
+      const details = { code: "replay-diverged", asked: [] };
+      s.commit("chaos-plan/x", "w2/d9", start, [{ kind: "paused", reason: "", details }]);
+      s.listed.push({ taskName: "chaos-plan", runId: "x", status: "paused", why: "It diverged." });
+    },
+  ],
   ["a timer that is missing", ["scheduled"], (s) => s.remove(at(s, "chaos-plan/never", "timer"))],
 ];
 
@@ -495,6 +510,54 @@ const TRUTHS: [title: string, tell: (story: Story) => void][] = [
         { kind: "step-completed", key: "s0 a", ...NO_STEP, value: "x/a" },
         { kind: "ended", outcome: { status: "completed", output: { results: ["x/a"] } } },
       ]);
+    },
+  ],
+  [
+    "an event that somebody replayed",
+    (s) => {
+      s.publish("again", 1);
+      const [stored] = (s.streams["contrail_EVENTS"] ?? []).slice(-1);
+      const detail = { sequences: [stored?.sequence ?? 0] };
+      const fault = {
+        id: 9,
+        family: "duplicate",
+        kind: "replay-events",
+        target: "contrail_EVENTS",
+      };
+      s.line("faults", { ...fault, edge: "begin", detail });
+      s.publish("again", 1);
+      s.files["operations-client-1"]?.splice(-2);
+    },
+  ],
+  [
+    "two workers that are both told to be the first, by a server that was killed meanwhile",
+    (s) => {
+      s.now = 2_002;
+      const fault = { id: 9, family: "server", kind: "kill-server", target: "server-1" };
+      s.line("faults", { ...fault, edge: "begin" });
+      s.now = 2_005;
+      s.step("chaos-job/job", "main", undefined, { process: "worker-2.0", value: 3 });
+    },
+  ],
+  [
+    "a slot of a worker that does not hear from its servers",
+    (s) => {
+      s.now = 11_000;
+      const start = s.start("chaos-plan/x", { plan: [] });
+      lease(s, ["chaos-plan", "x"]);
+      const fault = { id: 9, family: "network", kind: "one-way-worker", target: "worker-1" };
+      s.line("faults", { ...fault, edge: "begin" });
+      s.wait(20).commit("chaos-plan/x", "w1/d9", start, [
+        { kind: "wait-opened", key: SLEEP, at: 0, condition: FOREVER },
+        { kind: "waiting" },
+      ]);
+      s.timer("chaos-plan/x", 9_999_999);
+      s.listed.push({ taskName: "chaos-plan", runId: "x", status: "waiting", why: "It waits." });
+      s.wait(8_000);
+      lease(s, ["chaos-plan", "x"]);
+      s.line("faults", { ...fault, edge: "end" });
+      s.wait(50);
+      lease(s);
     },
   ],
   ["a token that comes twice", (s) => void s.ready("chaos-plan/plan", { timer: BEGIN })],

@@ -51,7 +51,7 @@ export interface Life {
 export class Fleet {
   readonly #folder: string;
   readonly #journal: Journal;
-  readonly #guarded: Set<number> = new Set();
+  readonly #guarded: Set<number | string> = new Set();
   #guard: ChildProcess | undefined;
 
   constructor(folder: string) {
@@ -64,14 +64,17 @@ export class Fleet {
     this.#journal.write({ at: trueNow(), ...line });
   }
 
-  /** Sees to it that this process is killed when the runner is gone, however that went. */
-  guard(pid: number): void {
-    this.#guarded.add(pid);
+  /**
+   * Sees to it that this process is killed, or the disk that is mounted in this folder taken out, when
+   * the runner is gone, however that went.
+   */
+  guard(pidOrFolder: number | string): void {
+    this.#guarded.add(pidOrFolder);
     this.#tellGuard();
   }
 
-  unguard(pid: number): void {
-    this.#guarded.delete(pid);
+  unguard(pidOrFolder: number | string): void {
+    this.#guarded.delete(pidOrFolder);
     this.#tellGuard();
   }
 
@@ -141,12 +144,24 @@ export class Fleet {
   #tellGuard(): void {
     if (this.#guard === undefined && this.#guarded.size === 0) return;
     this.#guard ??= startGuard();
-    this.#guard.stdin?.write(`${[...this.#guarded].join(" ")}\n`);
+    // Folders come last: nobody writes into them any more when they are taken out.
+    const all = [...this.#guarded].toSorted((a, b) =>
+      typeof a === typeof b ? 0 : typeof a === "number" ? -1 : 1,
+    );
+    this.#guard.stdin?.write(`${all.map((one) => `${one}\n`).join("")}\n`);
   }
 }
 
 function startGuard(): ChildProcess {
-  const script = 'while read -r line; do pids=$line; done; [ -z "$pids" ] || kill -9 $pids';
+  // A line for each thing, and an empty one behind the last: folders may have spaces in their names.
+  const script = [
+    "all=; while IFS= read -r line; do",
+    '  case $line in "") known=$all; all= ;; *) all="$all$line\n" ;; esac',
+    "done",
+    'printf "%b" "$known" | while IFS= read -r one; do',
+    '  case $one in /*) umount -l "$one" ;; *) kill -9 "$one" ;; esac',
+    "done",
+  ].join("\n");
   const started = spawn("/bin/sh", ["-c", script], {
     stdio: ["pipe", "ignore", "ignore"],
     detached: true,

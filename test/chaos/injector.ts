@@ -1,5 +1,6 @@
 /** Does the faults of a schedule, and writes down when each began and ended. */
 
+import type { FaultKind } from "./faults/fault.ts";
 import { Journal, trueNow } from "./journal.ts";
 import { pause } from "./pause.ts";
 import { Random } from "./random.ts";
@@ -8,11 +9,15 @@ import type { World } from "./world.ts";
 
 /** So many faults may last at the same time. */
 const AT_ONCE = 2;
+/** Ids of faults that no schedule has. */
+const FIRST_EXAM = 1_000_000;
 
 /** Does faults. */
 export class Injector {
   /** How many faults of each kind were done. */
   readonly counts: Map<string, number> = new Map();
+  /** How many could not be done, or not be undone as they should have been. */
+  readonly failures: Map<string, number> = new Map();
   readonly #world: World;
   readonly #journal: Journal;
   readonly #tell: (text: string) => void;
@@ -41,6 +46,15 @@ export class Injector {
     await Promise.all(this.#active);
   }
 
+  /** Does these faults, each when the one before it has been undone. */
+  async examine(faults: readonly FaultKind[]): Promise<void> {
+    for (const [i, fault] of faults.entries()) {
+      const lastsMs = fault.lastsMs[0];
+      await this.#begin({ id: FIRST_EXAM + i, fault, lastsMs, afterMs: 0 });
+      await Promise.all(this.#active);
+    }
+  }
+
   async #begin({ id, fault, lastsMs }: PlannedFault): Promise<void> {
     const { family, kind } = fault;
     const random = new Random(this.#world.seed, "fault", id);
@@ -48,23 +62,27 @@ export class Injector {
     const begunAt = trueNow();
     const injected = await fault.inject(this.#world, random).catch((error: unknown) => {
       this.#journal.write({ ...common, at: trueNow(), edge: "failed", detail: String(error) });
+      count(this.failures, kind);
       return undefined;
     });
     if (!injected) return;
     const { target, detail } = injected;
-    this.#counts(kind);
+    count(this.counts, kind);
     this.#journal.write({ ...common, at: begunAt, edge: "begin", target, detail });
     this.#tell(`${kind} of ${target}`);
     const over = (async (): Promise<void> => {
       await pause(lastsMs);
-      const told = await injected.heal().catch((error: unknown) => ({ failed: String(error) }));
+      const told = await injected.heal().catch((error: unknown) => {
+        count(this.failures, kind);
+        return { failed: String(error) };
+      });
       this.#journal.write({ ...common, at: trueNow(), edge: "end", target, detail: told });
     })();
     this.#active.add(over);
     void over.finally(() => this.#active.delete(over));
   }
+}
 
-  #counts(kind: string): void {
-    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
-  }
+function count(counts: Map<string, number>, kind: string): void {
+  counts.set(kind, (counts.get(kind) ?? 0) + 1);
 }

@@ -76,8 +76,8 @@ export async function explained(client: Client, run: RunSummary): Promise<StuckR
     .get(taskName, runId)
     .why()
     .then(
-      (explanation) => JSON.stringify(explanation),
-      (error: unknown) => String(error),
+      ({ sentence }) => sentence,
+      () => "", // nobody says why
     );
   return { taskName, runId, status, why: told };
 }

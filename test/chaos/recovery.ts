@@ -12,14 +12,14 @@ export interface Times {
   readonly worst: number;
 }
 
-/** What was recovered from, and how fast. */
+/** What was recovered from, and within how many milliseconds each time. */
 export interface Recovery {
   /** From the death of a worker to the claim of a run that it held by another one. */
-  readonly worker: Times;
+  readonly worker: readonly number[];
   /** From the death of the engine that led to the lead of another one. */
-  readonly engine: Times;
+  readonly engine: readonly number[];
   /** From the death of a server that led a shard of the log to a write that the shard took. */
-  readonly leader: Times;
+  readonly leader: readonly number[];
 }
 
 interface ProcessLine {
@@ -36,9 +36,9 @@ export function recoveryOf(folder: string): Recovery {
   const processes = readLines<ProcessLine>(join(folder, "processes.jsonl"));
   const deaths = processes.filter(({ edge, signal }) => edge === "exit" && signal === "SIGKILL");
   return {
-    worker: times(workerRecoveries(folder, deaths)),
-    engine: times(engineRecoveries(folder, deaths)),
-    leader: times(leaderRecoveries(folder)),
+    worker: workerRecoveries(folder, deaths),
+    engine: engineRecoveries(folder, deaths),
+    leader: leaderRecoveries(folder),
   };
 }
 
@@ -110,7 +110,10 @@ function engineRecoveries(folder: string, deaths: readonly ProcessLine[]): numbe
   leads.sort((a, b) => a - b);
   const outages = readLines<{ at: number; kind: string }>(join(folder, "faults.jsonl"));
   const isOutage = (at: number): boolean =>
-    outages.some((fault) => fault.kind === "all-down" && Math.abs(fault.at - at) < 1_000);
+    outages.some(
+      (fault) =>
+        /^(all-down|runs-without-engines)$/.test(fault.kind) && Math.abs(fault.at - at) < 1_000,
+    );
   return deaths.flatMap(({ process, at }) => {
     if (isOutage(at)) return []; // nobody was there to take over
     const next = isLeadingAtEnd.has(process) ? leads.find((lead) => lead > at) : undefined;
@@ -127,7 +130,8 @@ function leaderRecoveries(folder: string): number[] {
   );
 }
 
-function times(values: readonly number[]): Times {
+/** What many values come to. */
+export function timesOf(values: readonly number[]): Times {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (share: number): number =>
     Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0);

@@ -1,14 +1,16 @@
 /**
- * `npm run chaos`: breaks everything that can break, on real servers, and writes down what happened.
- * docs/chaos.md says what it does and how a run is judged.
+ * `npm run chaos`: breaks everything that can break, on real servers, writes down what happened, and
+ * judges it. docs/chaos.md says what it does and how a run is judged. The exit code is 0 only when
+ * every chaos run came to rest and every promise is known to have held.
  */
 import { randomInt } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { chaos } from "./chaos.ts";
-import { DEFAULT_FAMILIES, FAMILIES, type Family } from "./faults/fault.ts";
+import { findServer } from "../../engine/server/index.ts";
+import { FAMILIES, type Family } from "./faults/fault.ts";
+import { commandOf, type Survival, survive, totalText } from "./survival.ts";
 import type { TopologyName } from "./topology.ts";
 
 interface Given {
@@ -16,13 +18,14 @@ interface Given {
   readonly minutes: number;
   readonly seconds?: number;
   readonly seed: string;
+  readonly seeds: number;
   readonly faults: readonly Family[];
   readonly dir?: string;
   readonly patience: number;
 }
 
 const command = new Command("chaos")
-  .description("Lets things go wrong for a while, heals them, and dumps what is left.")
+  .description("Lets things go wrong for a while, heals them, and judges what is left.")
   .addOption(
     new Option("--topology <name>", "one server, or a cluster of three")
       .choices(["r1", "r3"])
@@ -31,33 +34,39 @@ const command = new Command("chaos")
   .option("--minutes <minutes>", "how long faults are injected", positive, 1)
   .option("--seconds <seconds>", "the same in seconds", positive)
   .option("--seed <seed>", "which schedule and which workload", String(randomInt(1_000_000)))
+  .option("--seeds <count>", "so many chaos runs, each with a seed of its own", positive, 1)
   .addOption(
     new Option("--faults <families>", `some of ${FAMILIES.join(",")}`)
       .argParser(families)
-      .default(DEFAULT_FAMILIES, "all that a run is to survive"),
+      .default(FAMILIES, "all that a run is to survive"),
   )
   .option("--dir <folder>", "where to write; by default a new folder for temporary files")
   .option("--patience <seconds>", "how long runs may take to end after the healing", positive, 120);
 
 const given = command.parse().opts<Given>();
-const { topology, seed, faults } = given;
+const { topology } = given;
 const totalMs = Math.round((given.seconds ?? given.minutes * 60) * 1000);
-const folder = resolve(
-  given.dir ?? join(tmpdir(), `contrail-chaos-${topology}-${seed}-${process.pid}`),
+const root = resolve(
+  given.dir ?? join(tmpdir(), `contrail-chaos-${topology}-${given.seed}-${process.pid}`),
 );
-mkdirSync(folder, { recursive: true });
 const startedAt = performance.now();
-const replay = `npm run chaos -- --topology ${topology} --seconds ${totalMs / 1000} --seed ${seed} --faults ${faults.join(",") || "none"}`;
-say(replay);
-const result = await chaos({
-  ...{ topology, totalMs, seed, families: faults, folder, patienceMs: given.patience * 1000 },
-  tell: say,
-});
-for (const { taskName, runId, status, why } of result.stuck)
-  say(`Stuck: ${taskName} ${runId} is ${status}: ${why}`);
-if (result.reason !== undefined) say(result.reason);
-say(`${result.ended}, ${result.isQuiet ? "quiet" : "NOT quiet"}: ${folder}`);
-process.exit(result.ended === "healed" && result.isQuiet ? 0 : 1);
+const { binary } = await findServer({ report: say });
+process.env["CONTRAIL_NATS_SERVER"] = binary;
+
+const all: Survival[] = [];
+for (let i = 0; i < given.seeds; i++) {
+  const seed = i === 0 ? given.seed : `${given.seed}-${i + 1}`;
+  const folder = given.seeds === 1 ? root : join(root, seed);
+  mkdirSync(folder, { recursive: true });
+  const options = { topology, totalMs, seed, families: given.faults, folder };
+  say(commandOf(options));
+  const survival = await survive({ ...options, patienceMs: given.patience * 1000, tell: say });
+  all.push(survival);
+  process.stdout.write(`${survival.text}\n`);
+  say(`${survival.hasSurvived ? "Survived" : "NOT survived"}: ${folder}`);
+}
+process.stdout.write(`${totalText(topology, all)}\n`);
+process.exit(all.every(({ hasSurvived }) => hasSurvived) ? 0 : 1);
 
 function say(text: string): void {
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);

@@ -49,6 +49,8 @@ export class Story {
   readonly live: { [name: string]: Told[] } = {};
   /** Runs that have not ended, and why. */
   readonly listed: Fields[] = [];
+  /** Who holds slots when nobody lives any more. */
+  readonly slots: Fields[] = [];
   /** The time at which the next thing happens. */
   now = 0;
   #operations = 0;
@@ -179,6 +181,7 @@ export class Story {
       writeFileSync(join(folder, "dump", `${name}.jsonl`), lines(items));
     for (const [name, items] of Object.entries(this.live))
       writeFileSync(join(folder, "live", `${name}.jsonl`), lines(items));
+    writeFileSync(join(folder, "dump", "slots.json"), JSON.stringify(this.slots));
     writeFileSync(
       join(folder, "dump", "runs.json"),
       JSON.stringify([...this.listed, ...this.#ended()]),

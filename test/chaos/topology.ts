@@ -16,6 +16,7 @@ export class Topology {
   readonly servers: readonly NatsServer[];
   /** Small disks on which servers store, by the server's name; none unless they were asked for. */
   readonly disks: Map<string, string> = new Map();
+  readonly #fleet: Fleet;
   /** From a process to each server, in the order of the servers. */
   readonly #ways: Map<string, TcpProxy[]> = new Map();
   /** From a server to another one: `<from> <to>`. */
@@ -25,14 +26,16 @@ export class Topology {
     name: TopologyName,
     servers: readonly NatsServer[],
     routes: Map<string, TcpProxy>,
+    fleet: Fleet,
   ) {
     this.name = name;
+    this.#fleet = fleet;
     this.servers = servers;
     this.#routes = routes;
   }
 
   /**
-   * Starts the servers.
+   * Opens all ways and mounts the disks; no server runs yet.
    * @param hasSmallDisks Whether each is to store on a disk of its own, which is possible where this
    * process may mount one.
    */
@@ -64,10 +67,17 @@ export class Topology {
       };
       return new NatsServer(fleet, folder, { ...common, storeDir, cluster });
     });
-    await Promise.all(servers.map((server) => server.start()));
-    const topology = new Topology(name, servers, routes);
-    for (const [server, disk] of disks) topology.disks.set(server, disk);
+    const topology = new Topology(name, servers, routes, fleet);
+    for (const [server, disk] of disks) {
+      topology.disks.set(server, disk);
+      fleet.guard(disk);
+    }
     return topology;
+  }
+
+  /** Starts the servers. */
+  async start(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.start()));
   }
 
   /** Addresses of the servers themselves, for the runner, whom no partition keeps away. */
@@ -113,8 +123,10 @@ export class Topology {
     await Promise.all(this.servers.map((server) => server.end("SIGKILL")));
     const proxies = [...[...this.#ways.values()].flat(), ...this.#routes.values()];
     await Promise.all(proxies.map((proxy) => proxy.close()));
-    for (const disk of this.disks.values())
-      await runCommand("umount", [disk], { timeoutMs: 5_000 });
+    for (const disk of this.disks.values()) {
+      const { failure } = await runCommand("umount", [disk], { timeoutMs: 5_000 });
+      if (failure === undefined) this.#fleet.unguard(disk);
+    }
   }
 }
 

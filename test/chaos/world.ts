@@ -85,13 +85,21 @@ export class World {
   static async open(options: WorldOptions): Promise<World> {
     const fleet = new Fleet(options.folder);
     const topology = await Topology.open(options.topology, fleet, options);
-    const access = { ...CHAOS_USER, servers: topology.urls };
-    const { shards, claimTimeoutMs } = SETTINGS;
-    const replicas = topology.servers.length;
-    const prepare = () => prepareNamespace({ ...access, shards, claimTimeoutMs, replicas });
-    await until(prepare, { withinMs: 60_000, everyMs: 200, what: "the namespace is set up" });
-    const link = await connectNats({ ...access, name: "chaos runner" });
-    return new World(options, fleet, topology, link);
+    try {
+      await topology.start();
+      const access = { ...CHAOS_USER, servers: topology.urls };
+      const { shards, claimTimeoutMs } = SETTINGS;
+      const replicas = topology.servers.length;
+      const prepare = () => prepareNamespace({ ...access, shards, claimTimeoutMs, replicas });
+      await until(prepare, { withinMs: 60_000, everyMs: 200, what: "the namespace is set up" });
+      const link = await connectNats({ ...access, name: "chaos runner" });
+      return new World(options, fleet, topology, link);
+    } catch (error) {
+      // Disks that stay mounted and servers that stay up would be nobody's.
+      await topology.close();
+      fleet.close();
+      throw error;
+    }
   }
 
   /** Starts all processes and waits until they are ready. */

@@ -1,14 +1,13 @@
 /** Which server leads a stream, and how long it takes until a shard of the log takes writes again. */
 import { callApi } from "../../shared/jetstream/api.ts";
 import type { NatsLink } from "../../shared/jetstream/connection.ts";
-import { encodeStart } from "../../shared/messages.ts";
 import { pause } from "./pause.ts";
+import { probeId, startProbe } from "./probes.ts";
 import type { World } from "./world.ts";
 
 const GIVE_UP_MS = 60_000;
 const ASK_EVERY_MS = 50;
 const ANSWER_MS = 400;
-let count = 0;
 
 /** The name of the server that leads a stream; nothing while there is none. */
 export async function leaderOf(link: NatsLink, stream: string): Promise<string | undefined> {
@@ -22,22 +21,15 @@ export async function leaderOf(link: NatsLink, stream: string): Promise<string |
  * @returns How many milliseconds after `since` (by `performance.now`) that was.
  */
 export async function untilWritable(world: World, shard: number, since: number): Promise<number> {
-  const { names, link } = world;
   const taskName = "chaos-job";
-  const free = (): string => `probe-${process.pid}-${count++}`;
-  let runId = free();
-  while (names.run({ taskName, runId }).shard !== shard) runId = free();
-  const input = { value: 0, ms: 0, failures: 0, mode: "ok" };
-  const start = encodeStart({
-    ...{ input, events: { after: 0, created: "" }, nonce: runId, by: "chaos runner" },
-  });
-  const subject = `${names.run({ taskName, runId }).prefix}.start`;
+  const runId = probeId(world, { taskName, shard });
+  const input = { value: 0, ms: 0, failures: 0, mode: "ok" } as const;
   while (performance.now() - since < GIVE_UP_MS) {
-    const answer = link.publisher.guardedPublish(subject, start, { expect: 0 });
+    const answer = startProbe(world, runId, { taskName, input });
     const outcome = await Promise.race([answer, pause(ANSWER_MS)]);
     // Refused by the guard: one of those before it was stored.
     if (outcome?.ok || outcome?.kind === "guard") return Math.round(performance.now() - since);
     await pause(ASK_EVERY_MS);
   }
-  throw new Error(`${names.logStream(shard)} took no write for ${GIVE_UP_MS} ms.`);
+  throw new Error(`${world.names.logStream(shard)} took no write for ${GIVE_UP_MS} ms.`);
 }

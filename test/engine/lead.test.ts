@@ -137,6 +137,20 @@ forEachTopology((title, start, inTurn) => {
   );
 
   test(
+    `${title}: a lead that no server takes away and nobody renews is taken`,
+    inTurn(async (t) => {
+      const at = await namespaceOf(t, topology);
+      const bucket = new KvBucket(at.link, at.names.engineBucket);
+      const record = { engine: "gone", name: "gone", since: new Date(0).toISOString() };
+      await bucket.put("lead", Buffer.from(JSON.stringify(record))); // without a time to live
+      const a = await candidate(t, topology, at, "a");
+      await until(() => a.isServing, { withinMs: 3 * LEAD_TTL_MS });
+      const entry = await bucket.get("lead", { leader: true });
+      t.is(entry && readRecord(entry)?.engine, a.lead.id);
+    }),
+  );
+
+  test(
     `${title}: an engine that was paused finds that it does not lead any more`,
     inTurn(async (t) => {
       const at = await namespaceOf(t, topology);
@@ -169,4 +183,12 @@ forEachTopology((title, start, inTurn) => {
       t.false(b.isServing);
     }),
   );
+});
+
+test("a lease that somebody else wrote is none", (t) => {
+  const read = (text: string) => readRecord({ data: new TextEncoder().encode(text) });
+  const record = { engine: "e", name: "n", since: "2026-01-01T00:00:00Z" };
+  t.deepEqual(read(JSON.stringify(record)), record);
+  for (const text of ["", "null", "1", "[]", "{}", JSON.stringify({ ...record, since: {} })])
+    t.is(read(text), undefined, text);
 });

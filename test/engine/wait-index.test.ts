@@ -254,6 +254,42 @@ test("each leaf gets the lowest event that no leaf before it takes, however the 
   );
 });
 
+test("what a run's waits have learned passes no event over, however many leaves the next one has", (t) => {
+  const leaf = fc.record({ name: fc.constantFrom("a", "b", "*"), after: fc.constant(0) });
+  const rounds = fc.array(fc.array(leaf, { minLength: 1, maxLength: 4 }), { maxLength: 8 });
+  const stored = fc.array(fc.record({ name: fc.constantFrom("a", "b"), payload }), {
+    maxLength: 30,
+  });
+  fc.assert(
+    fc.property(rounds, stored, (waits, given) => {
+      const events = given.map((each, i) => ({ ...each, sequence: i + 1 }));
+      const recent = new RecentEvents(1, { events: 100, bytes: 1e6 });
+      for (const each of events) recent.add(message(each.sequence, each.name, each.payload));
+      const consumed: number[] = [];
+      let earlier: PendingWait | undefined;
+      for (const leaves of waits) {
+        const watched = leaves.map(({ name, after }, i): WatchedLeaf => {
+          return { key: `w${i}`, leaf: 0, condition: { kind: "event", name, after } };
+        });
+        const wait = pending(watched, consumed);
+        if (earlier) wait.learnFrom(earlier);
+        for (const group of wait.events) {
+          group.beginLookBack();
+          const { name, where, knownTo: after } = group;
+          const limit = group.limit + consumed.length;
+          const to = recent.lastSequence;
+          group.endLookBack(recent.find({ name, where, after, to, limit }), to);
+        }
+        const because = wait.because().events ?? [];
+        t.deepEqual(because, oracle(watched, consumed, events));
+        consumed.push(...because.map(([, , sequence]) => sequence));
+        earlier = wait;
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
 test("a group of children knows who is missing, whatever was recorded", (t) => {
   const ranges = fc.array(fc.tuple(fc.nat(20), fc.nat(4)), { maxLength: 4 });
   fc.assert(

@@ -1,6 +1,7 @@
 /** Reads the directory of a chaos run: what clients asked for, what steps did, what was broken, what is stored. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { join } from "node:path";
+import { StringDecoder } from "node:string_decoder";
 import type { Line } from "./wire.ts";
 
 /** One edge of an operation of a client. Without a second edge its outcome is unknown. */
@@ -9,6 +10,7 @@ export interface Operation {
   readonly at: number;
   readonly edge: "invoke" | "ok" | "failed" | "unknown";
   readonly op: string;
+  readonly process: string;
   readonly taskName?: string;
   readonly runId?: string;
   readonly key?: string;
@@ -36,11 +38,15 @@ export interface Effect {
 export interface Fault {
   readonly id: string | number;
   readonly at: number;
-  readonly edge: "begin" | "end";
+  readonly edge: "begin" | "end" | "failed";
   readonly family: string;
   readonly kind: string;
   readonly target: string;
-  readonly detail?: { readonly sequence?: number; readonly sequences?: readonly number[] };
+  readonly detail?: {
+    readonly sequence?: number;
+    readonly sequences?: readonly number[];
+    readonly failed?: string;
+  } | null;
 }
 
 /** A life of a process began, was ready, or ended. */
@@ -101,6 +107,9 @@ export interface Listed {
   readonly why?: string;
 }
 
+/** A message that was seen to be stored. */
+export type Seen = Pick<Line, "sequence" | "subject">;
+
 /** Everything that is known of a chaos run. */
 export interface Evidence {
   readonly path: string;
@@ -111,10 +120,12 @@ export interface Evidence {
   readonly lives: readonly Life[];
   readonly leases: readonly Lease[];
   readonly listed: readonly Listed[] | undefined;
+  /** Who holds slots when all workers are gone. */
+  readonly slots: readonly { readonly worker: string }[] | undefined;
   /** What every stream holds at the end, by its name, in the order of its sequences. */
   readonly dump: ReadonlyMap<string, readonly Line[]>;
   /** What was seen to be stored while it ran. */
-  readonly live: ReadonlyMap<string, readonly Line[]>;
+  readonly live: ReadonlyMap<string, readonly Seen[]>;
 }
 
 /** Reads a directory. @throws {Error} When it has no `run.json`. */
@@ -124,7 +135,6 @@ export function readEvidence(path: string): Evidence {
       .filter((name) => name.startsWith(prefix) && name.endsWith(".jsonl"))
       .flatMap((name) => linesOf<T>(join(path, name)))
       .sort((a, b) => a.at - b.at);
-  const listed = join(path, "dump", "runs.json");
   return {
     path,
     summary: JSON.parse(readFileSync(join(path, "run.json"), "utf8")) as Summary,
@@ -133,35 +143,60 @@ export function readEvidence(path: string): Evidence {
     faults: all("faults"),
     lives: all("processes"),
     leases: all("leases"),
-    listed: existsSync(listed) ? (JSON.parse(readFileSync(listed, "utf8")) as Listed[]) : undefined,
-    dump: streamsIn(join(path, "dump")),
-    live: streamsIn(join(path, "live")),
+    listed: jsonOf(join(path, "dump", "runs.json")),
+    slots: jsonOf(join(path, "dump", "slots.json")),
+    dump: streamsIn<Line>(join(path, "dump"), (line) => line),
+    live: streamsIn<Seen>(join(path, "live"), ({ sequence, subject }) => ({ sequence, subject })),
   };
 }
 
-function streamsIn(path: string): Map<string, Line[]> {
+function streamsIn<T extends Seen>(path: string, keep: (line: Line) => T): Map<string, T[]> {
   const names = namesIn(path).filter((name) => name.endsWith(".jsonl"));
   return new Map(
     names.map((name) => {
-      const lines = linesOf<Line>(join(path, name));
+      const lines = linesOf<Line, T>(join(path, name), keep);
       return [name.slice(0, -".jsonl".length), lines.sort((a, b) => a.sequence - b.sequence)];
     }),
   );
+}
+
+function jsonOf<T>(file: string): T | undefined {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as T) : undefined;
 }
 
 function namesIn(path: string): string[] {
   return existsSync(path) ? readdirSync(path) : [];
 }
 
-/** A killed process may have left half of its last line. */
-function linesOf<T>(path: string): T[] {
-  return readFileSync(path, "utf8")
-    .split("\n")
-    .flatMap((line) => {
-      try {
-        return line === "" ? [] : [JSON.parse(line) as T];
-      } catch {
-        return [];
-      }
-    });
+const PIECE_BYTES = 8 * 1024 * 1024;
+
+/**
+ * The lines of a file, a piece at a time: hours of chaos do not fit into one string. A killed process
+ * may have left half of its last line.
+ */
+function linesOf<T, K = T>(
+  path: string,
+  keep: (line: T) => K = (line) => line as unknown as K,
+): K[] {
+  const file = openSync(path, "r");
+  const found: K[] = [];
+  const take = (line: string): void => {
+    if (line === "") return;
+    try {
+      found.push(keep(JSON.parse(line) as T));
+    } catch {
+      // half a line
+    }
+  };
+  const decoder = new StringDecoder("utf8");
+  const piece = Buffer.alloc(PIECE_BYTES);
+  let rest = "";
+  for (let length = readSync(file, piece); length > 0; length = readSync(file, piece)) {
+    const lines = (rest + decoder.write(piece.subarray(0, length))).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) take(line);
+  }
+  take(rest + decoder.end());
+  closeSync(file);
+  return found;
 }

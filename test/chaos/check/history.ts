@@ -25,6 +25,8 @@ export interface Commit {
   readonly entries: readonly Entry[];
   /** What its header says of the run. */
   readonly status: string | undefined;
+  /** The earliest time that the run waits for behind it. */
+  dueAt?: number;
 }
 
 /** A wait with what has happened to its leaves. */
@@ -86,6 +88,8 @@ export interface StoredEvent {
 export interface World {
   readonly runs: ReadonlyMap<string, Run>;
   readonly events: readonly StoredEvent[];
+  /** Events by name and key of their payload, as the workload asks for them. */
+  readonly byKey: ReadonlyMap<string, readonly StoredEvent[]>;
   /** The children of each run, by `<task>/<run>` of the parent. */
   readonly children: ReadonlyMap<string, readonly Run[]>;
 }
@@ -106,7 +110,10 @@ export function foldWorld({ dump, summary }: Evidence): World {
   for (const run of runs.values()) {
     const [taskName, runId] = run.parent ?? [];
     const parent = `${taskName}/${runId}`;
-    if (run.parent) children.set(parent, [...(children.get(parent) ?? []), run]);
+    if (!run.parent) continue;
+    const siblings = children.get(parent);
+    if (siblings) siblings.push(run);
+    else children.set(parent, [run]);
   }
   const events = (dump.get(`${summary.namespace}_EVENTS`) ?? []).map((line) => ({
     sequence: line.sequence,
@@ -114,7 +121,14 @@ export function foldWorld({ dump, summary }: Evidence): World {
     name: line.subject.slice(line.subject.indexOf(".") + 1),
     payload: payloadOf(line),
   }));
-  return { runs, events, children };
+  const byKey = new Map<string, StoredEvent[]>();
+  for (const event of events) {
+    const index = indexOf(event.name, event.payload);
+    const others = byKey.get(index);
+    if (others) others.push(event);
+    else byKey.set(index, [event]);
+  }
+  return { runs, events, byKey, children };
 }
 
 /** The leaves of a condition, from the left. */
@@ -141,9 +155,16 @@ export function holds(condition: Condition, settled: ReadonlyMap<number, Outcome
 
 /** The events that a leaf may consume. */
 export function candidates(world: World, { after = 0, ...leaf }: Condition): StoredEvent[] {
-  return world.events.filter(
+  const { name = "", where } = leaf;
+  const isExact = typeof where?.["key"] === "string" && !/[*>]/.test(name);
+  const events = isExact ? (world.byKey.get(indexOf(name, where)) ?? []) : world.events;
+  return events.filter(
     ({ sequence, name, payload }) => sequence > after && isMatch(leaf, name, payload),
   );
+}
+
+function indexOf(name: string, payload: unknown): string {
+  return `${name} ${String((payload as { readonly key?: unknown } | null | undefined)?.key)}`;
 }
 
 function newRun(taskName: string, runId: string): Run {
@@ -189,6 +210,15 @@ function evolve(run: Run, commit: Commit): void {
   run.commits.push(commit);
   run.status = "running";
   for (const entry of commit.entries) apply(run, entry, commit);
+  const dues = duesOf(run);
+  if (dues.length > 0) commit.dueAt = Math.min(...dues);
+}
+
+/** The times at which something is due, as far as it is recorded. */
+export function duesOf(run: Run): number[] {
+  const waits = [...run.waits.values()].filter(({ isOver }) => !isOver);
+  const open = waits.flatMap(({ leaves, settled }) => leaves.filter((_, i) => !settled.has(i)));
+  return [...open.flatMap(({ dueAt }) => dueAt ?? []), ...run.retries.values()];
 }
 
 function apply(run: Run, entry: Entry, commit: Commit): void {

@@ -1,8 +1,14 @@
 /** What is judged, and what was found. Not knowing is not passing. */
-import { type Effect, type Evidence, type Operation, readEvidence } from "./directory.ts";
+import {
+  type Effect,
+  type Evidence,
+  type Fault,
+  type Operation,
+  readEvidence,
+} from "./directory.ts";
 import { foldWorld, type Run, type World } from "./history.ts";
-
 import { nameOf } from "./wire.ts";
+
 /** The promises of the design, and the laws of conservation. */
 export const RULES: { readonly [rule: string]: string } = {
   P1: "every accepted start ends exactly once, or waits for something that has a name",
@@ -28,6 +34,16 @@ export interface Violation {
   readonly run?: Run | undefined;
 }
 
+/** A fault, and how long it lasted. */
+export interface Span {
+  readonly family: string;
+  readonly kind: string;
+  readonly target: string;
+  readonly detail?: Fault["detail"];
+  readonly from: number;
+  readonly to: number;
+}
+
 /** What became of an operation of a client. */
 export interface Told extends Operation {
   readonly invoked: Operation;
@@ -46,6 +62,10 @@ export class Judge {
   readonly told: readonly Told[];
   /** Ids of workers by the names of their processes. */
   readonly workers: ReadonlyMap<string, string>;
+  /** Each fault with its end. */
+  readonly spans: readonly Span[];
+  /** Laws of conservation in figures. */
+  readonly balances: Map<string, string> = new Map();
   /** When the workers were closed: nothing that was due later had to happen. */
   readonly closedAt: number;
 
@@ -54,6 +74,7 @@ export class Judge {
     this.world = foldWorld(evidence);
     this.excused = excusedBy(evidence);
     this.effects = groupBy(evidence.effects, ({ taskName, runId }) => `${taskName}/${runId}`);
+    this.spans = spansOf(evidence);
     const edges = groupBy(evidence.operations, ({ id }) => id);
     this.told = [...edges.values()].flatMap((list) => {
       const invoked = list.find(({ edge }) => edge === "invoke");
@@ -90,26 +111,32 @@ export class Judge {
 
   /** Whether a process stood still at a time between two instants. */
   wasStopped(process: string, from: number, to: number): boolean {
-    const { faults, summary } = this.evidence;
-    return faults.some(
-      ({ id, at, edge, kind, target }) =>
-        edge === "begin" &&
-        /stop|pause|freeze/.test(kind) &&
-        (process === target || process.startsWith(`${target}.`)) &&
-        at <= to &&
-        (faults.find((end) => end.id === id && end.edge === "end")?.at ?? summary.endedAt) >= from,
+    return this.during(from, to).some(
+      ({ kind, target }) => /stop/.test(kind) && isOf(target, process),
     );
   }
 
-  /** Whether anything was broken on purpose between two instants. */
-  isFaulty(from: number, to: number): boolean {
-    const { faults, summary } = this.evidence;
-    return faults.some(
-      ({ id, at, edge }) =>
-        edge === "begin" &&
-        at <= to &&
-        (faults.find((end) => end.id === id && end.edge === "end")?.at ?? summary.endedAt) >= from,
-    );
+  /** What was broken at a time between two instants. */
+  during(from: number, to: number): Span[] {
+    return this.spans.filter((span) => span.from <= to && span.to >= from);
+  }
+
+  /** When what kept a process from its servers, or the servers from work, was over; an instant or later. */
+  undisturbedAt(process: string, since: number, until: number): number {
+    const ends = this.during(since, until)
+      .filter(({ target }) => /server|_LOG_|consumers/.test(target) || isOf(target, process))
+      .map(({ to }) => to);
+    return Math.max(since, ...ends);
+  }
+
+  /** Checks a law of conservation, and notes it with its figures. */
+  balance(rule: string, total: number, parts: { readonly [part: string]: number }): void {
+    const sum = Object.values(parts).reduce((before, part) => before + part, 0);
+    const text = `${total} = ${Object.entries(parts)
+      .map(([part, count]) => `${count} ${part}`)
+      .join(" + ")}`;
+    this.balances.set(rule, text);
+    if (sum !== total) this.violate(rule, `does not add up: ${text}`);
   }
 
   /** What is said of each rule. */
@@ -139,6 +166,18 @@ export function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map
     else groups.set(key, [item]);
   }
   return groups;
+}
+
+function spansOf({ faults, summary }: Evidence): Span[] {
+  const ends = new Map(faults.filter(({ edge }) => edge === "end").map((end) => [end.id, end.at]));
+  return faults
+    .filter(({ edge }) => edge === "begin")
+    .map(({ id, at, ...fault }) => ({ ...fault, from: at, to: ends.get(id) ?? summary.endedAt }));
+}
+
+/** Whether a fault was done to a process, or to the place that it had for this life. */
+function isOf(target: string, process: string): boolean {
+  return process === target || process.startsWith(`${target}.`);
 }
 
 /** What is stored in a stream and was removed or written on purpose names the runs it is of. */

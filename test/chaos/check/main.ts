@@ -3,15 +3,11 @@
  * held, 1 when one is violated, 3 when one is not known.
  */
 import { writeSync } from "node:fs";
-import { judgeOf } from "./judge.ts";
+import { judgeAll } from "./judgment.ts";
 import { report } from "./report.ts";
-import { judgeRuns } from "./runs.ts";
-import { judgeWhole } from "./whole.ts";
 
 const [path = "."] = process.argv.slice(2);
-const judge = judgeOf(path);
-judgeRuns(judge);
-judgeWhole(judge);
+const judge = judgeAll(path);
 writeSync(1, report(judge));
 const verdicts = new Set(judge.verdicts().map(({ verdict }) => verdict));
 process.exitCode = verdicts.has("violated") ? 1 : verdicts.has("not known") ? 3 : 0;

@@ -14,11 +14,13 @@ export function report(judge: Judge): string {
   ];
   for (const { rule, verdict } of judge.verdicts()) {
     const missing = judge.unknown.get(rule)?.join(", ") ?? "nothing that could show it";
-    const seen = `${judge.facts.get(rule) ?? 0} facts`;
+    const balance = judge.balances.get(rule);
+    const seen = `${judge.facts.get(rule) ?? 0} facts${balance ? `; ${balance}` : ""}`;
     const count = judge.violations.filter((found) => found.rule === rule).length;
     const why = { held: seen, violated: `${count} times`, "not known": `not seen: ${missing}` };
     lines.push(`${rule.padEnd(10)} ${verdict.padEnd(9)} ${RULES[rule]} (${why[verdict]})`);
   }
+  lines.push("", ...faultLines(judge));
   const groups = groupBy(
     judge.violations,
     ({ rule, text }) => `${rule} ${text.replace(/[0-9]+/g, "#").slice(0, 40)}`,
@@ -38,6 +40,20 @@ export function report(judge: Judge): string {
       `To judge again: npm run chaos:check ${path}`,
     );
   return `${lines.join("\n")}\n`;
+}
+
+/** How often each fault was done, and which could not be done or undone. */
+function faultLines({ evidence, spans }: Judge): string[] {
+  const counts = [...groupBy(spans, ({ kind }) => kind)].map(
+    ([kind, each]) => `${kind} ${each.length}`,
+  );
+  const failed = evidence.faults.filter(
+    ({ edge, detail }) => edge === "failed" || (edge === "end" && detail?.failed !== undefined),
+  );
+  return [
+    `Faults: ${spans.length}: ${counts.toSorted().join(", ")}`,
+    ...failed.map(({ kind, detail }) => `Not done: ${kind}: ${JSON.stringify(detail)}`),
+  ];
 }
 
 function sizeOf({ run }: Violation): number {

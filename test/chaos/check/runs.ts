@@ -107,9 +107,19 @@ function judgeSteps(judge: Judge, run: Run): void {
       .flatMap(({ process }) => judge.workers.get(process) ?? [])
       .filter((w) => !claimed.has(w)),
   );
-  if (unclaimed.size > 1)
+  if (unclaimed.size > 1 && !areDeliveriesForgotten(judge, run, begins))
     judge.violate("P2", `was begun without a claim by ${[...unclaimed].join(" and ")}`, run);
   for (const effect of begins) judgeBegin(judge, run, effect);
+}
+
+/**
+ * Whether a server may have forgotten that it had delivered the start: then it tells each of two workers
+ * that it is the first, and before anything is recorded nothing says otherwise.
+ */
+function areDeliveriesForgotten(judge: Judge, run: Run, begins: readonly Effect[]): boolean {
+  return judge
+    .during(run.starts[0]?.timeMs ?? 0, begins.at(-1)?.at ?? 0)
+    .some(({ kind }) => /server|restart|disk|consumer/.test(kind));
 }
 
 function judgeBegin(judge: Judge, run: Run, effect: Effect): void {
@@ -231,11 +241,13 @@ const SAME_TIME_MS = 50;
 
 /** P7. */
 function judgeDivergence(judge: Judge, run: Run): void {
-  const isChanged = judge.evidence.faults.some(({ family }) => family === "code");
+  const isChanged = judge.spans.some(({ family }) => family === "code");
   for (const commit of run.commits)
     for (const { kind, details } of commit.entries) {
       if (kind !== "paused" || details?.code !== "replay-diverged") continue;
       judge.saw("P7");
+      if (commit === run.commits.at(-1))
+        judge.violate("P7", "is still paused although its code is as it was", run);
       if (!isChanged) judge.violate("P7", "diverged although its code is the same", run);
       if (!Array.isArray(details.asked)) judge.violate("P7", "diverged and does not say how", run);
       const begun = run.commits.find(({ pass }) => pass === commit.pass)?.sequence ?? 0;

@@ -1,12 +1,10 @@
-/** Promises about all runs together, and the laws of conservation (P4, P8 to P10). */
-import type { Effect, Life } from "./directory.ts";
+/** Promises about all runs together, and the laws of conservation (P8 to P10). */
+import type { Life } from "./directory.ts";
 import { candidates, type Run } from "./history.ts";
 import { groupBy, type Judge, type Told } from "./judge.ts";
 import { isSame } from "./runs.ts";
-import { bodyOf, headerOf, type Line } from "./wire.ts";
+import { bodyOf, type Line } from "./wire.ts";
 
-/** A worker may not know yet that its commit is stored: an answer is waited for so long. */
-const ANSWER_MS = 3_000;
 /** So long a time without an engine shows something. */
 const WINDOW_MS = 5_000;
 /** Sooner than this a sleep is kept in its worker. */
@@ -14,7 +12,6 @@ const SHORT_SLEEP_MS = 1_000;
 
 /** Judges everything that is not about one run alone. */
 export function judgeWhole(judge: Judge): void {
-  judgeSlots(judge);
   judgeTold(judge);
   judgeStored(judge);
   judgeBadInput(judge);
@@ -24,131 +21,42 @@ export function judgeWhole(judge: Judge): void {
   judgeScheduled(judge);
 }
 
-/** P4 by what steps did, and by what the buckets said; with it what was granted and given back. */
-function judgeSlots(judge: Judge): void {
-  const { leases, lives, summary } = judge.evidence;
-  for (const [process, effects] of groupBy(judge.evidence.effects, (effect) => effect.process)) {
-    const slots =
-      lives.find((l) => l.process === process && l.slots)?.slots ?? summary.settings.slots;
-    for (const pool of ["regular", "durable"] as const) {
-      const mine = effects.filter(({ token }) => (token === undefined) === (pool === "regular"));
-      const most = mostAtOnce(judge, mine);
-      judge.saw("P4", mine.length);
-      if (slots?.[pool] !== undefined && most > slots[pool])
-        judge.violate(
-          "P4",
-          `${process} executed ${most} runs at once in ${slots[pool]} ${pool} slots`,
-        );
-    }
-  }
-  const seen = new Map<string, number>();
-  const late = summary.settings.claimTimeoutMs + ANSWER_MS;
-  for (const { at, value } of leases) {
-    if (!value) continue;
-    const { worker, held, capacity } = value;
-    if (held.length > capacity)
-      judge.violate("P4", `${worker} showed ${held.length} runs in ${capacity} slots`);
-    for (const { task, run: runId, since } of held) {
-      const grant = `${worker} ${task} ${runId} ${since}`;
-      const firstAt = seen.get(grant) ?? at;
-      seen.set(grant, firstAt);
-      const run = judge.world.runs.get(`${task}/${runId}`);
-      const rest = run?.commits.findLast(({ timeMs }) => timeMs < at - late);
-      const kind = rest?.entries.at(-1)?.kind;
-      const isRest = kind === "waiting" || kind === "ended" || kind === "paused";
-      if (rest && isRest && rest.worker === worker && firstAt < rest.timeMs)
-        judge.violate(
-          "P4",
-          `held its slot ${Math.round(at - rest.timeMs)} ms after it gave up`,
-          run,
-        );
-    }
-  }
-  judge.needs(
-    "P4",
-    leases.some(({ value }) => value),
-    "lease records",
-  );
-  judge.saw("granted", seen.size);
-  for (const [stream, lines] of judge.evidence.dump)
-    for (const line of stream.includes("_slots_") ? lines : [])
-      if (headerOf(line, "KV-Operation") === undefined && !headerOf(line, "Nats-Marker-Reason"))
-        judge.violate("granted", `slots are held by nobody who lives: ${line.subject}`);
-  const last = new Map(
-    leases.filter((l) => l.at < judge.closedAt).map((l) => [l.bucket + l.key, l]),
-  );
-  for (const { value, operation, at } of last.values())
-    for (const { task, run: runId } of (operation === "put" && value?.held) || []) {
-      const run = judge.world.runs.get(`${task}/${runId}`);
-      const isAlive = lives.some(
-        ({ name, edge, process }) =>
-          edge === "ready" && name === value?.worker && livesOn(judge, process),
-      );
-      if (run && run.status !== "running" && isAlive && at < judge.closedAt - ANSWER_MS)
-        judge.violate(
-          "granted",
-          `is ${run.status}, and ${value?.worker} still holds its slot`,
-          run,
-        );
-    }
-}
-
-function livesOn({ evidence, closedAt }: Judge, process: string): boolean {
-  return !evidence.lives.some((l) => l.process === process && l.edge === "exit" && l.at < closedAt);
-}
-
-/** How many runs had a step at work at once; not those that were told to stop, or lost. */
-function mostAtOnce(judge: Judge, effects: readonly Effect[]): number {
-  const open = new Map<string, Effect>();
-  const edges: { at: number; change: 1 | -1; run: string }[] = [];
-  for (const effect of effects) {
-    const run = `${effect.taskName}/${effect.runId}`;
-    const key = `${run} ${effect.step} ${effect.attempt}`;
-    const begin = open.get(key);
-    if (effect.phase === "begin") open.set(key, effect);
-    if (effect.phase === "begin" || !begin) continue;
-    open.delete(key);
-    const { commits, interruptedAt } = judge.world.runs.get(run) ?? {};
-    const worker = judge.workers.get(effect.process);
-    const isLost = commits?.some(
-      (c) => c.worker !== worker && c.timeMs > begin.at && c.timeMs < effect.at,
-    );
-    if (isLost || interruptedAt) continue;
-    edges.push({ at: begin.at, change: 1, run }, { at: effect.at, change: -1, run });
-  }
-  const working = new Map<string, number>();
-  let most = 0;
-  for (const { change, run } of edges.sort((a, b) => a.at - b.at || a.change - b.change)) {
-    const count = (working.get(run) ?? 0) + change;
-    if (count > 0) working.set(run, count);
-    else working.delete(run);
-    most = Math.max(most, working.size);
-  }
-  return most;
-}
-
 /** P8: what clients were told. */
 function judgeTold(judge: Judge): void {
   const published = groupBy(
     judge.told.filter(({ op, edge }) => op === "publish" && edge !== "failed"),
     ({ invoked }) => JSON.stringify([invoked.eventName, invoked.payload]),
   );
+  const replayed = new Map<number, number>();
+  for (const { kind, detail } of judge.spans)
+    for (const sequence of kind === "replay-events" ? (detail?.sequences ?? []) : [])
+      replayed.set(sequence, (replayed.get(sequence) ?? 0) + 1);
   const stored = groupBy(judge.world.events, ({ name, payload }) =>
     JSON.stringify([name, payload]),
   );
-  const isRepeated = judge.evidence.faults.some(({ family }) => family === "duplicate");
   for (const [event, calls] of published) {
     const ok = calls.filter(({ edge }) => edge === "ok").length;
-    const count = stored.get(event)?.length ?? 0;
+    const copies = stored.get(event) ?? [];
+    const most = calls.reduce((sum, call) => sum + (isSentTwice(judge, call) ? 2 : 1), 0);
+    const again = copies.reduce((sum, { sequence }) => sum + (replayed.get(sequence) ?? 0), 0);
     judge.saw("P8");
-    if (count < ok || (count > calls.length && !isRepeated))
+    if (copies.length < ok || copies.length > most + again)
       judge.violate(
         "P8",
-        `event ${event} is stored ${count} times; ${ok} of ${calls.length} calls succeeded`,
+        `event ${event} is stored ${copies.length} times; ${ok} of ${calls.length} calls succeeded`,
       );
   }
   for (const told of judge.told) judgeAnswer(judge, told);
   for (const run of judge.runs) judgeChildren(judge, run);
+}
+
+/** Whether what a client wrote then may have been sent twice on its way. */
+function isSentTwice(judge: Judge, { invoked, at }: Told): boolean {
+  return judge
+    .during(invoked.at, at)
+    .some(
+      ({ kind, target }) => kind === "repeat-writes-client" && invoked.process.startsWith(target),
+    );
 }
 
 function judgeAnswer(judge: Judge, { op, edge, key, invoked, value, error }: Told): void {
@@ -256,7 +164,7 @@ function judgeWindows(judge: Judge): void {
     const woken = commits.some(({ entries }) => entries.some(({ because }) => because === "timer"));
     if (ended.length > 0 && kinds.has("step-completed") && woken) judge.saw("P10", ended.length);
     const early = begun.filter(({ starts }) => (starts[0]?.timeMs ?? 0) < to - WINDOW_MS);
-    if (early.length > 0 && commits.length === 0 && !hasOtherFault(judge, from, to))
+    if (early.length > 0 && commits.length === 0 && !isDisturbed(judge, from, to))
       judge.violate(
         "P10",
         `nothing went on for ${Math.round(to - from)} ms without an engine`,
@@ -265,10 +173,8 @@ function judgeWindows(judge: Judge): void {
   }
 }
 
-function hasOtherFault({ evidence: { faults } }: Judge, from: number, to: number): boolean {
-  return faults.some(
-    ({ at, target }) => at > from - WINDOW_MS && at < to && !/engine/.test(target),
-  );
+function isDisturbed(judge: Judge, from: number, to: number): boolean {
+  return judge.during(from - WINDOW_MS, to).some(({ target }) => !/engine/.test(target));
 }
 
 function windowsWithoutEngine({ evidence: { lives, summary } }: Judge): [number, number][] {
@@ -302,18 +208,46 @@ function judgeAccepted(judge: Judge): void {
     if (status !== undefined && status !== run.status)
       judge.violate("accepted", `is ${run.status}, and its header says ${status}`, run);
   }
-  const listed = new Map(judge.evidence.listed?.map((l) => [`${l.taskName}/${l.runId}`, l.status]));
-  for (const run of listed.size > 0 ? judge.runs : [])
-    if (listed.get(run.name) !== run.status)
+  const listed = judge.evidence.listed ?? [];
+  const byName = new Map(listed.map((l) => [`${l.taskName}/${l.runId}`, l.status]));
+  judge.needs("accepted", listed.length > 0, "the list of all runs");
+  for (const run of listed.length > 0 ? judge.runs : [])
+    if (byName.get(run.name) !== run.status)
       judge.violate(
         "accepted",
-        `is ${run.status}; the list has it as ${listed.get(run.name)}`,
+        `is ${run.status}; the list has it as ${byName.get(run.name)}`,
         run,
       );
+  const accepted = new Set(judge.runs.map(({ name }) => name));
+  const counted = { queued: 0, waiting: 0, running: 0, paused: 0, ended: 0 };
+  for (const [name, status] of byName)
+    if (!judge.excused.has(name)) counted[status in counted ? (status as "waiting") : "ended"]++;
+  for (const name of byName.keys())
+    if (!accepted.has(name) && !judge.excused.has(name))
+      judge.violate("accepted", `${name} is in the list, and nobody has started it`);
+  judge.balance("accepted", accepted.size, counted);
 }
 
 /** The law of events: every cursor consumes what matches in order, each once. */
 function judgePublished(judge: Judge): void {
+  judgePublishedFor(judge);
+  const cursors = judge.runs.flatMap((run) =>
+    [...run.waits.values()].flatMap((wait) =>
+      wait.leaves.map((leaf, i) => ({ run, leaf, settled: wait.settled.get(i) })),
+    ),
+  );
+  const matching = new Set<string>();
+  const consumed = new Set<string>();
+  for (const { run, leaf, settled } of cursors.filter((each) => each.leaf.kind === "event")) {
+    for (const { sequence } of candidates(judge.world, leaf))
+      matching.add(`${run.name} ${sequence}`);
+    if (settled?.kind === "event") consumed.add(`${run.name} ${settled.sequence}`);
+  }
+  const pending = [...matching].filter((each) => !consumed.has(each)).length;
+  judge.balance("published", matching.size, { consumed: consumed.size, pending });
+}
+
+function judgePublishedFor(judge: Judge): void {
   for (const run of judge.runs) {
     const taken = new Set<number>();
     for (const { wait, leaf, outcome } of run.consumed) {
@@ -363,12 +297,9 @@ function isFor(line: Line, sequence: number | undefined): boolean {
 
 /** The law of timers and registrations: who waits has what will wake it. */
 function judgeScheduled(judge: Judge): void {
-  let pending = 0;
+  const count = { scheduled: 0, fired: 0, canceled: 0, pending: 0 };
   for (const run of judge.runs) {
-    judge.saw(
-      "scheduled",
-      run.commits.filter(({ entries }) => entries.some((e) => e.because === "timer")).length,
-    );
+    countTimers(run, count);
     const rest = run.commits.at(-1);
     const timer = run.lines.findLast(({ subject }) => subject.endsWith(".timer"));
     if (timer && !isFor(timer, run.status === "waiting" ? rest?.sequence : undefined))
@@ -383,7 +314,6 @@ function judgeScheduled(judge: Judge): void {
       return line && (bodyOf(line)?.[0] as number | undefined);
     };
     if (dues.length > 0 && dueAt > judge.closedAt + SHORT_SLEEP_MS) {
-      pending++;
       if (stored("timer") !== rest.sequence)
         judge.violate(
           "scheduled",
@@ -399,5 +329,25 @@ function judgeScheduled(judge: Judge): void {
         run,
       );
   }
-  judge.needs("scheduled", pending > 0, "a timer that is still to come");
+  const { scheduled, ...parts } = count;
+  judge.saw("scheduled", scheduled);
+  judge.balance("scheduled", scheduled, parts);
+  judge.needs("scheduled", parts.pending > 0, "a timer that is still to come");
+}
+
+/** Each suspension that needs a timer: it woke the run, something else did, or it is stored still. */
+function countTimers(
+  run: Run,
+  count: { scheduled: number; fired: number; canceled: number; pending: number },
+): void {
+  const timer = run.lines.findLast(({ subject }) => subject.endsWith(".timer"));
+  for (const [i, { sequence, timeMs, dueAt, entries }] of run.commits.entries()) {
+    if (entries.at(-1)?.kind !== "waiting" || dueAt === undefined) continue;
+    if (dueAt < timeMs + SHORT_SLEEP_MS) continue;
+    count.scheduled++;
+    const next = run.commits[i + 1];
+    if (next?.entries.some(({ because }) => because === "timer")) count.fired++;
+    else if (next) count.canceled++;
+    else if (timer && bodyOf(timer)?.[0] === sequence) count.pending++;
+  }
 }

@@ -78,7 +78,11 @@ const replayEvents: FaultKind = {
     const recent = await lastMessages(world, stream);
     const copies = recent.filter(() => random.chance(0.2));
     for (const message of copies) await publishAgain(world, message, message.headers);
-    return { target: stream, detail: { count: copies.length }, heal: async () => undefined };
+    return {
+      target: stream,
+      detail: { sequences: copies.map((copy) => copy.sequence) },
+      heal: async () => undefined,
+    };
   },
 };
 

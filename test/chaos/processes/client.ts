@@ -59,7 +59,7 @@ async function keepStarting(): Promise<void> {
 async function askBadly(random: Random, runId: string): Promise<void> {
   const taskName = chaosJob.name;
   const asks: { readonly [kind: string]: () => Promise<unknown> } = {
-    "an input of 3 MB": () => client.start(taskName, "x".repeat(3_000_000), { id: `${runId}-bad` }),
+    "an input within itself": () => client.start(taskName, withinItself(), { id: `${runId}-bad` }),
     "a function as input": () => client.start(taskName, { f: () => 1 }, { id: `${runId}-bad` }),
     "an empty task name": () => client.start("", {}, { id: `${runId}-bad` }),
     "a run id of 300 bytes": () => client.start(taskName, {}, { id: "x".repeat(300) }),
@@ -72,6 +72,12 @@ async function askBadly(random: Random, runId: string): Promise<void> {
   const payload = random.pick(Object.keys(asks));
   const start = async (): Promise<object> => ({ started: Boolean(await asks[payload]?.()) });
   await operations.record("start", { taskName, payload, key: "bad" }, start);
+}
+
+function withinItself(): object {
+  const input: { self?: object } = {};
+  input.self = input;
+  return input;
 }
 
 async function oneRun(random: Random, runId: string): Promise<void> {
