@@ -115,6 +115,14 @@ export class LiveRuns {
     if (this.#isRegistered(prefix, run.sequence, run.kinds)) this.#watched.delete(prefix);
   }
 
+  /** Looks at a run later, and behind all others. */
+  postpone(run: WatchedRun, untilMs: number): void {
+    run.nextLookMs = untilMs;
+    if (!this.isCurrent(run)) return;
+    this.#watched.delete(run.prefix);
+    this.#watched.set(run.prefix, run);
+  }
+
   /** Lets go of a run that needs no more care until its next commit. */
   release(run: WatchedRun): void {
     if (this.#watched.get(run.prefix) === run) this.#watched.delete(run.prefix);

@@ -6,11 +6,10 @@
  * M2. The token that mends answers that very commit and is guarded by it. One that was not needed is
  *     dead as soon as the run has gone on.
  * M3. In the place of a start only when that was delivered so long ago that nobody may begin by it
- *     without a claim any more (rule 7).
+ *     without a claim any more (rule 7). A consumer that was made again delivers anew.
  * M4. A run whose worker shows a slot for it is left alone.
  */
 import type { CancelTimer } from "../shared/clock.ts";
-import { ContrailError } from "../shared/errors.ts";
 import { readLeases } from "../shared/leases.ts";
 import { encodeReady, WAKE_LOST } from "../shared/messages.ts";
 import { type GroupProgress, groupOf, readProgress } from "./group-progress.ts";
@@ -57,6 +56,8 @@ export class LostRuns {
   readonly #mended: Record<LostReason, number> = {
     ...{ "no-token": 0, "no-timer": 0, "no-wait": 0, "no-registration": 0, "no-start": 0 },
   };
+  /** Deliveries of each group, and when they were found to count anew. */
+  readonly #deliveries = new Map<string, { count: number; anewMs: number }>();
   #looks = 0;
   #stopTimer: CancelTimer | undefined;
 
@@ -86,13 +87,12 @@ export class LostRuns {
       try {
         await this.#look();
       } catch (error) {
-        if (!(error instanceof ContrailError)) throw error;
         if (!signal.aborted)
-          log.warn(`Looking for runs that nobody wakes failed: ${error.message}`);
+          log.warn(`Looking for runs that nobody wakes failed: ${String(error)}`);
       }
       if (!signal.aborted) this.#stopTimer = clock.after(INTERVAL_MS, () => void look());
     };
-    this.#stopTimer = clock.after(INTERVAL_MS, () => void look());
+    this.#stopTimer = clock.after(INTERVAL_MS, () => void look()); // it never rejects
   }
 
   close(): void {
@@ -125,7 +125,7 @@ export class LostRuns {
     const progressOf = (group: string): Promise<GroupProgress | undefined> => {
       let progress = groups.get(group);
       if (!progress) {
-        progress = readProgress(this.#services, group);
+        progress = this.#readProgress(group);
         progress.catch(() => {}); // whoever awaits it is told
         groups.set(group, progress);
       }
@@ -139,7 +139,6 @@ export class LostRuns {
     for (const run of due)
       (run.status !== "waiting" && holders.has(run.prefix) ? held : free).push(run);
     for (const run of held) this.#lookLater(run, PATIENCE_MS);
-    const now = this.#now;
     const runs = free.slice(0, RUNS_PER_LOOK);
     const pictures = await readPictures(this.#services, runs);
     this.#looks += runs.length;
@@ -159,10 +158,14 @@ export class LostRuns {
       if (!this.#isStill(run, picture)) continue;
       const group = groupOf(run.prefix);
       const progress = await progressOf(group);
+      if (picture.status === "queued" && this.#isDeliveredAnew(group)) {
+        this.#lookLater(run, PATIENCE_MS);
+        continue;
+      }
       const holder = holders.get(run.prefix);
       const verdict = judgeWake(picture, { progress, holder, answeredAt: run.answeredAt });
       if (verdict.kind === "sure") this.#letGo(run, picture, verdict.source === "token");
-      else if (verdict.kind === "lost") await this.#strike(run, picture, { ...verdict, now });
+      else if (verdict.kind === "lost") await this.#strike(run, picture, verdict);
       else if (progress && this.#isOverdue(run, progress)) {
         const others = unclear.get(group);
         if (others) others.push([run, picture]);
@@ -171,9 +174,24 @@ export class LostRuns {
     }
     for (const some of unclear.values())
       for (const [run, picture] of some)
-        if (some.length <= UNCLEAR_RUNS)
-          await this.#strike(run, picture, { reason: "no-token", now });
+        if (some.length <= UNCLEAR_RUNS) await this.#strike(run, picture, { reason: "no-token" });
         else this.#lookLater(run, this.#claimTimeoutMs);
+  }
+
+  async #readProgress(group: string): Promise<GroupProgress | undefined> {
+    const progress = await readProgress(this.#services, group);
+    const known = this.#deliveries.get(group);
+    const count = progress?.deliveries ?? 0;
+    const anewMs =
+      known && count < known.count ? this.#now : (known?.anewMs ?? Number.NEGATIVE_INFINITY);
+    this.#deliveries.set(group, { count, anewMs });
+    return progress;
+  }
+
+  /** Whether a start may have been delivered for the first time a moment ago (M3). */
+  #isDeliveredAnew(group: string): boolean {
+    const { anewMs = Number.NEGATIVE_INFINITY } = this.#deliveries.get(group) ?? {};
+    return this.#now - anewMs < this.#claimTimeoutMs + PATIENCE_MS;
   }
 
   /** Whether a worker asked for a token since it could not be told what becomes of the run's own. */
@@ -184,6 +202,7 @@ export class LostRuns {
     }
     const before = run.deliveriesBefore;
     run.deliveriesBefore ??= progress.deliveries;
+    this.#lookLater(run, PATIENCE_MS);
     return before !== undefined && (progress.waitingRequests > 0 || progress.deliveries > before);
   }
 
@@ -218,7 +237,7 @@ export class LostRuns {
   }
 
   #lookLater(run: WatchedRun, ms: number): void {
-    run.nextLookMs = this.#now + ms;
+    this.#live.postpone(run, this.#now + ms);
   }
 
   async #readHolders(): Promise<ReadonlyMap<string, string>> {
@@ -251,11 +270,11 @@ export class LostRuns {
   async #strike(
     run: WatchedRun,
     picture: RunPicture,
-    { reason, now }: { readonly reason: LostReason; readonly now: number },
+    { reason }: { readonly reason: LostReason },
   ): Promise<void> {
     run.strikes = run.strikeAt === picture.tail ? run.strikes + 1 : 1;
     run.strikeAt = picture.tail;
-    if (run.strikes < STRIKES || now < run.nextLookMs) return;
+    if (run.strikes < STRIKES) return;
     const { log, failpoint } = this.#services;
     const { prefix, status, tail, startSequence, isChild } = picture;
     const answers = status === "queued" ? 0 : tail;

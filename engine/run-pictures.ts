@@ -74,7 +74,9 @@ export async function readPictures(
         const lasts = await readLasts(services, stream, some);
         const taken = some.map(({ prefix }) => pictureOf(prefix, lasts));
         const confirmed = await Promise.all(
-          taken.map((each) => (typeof each === "string" ? each : confirm(services, stream, each))),
+          taken.map(async (each) =>
+            typeof each === "string" ? each : confirm(services, stream, each),
+          ),
         );
         for (const [index, { prefix }] of some.entries())
           found.set(prefix, confirmed[index] as RunPicture | NoPicture);

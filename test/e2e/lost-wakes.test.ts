@@ -1,10 +1,9 @@
 import test from "ava";
 import { examine } from "../../engine/index.ts";
-import type { RunHandle } from "../../shared/index.ts";
-import { Puller } from "../../shared/jetstream/puller.ts";
 import { until } from "../helpers/until.ts";
 import { GATES_VARIABLE } from "./harness/gates.ts";
 import { checkHistory, checkQuiet, claims, forEachWorld, type World } from "./harness/index.ts";
+import { remove, steal, untilStored } from "./harness/tampering.ts";
 import { gatedSleeper } from "./tasks/gated.ts";
 import { listener } from "./tasks/listeners.ts";
 import { sleeper } from "./tasks/sleepers.ts";
@@ -12,58 +11,6 @@ import { sleeper } from "./tasks/sleepers.ts";
 const sleepers = new URL("./tasks/sleepers.js", import.meta.url);
 const listeners = new URL("./tasks/listeners.js", import.meta.url);
 const gated = new URL("./tasks/gated.js", import.meta.url);
-
-/** Where the messages of a run are. */
-function placeOf({ setup }: World, { taskName, runId }: RunHandle) {
-  return setup.names.run({ taskName, runId });
-}
-
-/** Removes all messages of one kind of a run, as somebody with all rights may. */
-async function remove(world: World, run: RunHandle, kind: string): Promise<void> {
-  const { stream, prefix } = placeOf(world, run);
-  const subject = `${prefix}.${kind}`;
-  await untilStored(world, run, kind);
-  await world.link.requests.ask({
-    subject: `$JS.API.STREAM.PURGE.${stream}`,
-    payload: JSON.stringify({ filter: subject }),
-    what: "a purge",
-    receive: () => "done",
-  });
-}
-
-async function untilStored(world: World, run: RunHandle, kind: string): Promise<void> {
-  const { stream, prefix } = placeOf(world, run);
-  await until(
-    async () =>
-      (await world.link.reader.lastFor(stream, `${prefix}.${kind}`, { leader: true })) !==
-      undefined,
-    { what: `${kind} of ${run.runId}` },
-  );
-}
-
-/** Takes a token of a run and acknowledges it, as a curious person does, and all before it. */
-async function steal(world: World, run: RunHandle, kind: string): Promise<void> {
-  const { stream, prefix } = placeOf(world, run);
-  const puller = new Puller(world.link, {
-    stream,
-    consumer: world.setup.names.taskConsumer(run.taskName),
-  });
-  await new Promise<void>((resolve, reject) => {
-    const ask = (): void =>
-      puller.request({
-        batch: 1,
-        expiresMs: 30_000,
-        onMessage: (token) => {
-          token.ack();
-          if (token.subject === `${prefix}.${kind}`) resolve();
-          else ask(); // the worker was killed before its acknowledgement was sent
-        },
-        onEnd: ({ missing, reason }) => missing > 0 && reject(new Error(`No token: ${reason}`)),
-      });
-    ask();
-  });
-  puller.discard();
-}
 
 /** What `contrail doctor --runs` says is wrong with runs. */
 async function lostRuns(world: World): Promise<unknown[]> {
