@@ -13,7 +13,7 @@ export interface Standstill {
 /**
  * Blocks this thread until another one has published a message, and for a while longer: what the
  * server sends here in answer waits in the socket.
- * @throws {Error} When the message is not published within 10 s.
+ * @throws {Error} When the message is not published within 30 s.
  */
 export async function standStillWhilePublishing(
   t: Pick<ExecutionContext, "teardown">,
@@ -26,7 +26,7 @@ export async function standStillWhilePublishing(
   await once(thread, "message"); // it is connected
   Atomics.store(turns, 0, 1);
   Atomics.notify(turns, 0);
-  if (Atomics.wait(turns, 1, 0, 10_000) === "timed-out") throw new Error("Nothing was published.");
+  if (Atomics.wait(turns, 1, 0, 30_000) === "timed-out") throw new Error("Nothing was published.");
   Atomics.wait(turns, 0, 1, forMs);
 }
 
