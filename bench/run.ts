@@ -5,8 +5,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { compareResults, parseResult } from "./compare.ts";
-import type { Measurement } from "./measurement.ts";
-import { reportPage, syncTitle } from "./report/page.ts";
+import { type Measurement, variantOf } from "./measurement.ts";
+import { reportPage, variantTitle } from "./report/page.ts";
 import type { Plot } from "./report/plots.ts";
 import { resultsPage } from "./report/results.ts";
 import { SCENARIOS, scenariosOf } from "./scenarios/index.ts";
@@ -22,7 +22,7 @@ interface Options {
   readonly sync: "default" | "always" | "both";
   readonly results?: string;
   readonly from?: string;
-  readonly shards: number;
+  readonly shards: readonly number[];
   readonly passes: number;
   readonly duration: number;
   readonly scale: number;
@@ -55,7 +55,9 @@ function program(): Command {
         .choices(["default", "always", "both"])
         .default("default"),
     )
-    .option("--shards <n>", "streams the log is spread over", positive, DEFAULT_SHARDS)
+    .option("--shards <n>", "streams the log is spread over; 1,2,4 measures each", counts, [
+      DEFAULT_SHARDS,
+    ])
     .option("--passes <n>", "passes of each side", positive, 3)
     .option("--duration <seconds>", "of a pass of a loop", positive, 4)
     .option("--scale <factor>", "multiplies all numbers of runs", positive, 1)
@@ -80,12 +82,23 @@ function positive(text: string): number {
   return value;
 }
 
-function settingsOf(options: Options, sync: Settings["sync"]): Settings {
+function counts(text: string): number[] {
+  return text.split(",").map(positive);
+}
+
+type Variant = Pick<Settings, "sync" | "shards">;
+
+function variantsOf({ sync, shards }: Options): Variant[] {
+  const syncs = sync === "both" ? (["default", "always"] as const) : [sync];
+  return syncs.flatMap((each) => shards.map((count) => ({ sync: each, shards: count })));
+}
+
+function settingsOf(options: Options, { sync, shards }: Variant): Settings {
   return {
     passes: Math.ceil(options.passes),
     durationMs: options.duration * 1_000,
     scale: options.scale,
-    shards: options.shards,
+    shards,
     replicas: options.replicas === "3" ? 3 : 1,
     sync,
     million: options.million ?? false,
@@ -117,9 +130,9 @@ async function main(names: readonly string[], options: Options): Promise<void> {
   const printJson = (measured: readonly Measurement[]): void => {
     for (const one of measured) process.stdout.write(`${JSON.stringify(one)}\n`);
   };
-  const syncs = options.sync === "both" ? (["default", "always"] as const) : [options.sync];
-  for (const sync of options.from ? [] : syncs) {
-    const result = await runSuite(scenarios, settingsOf(options, sync), {
+  const variants = options.from ? [] : variantsOf(options);
+  for (const variant of variants) {
+    const result = await runSuite(scenarios, settingsOf(options, variant), {
       say,
       onMeasured: options.json ? printJson : () => {},
       onFailed(scenario, error) {
@@ -129,7 +142,7 @@ async function main(names: readonly string[], options: Options): Promise<void> {
     });
     measurements.push(...result.measurements);
     const titled = ({ scenario }: Plot): string =>
-      syncs.length === 1 ? scenario : syncTitle(scenario, sync);
+      variants.length === 1 ? scenario : variantTitle(scenario, variantOf({ machine: variant }));
     plots.push(...result.plots.map((plot) => ({ ...plot, scenario: titled(plot) })));
   }
   for (const table of options.json ? [] : resultTables(measurements))

@@ -2,7 +2,7 @@
 import Table from "cli-table3";
 import { standingOf } from "./aims.ts";
 import type { Change } from "./compare.ts";
-import type { Measurement } from "./measurement.ts";
+import { type Measurement, variantOf } from "./measurement.ts";
 
 const BORDERS = [
   ...["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left"],
@@ -10,12 +10,12 @@ const BORDERS = [
 ];
 const HEAD = ["scenario", "metric", "value", "ceiling", "ratio", "spread", "n", "aim", ""];
 
-/** The measurements, one a row, those of one scenario together; a table for each way to sync. */
+/** The measurements, one a row, those of one scenario together; a table for each setup of the servers. */
 export function resultTables(measurements: readonly Measurement[]): string[] {
-  const syncs = [...new Set(measurements.map(({ machine }) => machine.sync))];
-  return syncs.map((sync) => {
-    const table = resultTable(measurements.filter(({ machine }) => machine.sync === sync));
-    return syncs.length === 1 ? table : `sync ${sync}\n${table}\n`;
+  const variants = [...new Set(measurements.map(variantOf))];
+  return variants.map((variant) => {
+    const table = resultTable(measurements.filter((one) => variantOf(one) === variant));
+    return variants.length === 1 ? table : `${variant}\n${table}\n`;
   });
 }
 

@@ -208,7 +208,8 @@ function withMarksDoubled(body: Uint8Array): Uint8Array {
     parts.push(body.subarray(copiedTo, headAt), head);
     copiedTo = textAt;
   }
-  return Buffer.concat([...parts, body.subarray(copiedTo)]);
+  const { buffer, byteOffset, length } = Buffer.concat([...parts, body.subarray(copiedTo)]);
+  return new Uint8Array(buffer, byteOffset, length); // what is inside is of the class of this
 }
 
 function reference(parts: unknown): PayloadReference {

@@ -11,10 +11,9 @@ import { cancelEntry, canceledOutcome } from "../shared/early-ends.ts";
 import type { Entry, Outcome } from "../shared/entries.ts";
 import { InvariantError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
-import { hasReference } from "../shared/large-values.ts";
+import { isApart } from "../shared/large-values.ts";
 import { SHORT_SLEEP_MS } from "../shared/limits.ts";
 import type { CancelRequest } from "../shared/messages.ts";
-import { PayloadReference } from "../shared/payload-reference.ts";
 import type { Delivery } from "../shared/run-state.ts";
 import { cancelChildren } from "./child-cancels.ts";
 import type { Committer } from "./committer.ts";
@@ -394,11 +393,4 @@ export class DurablePass {
     this.#noteCodeEnd();
     return this.#execution.canDeliver();
   }
-}
-
-/** Whether a part of a result is kept in the object store. */
-function isApart({ key, result }: Delivery): boolean {
-  if (!result.ok) return false;
-  const { value } = result;
-  return key.startsWith("w") ? hasReference(value) : value instanceof PayloadReference;
 }

@@ -299,7 +299,7 @@ export class PassOperations {
     this.#steps.delete(key);
     if (entry?.kind === "attempt-failed") {
       this.#attempts.set(key, attempt);
-      this.#events.add(entry);
+      this.#events.record(entry); // at once: whoever takes over goes on counting, and people see it
       this.#retries.set(key, { operation, retryAt: entry.retryAt });
     } else if (entry) this.#events.record(entry);
     else run.leave(); // not surely ours: it goes on where its token is delivered next

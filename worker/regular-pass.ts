@@ -96,7 +96,7 @@ async function attempts(
     const delayMs = retryDelayMs(definition.retries, { error: result.thrown, attempt }, run.random);
     if (delayMs === undefined) return { status: "failed", error };
     const retryAt = run.serverClock.latest() + delayMs;
-    committer.add({ kind: "attempt-failed", key: RUN_KEY, at: 0, attempt, error, retryAt });
+    const failed: Entry = { kind: "attempt-failed", key: RUN_KEY, at: 0, attempt, error, retryAt };
     const { message } = error;
     services.log.warn("The run failed and is tried again.", {
       ...address,
@@ -104,7 +104,11 @@ async function attempts(
       delayMs,
       message,
     });
-    if (delayMs > SHORT_SLEEP_MS) return undefined;
+    if (delayMs > SHORT_SLEEP_MS) {
+      committer.add(failed);
+      return undefined;
+    }
+    recordNow(run, failed); // whoever takes over goes on counting
     run.release();
     await pause(services, delayMs, run.userSignal);
     if (run.isOver) return undefined;

@@ -152,7 +152,12 @@ export async function workerOver(
       payloads: new Payloads(link, { names: setup.names, clock, failpoint }),
     };
     const worker = new RunningWorker({ link, setup, services, clocks, drainMs });
-    await worker.open(tasks, capacity, options.warmRuns ?? WARM_RUNS);
+    try {
+      await worker.open(tasks, capacity, options.warmRuns ?? WARM_RUNS);
+    } catch (error) {
+      await worker.close(); // its timers would keep the process alive
+      throw error;
+    }
     if (options.watch) worker.watch(options.watch);
     return worker;
   } catch (error) {

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { standingOf } from "../aims.ts";
-import type { Measurement } from "../measurement.ts";
+import { type Measurement, variantOf } from "../measurement.ts";
 import { figure } from "../table.ts";
 import type { Plot } from "./plots.ts";
 
@@ -66,15 +66,16 @@ ${sections.join("\n")}
 `;
 }
 
-/** The scenario, with how the servers sync where that differs. */
-function titleOf({ scenario, machine }: Measurement, all: readonly Measurement[]): string {
-  const isAlike = all.every((one) => one.machine.sync === machine.sync);
-  return isAlike ? scenario : syncTitle(scenario, machine.sync);
+/** The scenario, with how the servers are set up where that differs. */
+function titleOf(one: Measurement, all: readonly Measurement[]): string {
+  const variant = variantOf(one);
+  const isAlike = all.every((other) => variantOf(other) === variant);
+  return isAlike ? one.scenario : variantTitle(one.scenario, variant);
 }
 
-/** What a scenario is called beside itself on servers that sync differently. */
-export function syncTitle(scenario: string, sync: string): string {
-  return `${scenario}, sync ${sync}`;
+/** What a scenario is called beside itself on servers that are set up differently. */
+export function variantTitle(scenario: string, variant: string): string {
+  return `${scenario}, ${variant}`;
 }
 
 function sectionOf(scenario: string, all: readonly Measurement[]): string {

@@ -61,8 +61,13 @@ const SYNCS: Readonly<Record<string, string>> = {
   always: "The server writes to the disk before each answer (`sync_interval: always`)",
 };
 
-/** Makes the page from measurements of one or several runs on one machine. */
-export function resultsPage(measurements: readonly Measurement[]): string {
+/**
+ * Makes the page from measurements of one or several runs on one machine. The number of streams of
+ * the first is told of in full, others beside it.
+ */
+export function resultsPage(all: readonly Measurement[]): string {
+  const shards = all[0]?.machine.shards;
+  const measurements = all.filter(({ machine }) => machine.shards === shards);
   const syncs = [...new Set(measurements.map(({ machine }) => machine.sync))];
   return [
     "# Results",
@@ -73,6 +78,7 @@ export function resultsPage(measurements: readonly Measurement[]): string {
     ...circumstances(measurements),
     "",
     ...headlines(measurements),
+    ...shardsSection(all),
     ...syncs.flatMap((sync) => section(sync, measurements)),
   ].join("\n");
 }
@@ -112,6 +118,33 @@ function headlines(measurements: readonly Measurement[]): string[] {
     "",
   ];
 }
+
+/** Throughput and latency by the number of streams; nothing where only one was measured. */
+function shardsSection(all: readonly Measurement[]): string[] {
+  const counts = [...new Set(all.map(({ machine }) => machine.shards))].sort((a, b) => a - b);
+  if (counts.length < 2) return [];
+  const others = all.filter(({ machine }) => machine.shards !== all[0]?.machine.shards);
+  const keyOf = ({ scenario, metric, machine }: Measurement): string =>
+    `${scenario} | \`${metric}\` | ${machine.sync}`;
+  const keys = [...new Set(others.filter(({ metric }) => SHARD_METRICS.has(metric)).map(keyOf))];
+  const rows = keys.map((key) => [
+    key,
+    ...counts.map((count) => {
+      const found = all.findLast((one) => keyOf(one) === key && one.machine.shards === count);
+      if (!found) return "";
+      const ratio = found.ratio === null ? "" : ` (${found.ratio.toFixed(2)}x ceiling)`;
+      return `${figure(found.value)}${ratio}`;
+    }),
+  ]);
+  return [
+    "## By the number of streams (shards)",
+    "",
+    ...markdownTable(["scenario", "metric", "sync", ...counts.map(String)], rows),
+    "",
+  ];
+}
+
+const SHARD_METRICS: ReadonlySet<MetricName> = new Set(["latency_p50_ms", "throughput_per_s"]);
 
 function section(sync: string, all: readonly Measurement[]): string[] {
   const own = all.filter(({ machine }) => machine.sync === sync);

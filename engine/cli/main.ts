@@ -93,6 +93,9 @@ function globalOptions(): Option[] {
 }
 
 async function main(args: readonly string[]): Promise<void> {
+  // A variable that is set to nothing says nothing, as in `NATS_URL= contrail dev tasks.ts`.
+  for (const { envVar } of globalOptions())
+    if (envVar !== undefined && process.env[envVar] === "") delete process.env[envVar];
   try {
     await program().parseAsync([...args], { from: "user" });
   } catch (error) {

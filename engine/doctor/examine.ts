@@ -11,6 +11,7 @@ import {
 import { durationText } from "../../shared/time-text.ts";
 import { findClock } from "./clock.ts";
 import { findConsumers } from "./consumers.ts";
+import { durabilityFinding, findReadingMirrors, hostsOf } from "./durability.ts";
 import type { Finding } from "./findings.ts";
 import { findMessages } from "./messages.ts";
 import { findEngines, findWorkers } from "./processes.ts";
@@ -49,10 +50,13 @@ export async function examine(options: ExamineOptions): Promise<Finding[]> {
     const isSetUp = !("verdict" in setup);
     const config = isSetUp ? await configOf(link, setup) : {};
     const replicas = Number(config["num_replicas"] ?? 1);
-    findings.push(await findSync(link, { systemLink, monitors, replicas }));
+    const { finding, settings } = await findSync(link, { systemLink, monitors, replicas });
+    findings.push(finding);
     if (!isSetUp) return [...findings, setup];
     findings.push(namespaceFinding(setup, config), ...(await findClock(link, setup.names)));
     const streams = await findStreams(link, setup);
+    findings.push(durabilityFinding({ replicas, settings, hosts: hostsOf(link) }));
+    findings.push(...(await findReadingMirrors(link, setup)));
     findings.push(...streams, ...(await findUses(link, setup, streams)));
     const isWhole = streams.every(({ details }) => !details["isMissing"]);
     return runs && isWhole ? [...findings, ...(await findRuns(link, setup))] : findings;

@@ -5,6 +5,8 @@ export type Check =
   | "server"
   | "limits"
   | "sync"
+  | "durability"
+  | "mirror"
   | "namespace"
   | "stream"
   | "consumer"

@@ -27,14 +27,17 @@ const MONITORING_PORT = 8222;
 const ANSWER_MS = 1_000;
 
 /** Finds out when writes are synced. */
-export async function findSync(link: NatsLink, options: SyncOptions): Promise<Finding> {
+export async function findSync(
+  link: NatsLink,
+  options: SyncOptions,
+): Promise<{ readonly finding: Finding; readonly settings: readonly SyncSetting[] }> {
   const { systemLink, monitors, replicas } = options;
   const settings = [
     ...(await askServers(systemLink ?? link)),
     ...(await askMonitors(link, monitors)),
   ];
   const unreachable = monitors && settings.length === 0 ? monitors : [];
-  return syncFinding(settings, { replicas, unreachable });
+  return { finding: syncFinding(settings, { replicas, unreachable }), settings };
 }
 
 /** What the settings mean. */

@@ -49,7 +49,7 @@ test("figures of servers that sync differently have tables of their own, and are
   const tables = resultTables([measurement({}), synced]);
   t.deepEqual(
     tables.map((table) => table.split("\n")[0]),
-    ["sync default", "sync always"],
+    ["sync default, 4 shards", "sync always, 4 shards"],
   );
   t.is(compareResults([synced, measurement({})], [synced])[0]?.before, 20);
   t.is(compareResults([measurement({})], [synced])[0]?.before, 100, "better than nothing");

@@ -39,8 +39,8 @@ test("a distribution has its slowest operation at 100%", (t) => {
 
 test("figures of servers that sync differently have sections of their own in the page", (t) => {
   const page = reportPage([measurement({}), measurement({ value: 20, machine: SYNCED })], []);
-  t.true(page.includes("<h2>noop-256, sync default</h2>"));
-  t.true(page.includes("<h2>noop-256, sync always</h2>"));
+  t.true(page.includes("<h2>noop-256, sync default, 4 shards</h2>"));
+  t.true(page.includes("<h2>noop-256, sync always, 4 shards</h2>"));
 });
 
 test("the results name the machine, and give headline figures for both ways to sync", (t) => {
@@ -58,4 +58,17 @@ test("the results name the machine, and give headline figures for both ways to s
     page,
     /^\| noop-256 \| `throughput_per_s` \| 4,000 \| 200 \| 0\.50 \| 12% \| met: >= 3000 \|$/m,
   );
+});
+
+test("the results tell of other numbers of streams beside the one that was measured in full", (t) => {
+  const one = { ...CIRCUMSTANCES.machine, shards: 1 };
+  const page = resultsPage([measurement({}), measurement({ value: 60, ratio: 0.3, machine: one })]);
+  t.regex(page, /^\| scenario \| metric \| sync \| 1 \| 4 \|$/m);
+  t.true(
+    page.includes(
+      "| noop-256 | `throughput_per_s` | default | 60 (0.30x ceiling) | 100 (0.50x ceiling) |",
+    ),
+  );
+  t.is(page.match(/^\| noop-256 \| `throughput_per_s` \| 100 /gm)?.length, 1);
+  t.notRegex(resultsPage([measurement({})]), /streams/);
 });

@@ -15,6 +15,7 @@ const PATIENCE_MS = 30_000;
 const EVENT = "chaos.paid";
 /** Long enough to tell a run that is woken by a timer from one whose worker keeps its sleep. */
 const SLEEP_MS = 1_500;
+const HOUR_MS = 3_600_000;
 
 /** Of the kinds that happen at any time. */
 const KNOWN = ["kill-server", "kill-worker", "kill-leading-engine", "garbage-of-nobody"];
@@ -29,6 +30,8 @@ const withoutEngines: FaultKind = {
     const injected = await allDown?.inject(world, random);
     const plan = [stepOp("step 0"), sleepOp("sleep 1"), stepOp("step 2")];
     await Promise.all([0, 1, 2].map(() => startPlan(world, { plan })));
+    // A timer that is still to come at the end.
+    await startPlan(world, { plan: [sleepOp("sleep 0", HOUR_MS)], never: true });
     return injected;
   },
 };
@@ -99,6 +102,6 @@ function stepOp(name: string): Plan["plan"][number] {
   return { op: "step", name, ms: 20, failures: 0 };
 }
 
-function sleepOp(name: string): Plan["plan"][number] {
-  return { op: "sleep", name, ms: SLEEP_MS };
+function sleepOp(name: string, ms = SLEEP_MS): Plan["plan"][number] {
+  return { op: "sleep", name, ms };
 }

@@ -1,6 +1,7 @@
 /** What follows a failed attempt, of steps and of regular runs. */
 import test from "ava";
 import { RunFailedError, type RunHandle, type RunView } from "../../shared/index.ts";
+import { until } from "../helpers/until.ts";
 import { checkHistory, checkQuiet, claims, forEachWorld, type World } from "./harness/index.ts";
 import {
   begun,
@@ -10,6 +11,8 @@ import {
   delayedRegular,
   type Failing,
   hopeless,
+  interrupted,
+  interruptedRegular,
   late,
   patientCaller,
   patientRegular,
@@ -94,6 +97,24 @@ forEachWorld(test, (title, open) => {
       t.false(view.hasTimer, first.name);
     }
     await checkQuiet(t, world);
+  });
+
+  test(`${title}: a worker that dies in a short pause takes no attempt with it: the next one goes on counting`, async (t) => {
+    const world = await open(t, { claimTimeoutMs: 1_000 });
+    for (const task of [interrupted, interruptedRegular]) {
+      const meeting = { other: world.gate(`${task.name} failed twice`) };
+      const first = await world.startWorker({ tasksFile });
+      const run = await world.client.start(task, meeting);
+      const failures = async (): Promise<number> =>
+        entriesOf(await run.view()).filter(({ kind }) => kind === "attempt-failed").length;
+      await until(async () => (await failures()) === 2, { what: "two attempts are recorded" });
+      await first.end();
+      await world.startWorker({ tasksFile });
+      t.is(await world.result(run), 3, task.name);
+      t.deepEqual([...new Set(attemptsOf(world, run))], [1, 2, 3], task.name);
+      t.is(attemptsOf(world, run).filter((attempt) => attempt < 3).length, 2, task.name);
+      checkHistory(t, await world.endOf(run));
+    }
   });
 
   test(`${title}: a long pause, as the error names it, outlives the worker, and the next one makes the next attempt`, async (t) => {

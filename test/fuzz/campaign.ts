@@ -198,7 +198,8 @@ class Growth {
   }
 }
 
-function shown(value: unknown): string {
+/** A value as text, cut where it is long. */
+export function shown(value: unknown): string {
   if (value instanceof Error) return value.stack ?? String(value);
   if (value instanceof Uint8Array) return `0x${Buffer.from(value).toString("hex")}`.slice(0, SHOWN);
   return inspect(value, { depth: 8, maxArrayLength: 50, maxStringLength: 1_000 }).slice(0, SHOWN);

@@ -1,15 +1,9 @@
 /** A server with one of the configurations of `examples/security`, and whoever connects to it. */
 import { resolve } from "node:path";
-import {
-  connect,
-  type MsgHdrs,
-  type NatsConnection,
-  headers as newHeaders,
-} from "@nats-io/transport-node";
-import type { ExecutionContext } from "ava";
 import { prepareNamespace, startEngine } from "../../engine/index.ts";
 import { connect as connectClient } from "../../shared/index.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "../../shared/jetstream/connection.ts";
+import { asClientHeaders, encodeHeaders } from "../../shared/jetstream/headers.ts";
 import { durableTask, type Task, task } from "../../shared/task.ts";
 import { startWorker } from "../../worker/index.ts";
 import { startTestServer, type TestServer } from "../helpers/nats.ts";
@@ -111,19 +105,15 @@ export class Deployment {
 
   /** A connection of somebody who goes by no rule but the server's. */
   async intruder(t: Teardown, role: string, tenant?: string): Promise<Intruder> {
-    const { servers, user, pass, inboxPrefix } = this.as(role, tenant);
-    const nc = await connect({
-      servers: servers as string,
-      user: user as string,
-      pass: pass as string,
-      inboxPrefix: inboxPrefix as string,
-    });
-    t.teardown(() => nc.close());
+    const { nc } = await this.link(t, role, tenant);
     return new Intruder(nc);
   }
 }
 
-type Teardown = Pick<ExecutionContext, "teardown">;
+/** What closes things when a test, or a file of them, is over. */
+interface Teardown {
+  teardown(end: () => unknown): void;
+}
 
 function passwordOf(user: string): string {
   return `secret-of-${user.toLowerCase()}`;
@@ -139,9 +129,9 @@ export interface Attempt {
 
 /** Somebody with a role's credentials and bad intentions. */
 export class Intruder {
-  readonly nc: NatsConnection;
+  readonly nc: NatsLink["nc"];
 
-  constructor(nc: NatsConnection) {
+  constructor(nc: NatsLink["nc"]) {
     this.nc = nc;
   }
 
@@ -155,6 +145,12 @@ export class Intruder {
         ...(reply === undefined ? {} : { reply }),
       });
     });
+  }
+
+  /** What is answered, as text. */
+  async ask({ subject, body = "", headers = {} }: Attempt): Promise<string> {
+    const options = { timeout: 20_000, headers: headersOf(headers) };
+    return (await this.nc.request(subject, body, options)).string();
   }
 
   /** Whether the server lets it listen. */
@@ -179,8 +175,6 @@ export class Intruder {
   }
 }
 
-function headersOf(fields: Readonly<Record<string, string>>): MsgHdrs {
-  const made = newHeaders();
-  for (const [name, value] of Object.entries(fields)) made.append(name, value);
-  return made;
+function headersOf(fields: Readonly<Record<string, string>>): ReturnType<typeof asClientHeaders> {
+  return asClientHeaders(encodeHeaders(Object.entries(fields)));
 }

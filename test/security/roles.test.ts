@@ -4,6 +4,7 @@ import type { NatsLink } from "../../shared/jetstream/connection.ts";
 import { Names } from "../../shared/subjects.ts";
 import { until } from "../helpers/until.ts";
 import { type Attempt, Deployment, fulfilled, fulfilOrder } from "./deployment.ts";
+import { Endings } from "./endings.ts";
 import { stored } from "./stored.ts";
 
 const names = new Names("contrail", 2);
@@ -14,21 +15,13 @@ let client: Client;
 /** A run that waits for its event while others try to harm it, and one of another task. */
 let victim: RunHandle;
 const other = { taskName: "secret-task", runId: "secret-run" };
-const ends: { teardown: (end: () => unknown) => void; run: () => Promise<void> } = (() => {
-  const all: (() => unknown)[] = [];
-  return {
-    teardown: (end) => void all.unshift(end),
-    run: async () => {
-      for (const end of all) await end();
-    },
-  };
-})();
+const ends = new Endings();
 
 test.before(async () => {
   deployment = await Deployment.start("roles.conf");
-  await deployment.run(ends as never);
-  client = await deployment.client(ends as never);
-  admin = await deployment.link(ends as never, "admin");
+  await deployment.run(ends);
+  client = await deployment.client(ends);
+  admin = await deployment.link(ends, "admin");
   victim = await client.start(fulfilOrder, { id: "victim" }, { id: "victim" });
   await client.start(other.taskName, { secret: "42" }, { id: other.runId });
   await untilRegistered(victim);

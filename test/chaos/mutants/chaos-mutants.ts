@@ -4,6 +4,8 @@ import { mutantCalled } from "../../mutants/mutants.ts";
 
 /** A bug, and how it is provoked. */
 export interface PlantedBug extends Mutant {
+  /** One of these rules must be violated: what the bug breaks, not what breaks in its wake. */
+  readonly shows: readonly string[];
   /** Families of faults; none: the workload alone shows it. */
   readonly faults: readonly string[];
   /** Default r1. */
@@ -15,36 +17,41 @@ export interface PlantedBug extends Mutant {
 }
 
 /** A mutant that a hole has, too. */
-function known(name: string, ...faults: string[]): PlantedBug {
-  return { ...mutantCalled(name), faults };
+function known(name: string, shows: readonly string[], ...faults: string[]): PlantedBug {
+  return { ...mutantCalled(name), shows, faults };
 }
 
 /** All of them. */
 export const PLANTED_BUGS: readonly PlantedBug[] = [
-  known("active-run-drops-every-token", "kill"),
-  known("tokens-are-delivered-twice-at-most", "kill"),
-  known("empty-history-begins", "kill"),
-  known("every-token-takes-over", "duplicate"),
-  known("token-claims-any-wait", "duplicate"),
-  known("spent-token-claims-again", "failpoint"),
-  known("spent-token-is-dropped", "failpoint"),
-  known("acknowledges-before-registering", "failpoint"),
-  known("loser-reads-again-and-goes-on", "pause"),
-  known("commits-are-not-guarded", "pause"),
-  known("silence-is-a-failure", "server"),
-  known("slots-are-granted-without-end", "kill"),
-  known("token-without-a-slot-is-dropped", "kill"),
-  known("cancel-waits-for-a-registration", "kill"),
-  known("cancel-of-an-active-run-is-forgotten", "kill"),
-  known("engine-follows-registrations-from-now", "kill"),
-  known("consumed-events-are-not-noted", "kill"),
-  known("timer-token-does-not-look-around", "kill"),
-  known("fencing-token-stays-the-same", "kill"),
-  known("claimer-goes-by-its-own-clock", "clock"),
-  { ...known("short-history-is-believed", "server", "partition"), topology: "r3", seconds: 20 },
+  known("active-run-drops-every-token", ["P1"], "kill"),
+  known("tokens-are-delivered-twice-at-most", ["P1"], "kill"),
+  known("empty-history-begins", ["P2", "P6"], "kill"),
+  known("every-token-takes-over", ["P6"], "duplicate"),
+  known("token-claims-any-wait", ["P6"], "duplicate"),
+  known("spent-token-claims-again", ["P6"], "failpoint"),
+  known("spent-token-is-dropped", ["P3", "scheduled"], "failpoint"),
+  known("acknowledges-before-registering", ["P3", "scheduled"], "failpoint"),
+  known("loser-reads-again-and-goes-on", ["P6", "P2"], "pause"),
+  known("commits-are-not-guarded", ["P6", "P1", "P2"], "pause"),
+  known("silence-is-a-failure", ["P1", "P2", "P8"], "server"),
+  known("slots-are-granted-without-end", ["P4"], "kill"),
+  known("token-without-a-slot-is-dropped", ["P1", "P3"], "kill"),
+  known("cancel-waits-for-a-registration", ["P3"], "kill"),
+  known("cancel-of-an-active-run-is-forgotten", ["P3"], "kill"),
+  known("engine-follows-registrations-from-now", ["P3"], "kill"),
+  known("consumed-events-are-not-noted", ["published"], "kill"),
+  known("timer-token-does-not-look-around", ["P3"], "kill"),
+  known("fencing-token-stays-the-same", ["P2"], "kill"),
+  known("claimer-goes-by-its-own-clock", ["P3"], "clock"),
+  {
+    ...known("short-history-is-believed", ["P1", "P3"], "server", "partition"),
+    topology: "r3",
+    seconds: 20,
+  },
   {
     name: "timeout-wins-while-the-run-is-at-work",
     rule: "22",
+    shows: ["P3"],
     file: "worker/pass-watch.ts",
     find: "if (isSleepOnly([wait]) || this.#hasLookedAt(wait, due))",
     replace: "if (true)",
@@ -53,6 +60,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "wait-knows-more-than-it-has-room-for",
     rule: "21",
+    shows: ["P3", "published"],
     file: "engine/conditions.ts",
     find: `for (const sequence of found)
             this.offer(sequence);
@@ -69,6 +77,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "acknowledges-before-the-commit",
     rule: "5",
+    shows: ["P1"],
     file: "worker/regular-pass.ts",
     find: `committer.add({ kind: "ended", outcome });`,
     replace: `committer.add({ kind: "ended", outcome }); run.token.ack();`,
@@ -77,6 +86,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "look-back-is-left-out",
     rule: "15",
+    shows: ["P3"],
     file: "engine/look-back.ts",
     find: "find(group, to) {",
     replace: "find(group, to) { return Promise.resolve([]);",
@@ -85,6 +95,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "steps-are-executed-at-every-replay",
     rule: "R1",
+    shows: ["P1", "P2"],
     file: "worker/replay-cursor.ts",
     find: "return steps.has(key) || waits.has(key) || children.has(key);",
     replace: "return waits.has(key) || children.has(key);",
@@ -93,6 +104,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "timer-is-not-canceled",
     rule: "11",
+    shows: ["scheduled"],
     file: "worker/registration.ts",
     find: `return [
         [HEADERS.scheduler, \`\${place.prefix}.timer\`],
@@ -104,6 +116,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "timer-is-overwritten-to-cancel-it",
     rule: "11",
+    shows: ["scheduled"],
     file: "worker/claims.ts",
     find: "const sentAt = this.#services.clock.monotonic();",
     replace: `const sentAt = this.#services.clock.monotonic();
@@ -118,6 +131,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "timer-is-not-set",
     rule: "11",
+    shows: ["P3", "scheduled"],
     file: "worker/registration.ts",
     find: "if (dueAt !== undefined && !(await write(",
     replace: "if (false && !(await write(",
@@ -126,6 +140,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "sleeps-are-short",
     rule: "14",
+    shows: ["P3"],
     file: "worker/outcomes.ts",
     find: `condition.kind === "sleep" && condition.dueAt <= now`,
     replace: `condition.kind === "sleep" && condition.dueAt <= now + 300`,
@@ -134,6 +149,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "starts-are-not-guarded",
     rule: "3",
+    shows: ["P1"],
     file: "shared/client.ts",
     find: ".publisher.guardedPublish(subject, body, { expect: 0 });",
     replace: ".publisher.publish(subject, body, []);",
@@ -142,6 +158,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "slot-is-given-back-twice",
     rule: "S2",
+    shows: ["P4"],
     file: "worker/slots.ts",
     find: `if (!this.#held.delete(slot))
             return;`,
@@ -155,6 +172,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "lease-has-no-time-to-live",
     rule: "27",
+    shows: ["granted"],
     file: "worker/lease-keeper.ts",
     find: `const outcome = await publisher.publish(this.#subject, body, [
                 [HEADERS.timeToLive, \`\${this.#ttlSeconds}s\`],
@@ -165,6 +183,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "cancel-is-recorded-behind-the-end",
     rule: "A4",
+    shows: ["P1"],
     file: "worker/committer.ts",
     find: "if (this.#hasLast) return;",
     replace: "",
@@ -173,6 +192,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "interrupted-run-goes-on",
     rule: "cancel",
+    shows: ["P3"],
     file: "worker/pass-operations.ts",
     find: `return at <= position || work.kind !== "step";`,
     replace: "return false;",
@@ -181,6 +201,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "waiting-run-is-called-running",
     rule: "header",
+    shows: ["accepted"],
     file: "worker/committer.ts",
     find: `if (last?.kind === "waiting" || last?.kind === "paused")`,
     replace: `if (last?.kind === "paused")`,
@@ -189,6 +210,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "children-are-mixed-up",
     rule: "19",
+    shows: ["P1", "P3"],
     file: "worker/child-ends.ts",
     find: "runId: `${prefix}-${condition.first + position}`,",
     replace: "runId: `${prefix}-${condition.first + (position > 0 ? position - 1 : position)}`,",
@@ -197,6 +219,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "filter-is-not-looked-at",
     rule: "21",
+    shows: ["published", "P1"],
     file: "shared/filters.ts",
     find: `if (where === undefined)
         return () => true;
@@ -208,6 +231,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "silence-is-taken-for-a-yes",
     rule: "P8",
+    shows: ["P8"],
     file: "shared/client.ts",
     find: `if (!outcome.ok) {
             // There is no stream,`,
@@ -218,6 +242,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "cancel-is-acknowledged-and-not-stored",
     rule: "P8",
+    shows: ["P8"],
     file: "shared/run-handle.ts",
     find: "const outcome = await link.publisher.guardedPublish(`${prefix}.cancel`, body, {",
     replace:
@@ -227,6 +252,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "runs-resume-only-where-they-were",
     rule: "P5",
+    shows: ["P3", "P5"],
     file: "worker/claims.ts",
     find: `case "take-over":
                 if (action`,
@@ -241,6 +267,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "conflict-is-taken-for-a-loss",
     rule: "10164",
+    shows: ["P1", "P3"],
     file: "shared/jetstream/publish-ack.ts",
     find: 'return { ok: false, kind: "conflict" };',
     replace: 'return { ok: false, kind: "guard", lastSequence: 0 };',

@@ -96,6 +96,29 @@ export const begunRegular: Task<Meeting, void> = task({
   run: ({ other }: Meeting) => writeFileSync(other, ""),
 });
 
+/** Fails twice, and kills its worker between the second attempt and the third, if that is told to. */
+export const interrupted: Task<Meeting, number> = durableTask({
+  name: "retries-interrupted",
+  run: ({ other }: Meeting, ctx) =>
+    ctx.step("call", (step) => killedAt(ctx.runId, other, step.attempt), {
+      retries: { limit: 3, backoff: { initial: "1s", factor: 1, jitter: 0 } },
+    }),
+});
+
+/** The same as a regular run. */
+export const interruptedRegular: Task<Meeting, number> = task({
+  name: "retries-interrupted-regular",
+  retries: { limit: 3, backoff: { initial: "1s", factor: 1, jitter: 0 } },
+  run: ({ other }: Meeting, { runId, attempt }) => killedAt(runId, other, attempt),
+});
+
+function killedAt(runId: string, other: string, attempt: number): number {
+  effect(runId, "call", attempt);
+  if (attempt === 3) return attempt;
+  if (attempt === 2) writeFileSync(other, "");
+  throw refusal(attempt);
+}
+
 /** Is told to come back after two seconds, and then succeeds. */
 export const delayed: Task<null, number> = durableTask({
   name: "retries-delayed",

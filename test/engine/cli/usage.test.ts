@@ -114,6 +114,15 @@ test("a server that does not answer is named, with what to do", async (t) => {
   t.regex(stderr, /^error unavailable: Cannot connect to nats:\/\/127\.0\.0\.1:1: .*NATS_URL.*\n$/);
 });
 
+test("a variable that is empty says nothing", async (t) => {
+  const { stderr } = await contrail(["runs", "--server", NOBODY], {
+    cwd: temporaryFolder(t),
+    server: "",
+    env: { CONTRAIL_NAMESPACE: "", NATS_USER: "", NATS_CREDS: "", NATS_CA: "" },
+  });
+  t.regex(stderr, /^error unavailable: Cannot connect to nats:\/\/127\.0\.0\.1:1: /);
+});
+
 test("--debug shows where an error comes from", async (t) => {
   const { stderr } = await contrail(["runs", "--debug"], {
     cwd: temporaryFolder(t),

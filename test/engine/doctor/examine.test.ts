@@ -66,7 +66,7 @@ test("a sound namespace with an engine and a worker has no problem", async (t) =
   t.deepEqual(
     findings.map(({ check, verdict }) => `${check} ${verdict}`),
     [
-      ...["server ok", "limits ok", "sync unknown", "namespace ok", "clock ok"],
+      ...["server ok", "limits ok", "sync unknown", "namespace ok", "clock ok", "durability note"],
       ...Array.from({ length: 7 }, () => "stream ok"),
       ...["consumer ok", "message ok", "engine ok", "worker ok"],
     ],
