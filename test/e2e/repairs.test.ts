@@ -115,7 +115,9 @@ forEachWorld(test, (title, open) => {
     await run.cancel("nobody can ship it");
     await t.throwsAsync(world.result(run), { instanceOf: RunCanceledError });
     const counts = world.effects.counts(run.runId);
-    t.like(counts, { "undo reserve": 1, "undo pack": 1, ship: shipped });
+    // An undo whose worker loses the run before its result is stored is executed again.
+    for (const undo of ["undo reserve", "undo pack"]) t.true((counts[undo] ?? 0) >= 1, undo);
+    t.is(counts["ship"], shipped);
     t.true(last.isRunning);
     await checkQuiet(t, world);
   });

@@ -143,6 +143,7 @@ forEachWorld(test, (title, open) => {
       checkHistory(t, view);
       await second.end();
     }
+    await world.startWorker({ tasksFile }); // for tokens whose runs have ended
     await checkQuiet(t, world);
   });
 

@@ -84,3 +84,22 @@ test.serial(
     t.regex(made, /"num_pending":1\b/, "its tokens are there to be taken");
   },
 );
+
+test.serial(
+  "a permission with a wildcard cannot keep a literal wildcard from a rollup",
+  async (t) => {
+    const client = await deployment.intruder(t, "client");
+    const prefix = await start("literal");
+    const subject = "contrail.log.0.*.*.start";
+    t.true(await client.mayPublish({ subject, headers: { "Nats-Rollup": "sub" } }));
+    await until(async () => !(await subjectsIn(admin, LOG)).includes(`${prefix}.start`));
+  },
+);
+
+test.serial("who may write one subject of the log can erase all of its shard", async (t) => {
+  const worker = await deployment.intruder(t, "worker");
+  await start("erased");
+  const subject = "contrail.log.0.pack-item.mine.h";
+  t.true(await worker.mayPublish({ subject, headers: { "Nats-Rollup": "all" } }));
+  await until(async () => (await subjectsIn(admin, LOG)).join() === subject);
+});

@@ -6,7 +6,7 @@ import { contrail } from "../helpers/contrail.ts";
 import { temporaryFolder } from "../helpers/folders.ts";
 import { Deployment, FOLDER, fulfilled, fulfilOrder } from "./deployment.ts";
 
-const hasOpenssl = spawnSync("openssl", ["version"]).status === 0;
+const hasOpenssl = spawnSync("sh", ["-c", "command -v openssl"]).status === 0;
 
 /** Certificates of an authority of this test, and one of another authority that nobody trusts. */
 function certificates(folder: string): string {
