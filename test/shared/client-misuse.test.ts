@@ -42,7 +42,10 @@ test("arguments that a client cannot use are refused by name, and no run is touc
   }
   const { state } = await world.run(run.view());
   t.is(state.status, "queued");
-  t.is((await world.run(client.list({ limit: Number.POSITIVE_INFINITY }))).length, 1);
+  t.is(
+    (await world.run(client.list({ status: "queued", limit: Number.POSITIVE_INFINITY }))).length,
+    1,
+  );
 });
 
 test("what a closed client is asked to write is refused, and the error says why", async (t) => {
