@@ -11,6 +11,7 @@ import type { RunStatus } from "./run-status.ts";
 import type { RunView } from "./run-view.ts";
 import type { TaskGroup } from "./task-group.ts";
 import { durationText, relativeText } from "./time-text.ts";
+import type { UnmatchedEvent } from "./unmatched-events.ts";
 
 /** What is known besides the run's own log. */
 export interface RunFacts {
@@ -24,6 +25,8 @@ export interface RunFacts {
   readonly hasEngine: boolean;
   /** Sequence of the oldest event that is still kept. */
   readonly firstEvent: number;
+  /** The newest events of the names that it waits for, if they came and do not match. */
+  readonly unmatched?: readonly UnmatchedEvent[];
 }
 
 /** Why a run is where it is. */
@@ -112,11 +115,7 @@ function textOf(status: RunStatus, view: RunView, facts: Facts): string {
     case "waiting":
       return waitingText(view, facts);
     case "paused": {
-      const reason = state.paused?.reason.replace(/\.$/, "") ?? "it does not say why";
-      const rest = state.interruption
-        ? "; it is to end, and cleans up and undoes its steps when it is resumed with code that fits; terminate it to end it without that"
-        : "";
-      return `is paused since ${when} and a person must look: ${oneLine(reason)}${rest}`;
+      return `is paused since ${when} and a person must look: ${pauseText(view)}`;
     }
     case "completed":
       return `completed at ${when}, ${durationText(state.changedAt - view.startedAt)} after its start`;
@@ -128,6 +127,20 @@ function textOf(status: RunStatus, view: RunView, facts: Facts): string {
       return `${verb} at ${when}: ${oneLine(`${name}: ${message}`).replace(/\.$/, "")}`;
     }
   }
+}
+
+/** Why a run is paused, in one line, and what becomes of it when it is to end. */
+export function pauseText({ state }: RunView): string {
+  const reason = oneLine(state.paused?.reason.replace(/\.$/, "") ?? "it does not say why");
+  const { interruption } = state;
+  if (!interruption) return reason;
+  const why =
+    interruption.kind === "cancel"
+      ? `${describe(interruption.by)} asked to cancel it`
+      : "its time limit is over";
+  const details = state.paused?.details as { readonly code?: unknown } | null | undefined;
+  const how = details?.code === "replay-diverged" ? " with code that follows its history" : "";
+  return `${reason}; ${why}, but it stays paused until it is resumed${how}, and then cleans up, undoes its steps and ends; or terminate it, which ends it without that ("contrail cancel --terminate")`;
 }
 
 /** A run that the log calls running, although nobody shows a slot for it. */
@@ -152,6 +165,7 @@ function waitingText({ state, hasRegistration }: RunView, facts: Facts): string 
   const wakers = [
     ...timerText(leaves, facts),
     ...matchText(leaves, { ...facts, isRegistered: hasRegistration }),
+    ...unmatchedText(facts),
     ...lostEventsText(waits, facts),
   ];
   const when = relativeText(facts.since, facts.now);
@@ -182,6 +196,14 @@ function matchText(
     ...(hasChildren ? ["when children end"] : []),
   ];
   return [`an engine wakes it ${what.join(" or ")}`];
+}
+
+/** A filter that is never true, such as one with a text where the events have a number, is seen by this. */
+function unmatchedText({ unmatched = [] }: Facts): string[] {
+  return unmatched.map(
+    ({ name, sequence, data }) =>
+      `the newest event ${describe(name)}, number ${sequence} of the events, has ${describe(data)} and does not match`,
+  );
 }
 
 /** Rule 23: what was published and removed before anybody looked is missed, and is said. */

@@ -183,6 +183,45 @@ test("a run of many waits names three and counts the rest", (t) => {
   t.is(since, STARTED_AT + 10_000);
 });
 
+test("a paused run that is to end says by whom, and what ends it", (t) => {
+  const paused = (code: string): Entry => ({
+    ...{ kind: "paused", reason: "It stopped." },
+    details: { code },
+  });
+  const canceled: Entry = { kind: "cancel-requested", by: "ann", reason: "enough" };
+  const late: Entry = { kind: "timed-out", limitMs: 5 };
+  const rest =
+    ', and then cleans up, undoes its steps and ends; or terminate it, which ends it without that ("contrail cancel --terminate").';
+  for (const [entries, text] of [
+    [
+      [canceled, paused("replay-diverged")],
+      '"ann" asked to cancel it, but it stays paused until it is resumed with code that follows its history',
+    ],
+    [
+      [canceled, paused("workers-lost")],
+      '"ann" asked to cancel it, but it stays paused until it is resumed',
+    ],
+    [
+      [late, paused("workers-lost")],
+      "its time limit is over, but it stays paused until it is resumed",
+    ],
+  ] as const) {
+    const { sentence } = explainRun(viewOf([{ afterMs: 0, entries }]), facts);
+    const when = `${PREFIX}is paused since ${AGO} and a person must look: It stopped`;
+    t.is(sentence, `${when}; ${text}${rest}`);
+  }
+});
+
+test("a waiting run tells of the newest event that came and does not match", (t) => {
+  const unmatched = [{ name: "paid", sequence: 7, data: { id: 42 } }];
+  const where = { id: "42" };
+  const { sentence } = explainRun(waitingView({ ...event, where }), { ...facts, unmatched });
+  t.regex(
+    sentence,
+    /where { id: "42" }: .*; the newest event "paid", number 7 of the events, has { id: 42 } and does not match\.$/,
+  );
+});
+
 test("a paused run says why", (t) => {
   const view = viewOf([
     { afterMs: 0, entries: [{ kind: "paused", reason: "It replayed\ndifferently.", details: {} }] },
