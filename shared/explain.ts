@@ -2,6 +2,7 @@
 import { waitText } from "./condition-text.ts";
 import { describe } from "./describe.ts";
 import type { LeafCondition } from "./entries.ts";
+import type { FilterMismatch } from "./filter-mismatches.ts";
 import type { LeaseRecord } from "./leases.ts";
 import { CLAIM_TIMEOUT_MS } from "./limits.ts";
 import { parsePassId } from "./pass-id.ts";
@@ -11,7 +12,6 @@ import type { RunStatus } from "./run-status.ts";
 import type { RunView } from "./run-view.ts";
 import type { TaskGroup } from "./task-group.ts";
 import { durationText, relativeText } from "./time-text.ts";
-import type { UnmatchedEvent } from "./unmatched-events.ts";
 
 /** What is known besides the run's own log. */
 export interface RunFacts {
@@ -25,8 +25,8 @@ export interface RunFacts {
   readonly hasEngine: boolean;
   /** Sequence of the oldest event that is still kept. */
   readonly firstEvent: number;
-  /** The newest events of the names that it waits for, if they came and do not match. */
-  readonly unmatched?: readonly UnmatchedEvent[];
+  /** Newest events of the names that it waits for, of which its filters want other types. */
+  readonly mismatches?: readonly FilterMismatch[];
 }
 
 /** Why a run is where it is. */
@@ -51,7 +51,7 @@ export function explainRun(view: RunView, facts: RunFacts): Explanation {
   const status = state.status === "queued" && holder ? "running" : state.status;
   const asked =
     view.cancelRequest && !state.interruption && !state.outcome
-      ? `, and has not yet noticed that ${describe(view.cancelRequest.by)} asked to cancel it`
+      ? `, and has not yet noticed that ${describe(view.cancelRequest.by)} asked to cancel it${teller(status, facts)}`
       : view.repairRequest
         ? `, and ${describe(view.repairRequest.by)} asked to ${nameOfRepair(view.repairRequest)} it: ${forWorkers(facts)}`
         : "";
@@ -65,6 +65,12 @@ export function explainRun(view: RunView, facts: RunFacts): Explanation {
     : "";
   const sentence = `Run ${JSON.stringify(runId)} of task ${JSON.stringify(taskName)} ${text}${asked}${at}.`;
   return { status, since, sentence };
+}
+
+/** A run that stands still is told of a cancellation by an engine. */
+function teller(status: RunStatus, { hasEngine }: RunFacts): string {
+  if (hasEngine || (status !== "waiting" && status !== "paused")) return "";
+  return ': no engine is running, which would have to tell it; start one with "contrail engine"';
 }
 
 /** Who holds a slot for a run, and since when. */
@@ -165,7 +171,7 @@ function waitingText({ state, hasRegistration }: RunView, facts: Facts): string 
   const wakers = [
     ...timerText(leaves, facts),
     ...matchText(leaves, { ...facts, isRegistered: hasRegistration }),
-    ...unmatchedText(facts),
+    ...mismatchText(facts),
     ...lostEventsText(waits, facts),
   ];
   const when = relativeText(facts.since, facts.now);
@@ -198,12 +204,17 @@ function matchText(
   return [`an engine wakes it ${what.join(" or ")}`];
 }
 
-/** A filter that is never true, such as one with a text where the events have a number, is seen by this. */
-function unmatchedText({ unmatched = [] }: Facts): string[] {
-  return unmatched.map(
-    ({ name, sequence, data }) =>
-      `the newest event ${describe(name)}, number ${sequence} of the events, has ${describe(data)} and does not match`,
+/** A filter that may never be true is seen by this. */
+function mismatchText({ mismatches = [] }: Facts): string[] {
+  return mismatches.map(
+    ({ name, sequence, path, expected, found }) =>
+      `event ${describe(name)}, number ${sequence} of the events, came and cannot match: its ${describe(path)} is ${typed(found)}, and the filter asks for ${typed(expected)}`,
   );
+}
+
+function typed(value: string | number | boolean): string {
+  if (typeof value === "boolean") return String(value);
+  return `the ${typeof value === "string" ? "text" : "number"} ${describe(value)}`;
 }
 
 /** Rule 23: what was published and removed before anybody looked is missed, and is said. */

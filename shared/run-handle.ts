@@ -1,6 +1,7 @@
 /** A run as its client sees it: asks for its end, its view, and that it be canceled. */
 import type { Outcome } from "./entries.ts";
 import { type Explanation, explainRun } from "./explain.ts";
+import { readMismatches } from "./filter-mismatches.ts";
 import type { History } from "./history-file.ts";
 import { newId } from "./ids.ts";
 import { unstoredError } from "./jetstream/unstored.ts";
@@ -21,7 +22,6 @@ import {
 import { type HintPatience, notFound, outputOf, waitForEnd } from "./run-results.ts";
 import { type RunView, readView } from "./run-view.ts";
 import { checkName, type RunAddress } from "./subjects.ts";
-import { readUnmatched } from "./unmatched-events.ts";
 import { wholeHistory } from "./whole-history.ts";
 
 /** A run, wherever it is executed. */
@@ -165,8 +165,8 @@ export class LinkedRun implements RunHandle {
     const { link, names } = this.#hub;
     const facts = await readFacts(link, names, this);
     const view = await readView(link, names, this);
-    const unmatched = await readUnmatched(link, names, view);
-    return explainRun(view, { ...facts, unmatched });
+    const mismatches = await readMismatches(link, names, view);
+    return explainRun(view, { ...facts, mismatches });
   }
 
   get #repairs(): RunRepairs {

@@ -26,6 +26,7 @@ async function oneEntry(run: RunHandle, kind: Entry["kind"]): Promise<Entry | un
 forEachWorld(test, (title, open) => {
   test(`${title}: many paused runs are resumed by a filter, after a dry run that counts, and each says who did it`, async (t) => {
     const world = await open(t);
+    await world.startEngine();
     const old = await startVersion(world, 1);
     const runs = await Promise.all(
       Array.from({ length: RUNS }, () => world.client.start(changed, SLEEP_MS)),

@@ -2,6 +2,7 @@
 import test from "ava";
 import type { Entry, StoredCondition } from "../../shared/entries.ts";
 import { explainRun, type RunFacts } from "../../shared/explain.ts";
+import { typeMismatch } from "../../shared/filter-mismatches.ts";
 import type { LeaseRecord } from "../../shared/leases.ts";
 import type { TaskGroup } from "../../shared/task-group.ts";
 import { STARTED_AT, viewOf } from "../helpers/run-view.ts";
@@ -212,14 +213,24 @@ test("a paused run that is to end says by whom, and what ends it", (t) => {
   }
 });
 
-test("a waiting run tells of the newest event that came and does not match", (t) => {
-  const unmatched = [{ name: "paid", sequence: 7, data: { id: 42 } }];
+test("a waiting run tells of an event that cannot match its filter, whatever its value is", (t) => {
   const where = { id: "42" };
-  const { sentence } = explainRun(waitingView({ ...event, where }), { ...facts, unmatched });
+  const found = typeMismatch(where, { id: 42 }) ?? { path: "", expected: "", found: "" };
+  const mismatches = [{ name: "paid", sequence: 7, ...found }];
   t.regex(
-    sentence,
-    /where { id: "42" }: .*; the newest event "paid", number 7 of the events, has { id: 42 } and does not match\.$/,
+    explainRun(waitingView({ ...event, where }), { ...facts, mismatches }).sentence,
+    /where { id: "42" }: .*; event "paid", number 7 of the events, came and cannot match: its "id" is the number 42, and the filter asks for the text "42"\.$/,
   );
+  for (const [filter, payload] of [
+    [where, { id: "43" }],
+    [where, {}],
+    [where, undefined],
+    [where, { id: [7, "43"] }],
+    [{ id: { $gt: 5 } }, { id: "6" }],
+    [{ id: 42 }, { id: 43 }],
+  ] as const)
+    t.is(typeMismatch(filter, payload), undefined, JSON.stringify([filter, payload]));
+  t.like(typeMismatch({ a: { b: true } }, { a: { b: "true" } }), { path: "a.b", found: "true" });
 });
 
 test("a paused run says why", (t) => {
@@ -255,6 +266,14 @@ test("a request to cancel that is not noticed yet is told", (t) => {
   const text = /, and has not yet noticed that "ann" asked to cancel it\.$/;
   t.regex(explainRun(viewOf([{ afterMs: 0, entries }], asked), facts).sentence, text);
   t.regex(explainRun(viewOf([], asked), facts).sentence, text);
+  const paused: Entry[] = [{ kind: "paused", reason: "why", details: null }];
+  const alone = { ...facts, hasEngine: false };
+  for (const standing of [entries, paused])
+    t.regex(
+      explainRun(viewOf([{ afterMs: 0, entries: standing }], asked), alone).sentence,
+      /asked to cancel it: no engine is running, which would have to tell it; start one with "contrail engine"\.$/,
+    );
+  t.regex(explainRun(viewOf([], asked), alone).sentence, text, "its first token tells it");
   const noticed: Entry[] = [{ kind: "cancel-requested", by: "ann", reason: "" }];
   t.notRegex(explainRun(viewOf([{ afterMs: 0, entries: noticed }], asked), facts).sentence, text);
 });

@@ -340,7 +340,6 @@ test("retry, resume and skip repair runs that are named or selected, and say wha
 });
 
 test("show numbers the entries of a run as fork keeps them", async (t) => {
-  const failed = await t.context.client.start(shaky, undefined, { id: "numbered" });
   await waiting(t, "n1");
   const { stdout } = await run(t, "show", "n1");
   t.regex(stdout, /^ENTRY +WHEN +PASS /m);
@@ -349,7 +348,7 @@ test("show numbers the entries of a run as fork keeps them", async (t) => {
   t.is(timeline.find(({ kind }) => kind === "step")?.["entry"], Number(number));
   t.regex(
     (await run(t, "help", "fork")).stdout,
-    /the one that "contrail show"\s+gives this number/,
+    /up to the one that\s+"contrail show" gives this number/,
   );
   t.regex((await run(t, "help", "show")).stdout, /ENTRY counts the entries/);
   const forked = async (entries: string): Promise<readonly string[]> => {
@@ -360,16 +359,15 @@ test("show numbers the entries of a run as fork keeps them", async (t) => {
   };
   t.deepEqual(await forked(number), ["step-completed"]);
   t.deepEqual(await forked(String(Number(number) - 1)), []);
-  await failed.cancel({ reason: "only its id is needed" });
 });
 
-test("why tells of an event that came and does not match the filter", async (t) => {
+test.serial("why tells of an event that came and cannot match the filter", async (t) => {
   await waiting(t, "42");
   const { sequence } = await t.context.client.publish("thing.done", { id: 42 });
   t.regex(
     (await run(t, "why", "wait/for/42")).stdout,
     new RegExp(
-      `where \\{ id: "42" \\} .*the newest event "thing\\.done", number ${sequence} of the events, has \\{ id: 42 \\} and does not match`,
+      `where \\{ id: "42" \\} .*event "thing\\.done", number ${sequence} of the events, came and cannot match: its "id" is the number 42, and the filter asks for the text "42"\\.`,
     ),
   );
 });
