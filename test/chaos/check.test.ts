@@ -415,7 +415,7 @@ const LIES: [title: string, rules: string[], tell: (story: Story) => void][] = [
     "a slot that is held by a run that has ended",
     ["granted"],
     (s) => {
-      s.now = 95_000;
+      s.now = 99_900;
       s.line("processes", { edge: "ready", process: "worker-4.0", role: "worker", name: "w1" });
       lease(s, ["chaos-job", "job"]);
     },

@@ -7,6 +7,8 @@ import { bodyOf, type Line } from "./wire.ts";
 
 /** So long a time without an engine shows something. */
 const WINDOW_MS = 5_000;
+/** A list of runs is at most so much behind the log. */
+const LAG_MS = 1_000;
 /** Sooner than this a sleep is kept in its worker. */
 const SHORT_SLEEP_MS = 1_000;
 
@@ -211,7 +213,11 @@ function judgeAccepted(judge: Judge): void {
   const listed = judge.evidence.listed ?? [];
   const byName = new Map(listed.map((l) => [`${l.taskName}/${l.runId}`, l.status]));
   judge.needs("accepted", listed.length > 0, "the list of all runs");
-  for (const run of listed.length > 0 ? judge.runs : [])
+  const { listedAt = judge.evidence.summary.endedAt, quiet = true } = judge.evidence.summary;
+  const rested = judge.runs.filter(
+    ({ commits }) => (commits.at(-1)?.timeMs ?? 0) < listedAt - LAG_MS,
+  );
+  for (const run of listed.length > 0 ? rested : [])
     if (byName.get(run.name) !== run.status)
       judge.violate(
         "accepted",
@@ -225,7 +231,7 @@ function judgeAccepted(judge: Judge): void {
   for (const name of byName.keys())
     if (!accepted.has(name) && !judge.excused.has(name))
       judge.violate("accepted", `${name} is in the list, and nobody has started it`);
-  judge.balance("accepted", accepted.size, counted);
+  if (quiet) judge.balance("accepted", accepted.size, counted); // else they have gone on
 }
 
 /** The law of events: every cursor consumes what matches in order, each once. */
