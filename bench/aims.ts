@@ -1,5 +1,5 @@
 /** What we want to reach, and whether a measurement does. */
-import type { Measurement } from "./measurement.ts";
+import { type Measurement, variantOf } from "./measurement.ts";
 import type { MetricName } from "./metrics.ts";
 
 /** A bound for a value, or for its ratio to the ceiling or to another scenario of the same run. */
@@ -53,6 +53,9 @@ const AIMS: readonly Aim[] = [
   { scenario: "fanout-single-1000", metric: "claims", of: "value", most: 50 },
   { scenario: "sleepers", metric: "bytes_per_sleeper_server", of: "value", most: 1_638 },
   { scenario: "sleepers", metric: "bytes_per_sleeper_engine", of: "value", most: 400 },
+  { scenario: "sleepers", metric: "bytes_per_sleeper_worker", of: "value", most: 20 },
+  // The wave's runs begin within a second, so no more than 10,000/s can be seen.
+  { scenario: "sleepers-wave", metric: "throughput_per_s", of: "scenario noop-256", least: 0.5 },
   { scenario: "slots", metric: "idle_slot_share", of: "value", most: 0.02 },
   { scenario: "mixed", metric: "memory_growth_share", of: "value", most: 0.1 },
 ];
@@ -85,7 +88,12 @@ function boundedBy(
   if (aim.of === "value") return measurement.value;
   if (aim.of === "ceiling") return measurement.ratio ?? undefined;
   const name = aim.of.slice("scenario ".length);
-  const other = all.find(({ scenario, metric }) => scenario === name && metric === aim.metric);
+  const other = all.find(
+    (one) =>
+      one.scenario === name &&
+      one.metric === aim.metric &&
+      variantOf(one) === variantOf(measurement),
+  );
   return other && measurement.value / other.value;
 }
 

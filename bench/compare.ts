@@ -1,5 +1,5 @@
 /** Compares a result with an earlier one. Pure. */
-import type { Measurement } from "./measurement.ts";
+import { type Measurement, variantOf } from "./measurement.ts";
 import { isMetric, METRICS } from "./metrics.ts";
 
 /** A figure then and now. */
@@ -36,15 +36,19 @@ export function parseResult(text: string): Measurement[] {
   });
 }
 
-/** What changed, for the figures that both results have, in the order of the later one. */
+/**
+ * What changed, for the figures that both results have, in the order of the later one. Where the
+ * earlier result has a figure several times, the one of servers set up the same way is compared.
+ */
 export function compareResults(
   before: readonly Measurement[],
   after: readonly Measurement[],
 ): Change[] {
   return after.flatMap((now) => {
-    const then = before.findLast(
+    const same = before.filter(
       ({ scenario, metric }) => scenario === now.scenario && metric === now.metric,
     );
+    const then = same.findLast((one) => variantOf(one) === variantOf(now)) ?? same.at(-1);
     if (!then) return [];
     const share = then.value === 0 ? 0 : (now.value - then.value) / Math.abs(then.value);
     const noise = Math.max(LEAST_SHARE, (then.spread + now.spread) / 2);

@@ -38,6 +38,14 @@ export interface Measurement extends Circumstances {
   readonly spread: number;
 }
 
+/** How the servers sync and how many streams there are: a suite may be run for several of these. */
+export function variantOf(of: {
+  readonly machine: Pick<Circumstances["machine"], "sync" | "shards">;
+}): string {
+  const { machine } = of;
+  return `sync ${machine.sync}, ${machine.shards} shards`;
+}
+
 /** What one pass came to. */
 export type PassValues = { readonly [M in MetricName]?: number };
 

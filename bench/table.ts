@@ -2,7 +2,7 @@
 import Table from "cli-table3";
 import { standingOf } from "./aims.ts";
 import type { Change } from "./compare.ts";
-import type { Measurement } from "./measurement.ts";
+import { type Measurement, variantOf } from "./measurement.ts";
 
 const BORDERS = [
   ...["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left"],
@@ -10,8 +10,16 @@ const BORDERS = [
 ];
 const HEAD = ["scenario", "metric", "value", "ceiling", "ratio", "spread", "n", "aim", ""];
 
-/** The measurements, one a row, those of one scenario together. */
-export function resultTable(measurements: readonly Measurement[]): string {
+/** The measurements, one a row, those of one scenario together; a table for each setup of the servers. */
+export function resultTables(measurements: readonly Measurement[]): string[] {
+  const variants = [...new Set(measurements.map(variantOf))];
+  return variants.map((variant) => {
+    const table = resultTable(measurements.filter((one) => variantOf(one) === variant));
+    return variants.length === 1 ? table : `${variant}\n${table}\n`;
+  });
+}
+
+function resultTable(measurements: readonly Measurement[]): string {
   const rows = measurements.map((one, index) => {
     const isFirst = measurements[index - 1]?.scenario !== one.scenario;
     const standing = standingOf(one, measurements);

@@ -24,7 +24,7 @@ export const seen: {
   lateMs: number[];
   /** From the client's start to the beginning of the first step, in milliseconds. */
   startMs: number[];
-  /** Runs that have begun to sleep, each counted once. */
+  /** Runs that have begun to sleep since the suite forgot the others, each counted once. */
   asleep: Set<string>;
   /** Runs of `alternation` that have begun. */
   begun: number;

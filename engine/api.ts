@@ -18,7 +18,7 @@ import { pause } from "../shared/jetstream/backoff.ts";
 import type { NatsLink } from "../shared/jetstream/connection.ts";
 import { toJson } from "../shared/json.ts";
 import type { LogSink } from "../shared/logger.ts";
-import type { RunStatus } from "../shared/run-state.ts";
+import { checkStatus } from "../shared/run-status.ts";
 import { decodeToken, type Names } from "../shared/subjects.ts";
 import {
   MicroService,
@@ -43,15 +43,6 @@ export interface ApiOptions {
 const RESULT_TIMEOUT_MS = 30_000;
 const LONGEST_RESULT_TIMEOUT_MS = 3_600_000;
 const LONGEST_LIST = 10_000;
-const STATUSES: readonly RunStatus[] = [
-  "queued",
-  "running",
-  "waiting",
-  "paused",
-  "completed",
-  "failed",
-  "canceled",
-];
 
 /** The status of an error, in the way of HTTP. */
 const STATUS_OF: Readonly<Record<string, number>> = {
@@ -265,12 +256,11 @@ class ApiHandlers {
   async list(fields: Fields): Promise<unknown> {
     const taskName = optionalText(fields, "task");
     const status = optionalText(fields, "status");
-    if (status !== undefined && !STATUSES.includes(status as RunStatus))
-      throw wrong("status", status, `one of ${STATUSES.join(", ")}`);
+    if (status !== undefined) checkStatus(status);
     const limit = optionalNumber(fields, "limit", LONGEST_LIST);
     const runs = await this.#options.client.list({
       ...(taskName === undefined ? {} : { taskName }),
-      ...(status === undefined ? {} : { status: status as RunStatus }),
+      ...(status === undefined ? {} : { status }),
       ...(limit === undefined ? {} : { limit }),
     });
     return {

@@ -16,7 +16,7 @@ import type { LastReads } from "./last-reads.ts";
 import { isEnd } from "./past.ts";
 import type { QueuedRuns } from "./queued-runs.ts";
 import type { EngineServices } from "./services.ts";
-import { publishReady } from "./tokens.ts";
+import { publishReady, type ReadyTarget } from "./tokens.ts";
 
 /** Counts for people. */
 export interface CancelsStatus {
@@ -50,6 +50,7 @@ export class Cancels {
   readonly #services: EngineServices;
   readonly #reads: Pick<LastReads, "last">;
   readonly #queued: Pick<QueuedRuns, "cancel">;
+  readonly #onToken: (target: ReadyTarget) => void;
   readonly #open = new Map<string, OpenCancel>();
   #stopTimer: CancelTimer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
@@ -59,7 +60,9 @@ export class Cancels {
     services: EngineServices,
     reads: Pick<LastReads, "last">,
     queued: Pick<QueuedRuns, "cancel">,
+    onToken: (target: ReadyTarget) => void = () => {},
   ) {
+    this.#onToken = onToken;
     this.#services = services;
     this.#queued = queued;
     this.#reads = reads;
@@ -95,7 +98,10 @@ export class Cancels {
       void this.#look(cancel); // reports its own errors
     } catch (error) {
       if (!(error instanceof ContrailError)) throw error;
-      log.error(`A cancel cannot be read: ${error.message}`, { subject: message.subject });
+      const { subject, sequence } = message;
+      log.error(`A cancel cannot be read: ${error.message}`, { subject });
+      const fate = "It cancels nothing.";
+      this.#services.undecodable.note({ subject, sequence, problem: error.message, fate });
     }
   }
 
@@ -178,7 +184,10 @@ export class Cancels {
     }
     if (isEnd(tail)) return true;
     const status = tail.headers.last(STATUS_HEADER);
-    if (status !== "waiting" && status !== "paused") return false;
+    // Without a status it is no commit, and nobody may hold the run: whoever is told pauses it, and is
+    // told again.
+    const isAtWork = status !== undefined && status !== "waiting" && status !== "paused";
+    if (isAtWork) return false;
     if (cancel.toldAt === tail.sequence) return false;
     if (
       status === "paused" &&
@@ -211,6 +220,7 @@ export class Cancels {
     if (end === "refused") cancel.pauseMs = FIRST_PAUSE_MS; // it went on at this moment: look again
     if (end !== "stored") return;
     cancel.toldAt = tail.sequence;
+    this.#onToken(target);
     this.#told++;
   }
 

@@ -15,6 +15,8 @@ export interface Timer {
   readonly dueTick: number;
   /** Whether it was replaced or removed. */
   isGone: boolean;
+  /** Whether its run has gone on since. */
+  isAnswered: boolean;
 }
 
 const TICK_MS = 100;
@@ -61,7 +63,7 @@ export class DueTimers {
     if (earlier && earlier.sequence >= sequence) return;
     if (earlier) earlier.isGone = true;
     const dueTick = Math.ceil((dueAt - this.#epochMs) / TICK_MS);
-    const added: Timer = { subject, shard, sequence, dueTick, isGone: false };
+    const added: Timer = { subject, shard, sequence, dueTick, isGone: false, isAnswered: false };
     this.#bySubject.set(subject, added);
     this.#push(added);
     if (this.#heap.length > SMALL_HEAP && this.#heap.length > 2 * this.#bySubject.size)
@@ -72,6 +74,11 @@ export class DueTimers {
   delete(timer: Timer): void {
     timer.isGone = true;
     if (this.#bySubject.get(timer.subject) === timer) this.#bySubject.delete(timer.subject);
+  }
+
+  /** The timer on a subject. */
+  get(subject: string): Timer | undefined {
+    return this.#bySubject.get(subject);
   }
 
   /** All timers, in no order. */

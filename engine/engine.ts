@@ -6,6 +6,7 @@ import { type Failpoint, failpointsFrom } from "../shared/failpoints.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "../shared/jetstream/connection.ts";
 import { type LogSink, silentLog } from "../shared/logger.ts";
 import type { NamespaceSetup } from "../shared/setup.ts";
+import { UndecodableNotes } from "../shared/undecodable.ts";
 import { apiService } from "./api.ts";
 import { Lead } from "./lead.ts";
 import type { MicroService } from "./micro-service.ts";
@@ -17,7 +18,7 @@ import { Term, type TermStatus } from "./term.ts";
 export interface EngineOptions extends NatsOptions, SetupOptions {
   /** What people see in the lead's lease. @defaultValue The host's name and the process id. */
   readonly name?: string;
-  /** Where log lines go. @defaultValue Nowhere. */
+  /** Where log lines go: `console`, for instance. @defaultValue Nowhere. */
   readonly log?: LogSink;
 }
 
@@ -92,7 +93,8 @@ class RunningEngine implements Engine {
     const clock: Clock = options.clock ?? systemClock;
     const log = options.log ?? silentLog;
     const failpoint = options.failpoint ?? failpointsFrom(process.env["CONTRAIL_FAILPOINTS"]);
-    const services = { link, names, clock, log, failpoint };
+    const undecodable = new UndecodableNotes({ link, names, clock, log, by: `engine ${name}` });
+    const services = { link, names, clock, log, undecodable, failpoint };
     this.name = name;
     this.setup = setup;
     this.#link = link;

@@ -17,7 +17,7 @@ import { KvBucket, type KvEntry } from "../shared/jetstream/kv.ts";
 import type { GuardedOutcome } from "../shared/jetstream/publisher.ts";
 import { LEAD_RENEWAL_MS, LEAD_TTL_MS } from "../shared/limits.ts";
 import type { LogSink } from "../shared/logger.ts";
-import type { Names } from "../shared/subjects.ts";
+import { LEAD_KEY, type Names } from "../shared/subjects.ts";
 
 /** How to campaign. */
 export interface LeadOptions {
@@ -47,7 +47,6 @@ type Term =
   | { readonly kind: "leading"; readonly since: string }
   | { readonly kind: "closed" };
 
-const KEY = "lead";
 /** This share of its life without renewal ends a term. */
 const FENCE_SHARE = 2 / 3;
 /** How often a standby looks whether the lead is free, besides being told. */
@@ -99,7 +98,7 @@ export class Lead {
     const { log, clock } = this.#options;
     const watcher = this.#bucket.watch(({ operation }) => {
       if (operation === "delete") this.#wake.abort();
-    }, KEY);
+    }, LEAD_KEY);
     while (!this.#closing.signal.aborted) {
       try {
         const lease = await this.#acquire();
@@ -119,7 +118,7 @@ export class Lead {
     const { clock } = this.#options;
     const { signal } = this.#closing;
     this.#wake = new AbortController();
-    const entry = await this.#bucket.entry(KEY, { leader: true, signal });
+    const entry = await this.#bucket.entry(LEAD_KEY, { leader: true, signal });
     if (entry?.operation !== "put" || this.#isLifeless(entry)) {
       const since = new Date(clock.now()).toISOString();
       const lease = await this.#write({ since, expect: entry?.revision ?? 0, untilAt: undefined });
@@ -191,7 +190,7 @@ export class Lead {
     const deadlineAt = write.untilAt ?? askedAt + LEAD_TTL_MS * FENCE_SHARE;
     if (askedAt >= deadlineAt) return undefined;
     const record: LeadRecord = { engine: this.id, name, since };
-    const outcome = await this.#bucket.put(KEY, Buffer.from(JSON.stringify(record)), {
+    const outcome = await this.#bucket.put(LEAD_KEY, Buffer.from(JSON.stringify(record)), {
       expect,
       timeToLiveMs: LEAD_TTL_MS,
       deadlineMs: deadlineAt - askedAt,
@@ -207,13 +206,16 @@ export class Lead {
   /** The revision, if the guard refused because an earlier try of the same write was stored. */
   async #mine(outcome: GuardedOutcome): Promise<number | undefined> {
     if (outcome.ok || outcome.kind !== "guard" || !outcome.uncertain) return undefined;
-    const entry = await this.#bucket.entry(KEY, { leader: true, signal: this.#closing.signal });
+    const entry = await this.#bucket.entry(LEAD_KEY, {
+      leader: true,
+      signal: this.#closing.signal,
+    });
     return entry && readRecord(entry)?.engine === this.id ? entry.revision : undefined;
   }
 
   /** Lets another engine take the lead at once. When that fails the lease runs out by itself. */
   async #release({ revision }: Lease): Promise<void> {
-    const outcome = await this.#bucket.delete(KEY, {
+    const outcome = await this.#bucket.delete(LEAD_KEY, {
       expect: revision,
       timeToLiveMs: RELEASED_MS,
       deadlineMs: RELEASE_DEADLINE_MS,
@@ -232,8 +234,15 @@ interface Lease {
 /** What a lease says; nothing when it cannot be read. */
 export function readRecord({ data }: Pick<KvEntry, "data">): LeadRecord | undefined {
   try {
-    return JSON.parse(Buffer.from(data).toString("utf8")) as LeadRecord;
+    const record: unknown = JSON.parse(Buffer.from(data).toString("utf8"));
+    return isLeadRecord(record) ? record : undefined;
   } catch {
     return undefined; // somebody else wrote it
   }
+}
+
+function isLeadRecord(value: unknown): value is LeadRecord {
+  if (typeof value !== "object" || value === null) return false;
+  const { engine, name, since } = value as { readonly [field in keyof LeadRecord]?: unknown };
+  return [engine, name, since].every((field) => typeof field === "string");
 }

@@ -99,13 +99,13 @@ export class MicroService {
 
   /** Begins to answer. */
   start(): void {
-    const { link, name } = this.#options;
+    const { name } = this.#options;
     for (const state of this.#endpoints)
       this.#listen(state.endpoint.subject, QUEUE, (request) => this.#receive(state, request));
     for (const verb of VERBS)
       for (const subject of [verb, `${verb}.${name}`, `${verb}.${name}.${this.id}`])
         this.#listen(`$SRV.${subject}`, undefined, ({ reply }) => {
-          if (reply) link.nc.publish(reply, JSON.stringify(this.#describe(verb)));
+          if (reply) this.#respond(reply, Buffer.from(JSON.stringify(this.#describe(verb))));
         });
   }
 
@@ -137,6 +137,8 @@ export class MicroService {
   }
 
   #receive(state: EndpointState, request: Incoming): void {
+    const { reply } = request;
+    if (reply && !isInbox(reply)) return this.#refuse(reply, request.subject);
     const answering = this.#answer(state, request).finally(() => this.#open.delete(answering));
     this.#open.add(answering);
   }
@@ -164,8 +166,14 @@ export class MicroService {
     if (reply) this.#respond(reply, answer);
   }
 
+  #refuse(reply: string, subject: string): void {
+    const { log } = this.#options;
+    log.warn("A request was not carried out: its reply subject is no inbox.", { subject, reply });
+  }
+
   #respond(reply: string, answer: Uint8Array | ServiceFailure): void {
     const { link, log } = this.#options;
+    if (!isInbox(reply)) return;
     try {
       if (!(answer instanceof ServiceFailure)) link.nc.publish(reply, answer);
       else {
@@ -212,6 +220,16 @@ export class MicroService {
         };
     }
   }
+}
+
+/**
+ * Whether an answer may go to a reply subject. The server lets a caller name any, also where only the
+ * engine may publish: an answer to `events.order.paid`, or to a subject of the log, would be stored
+ * there. Inboxes begin with `_`, those that the server makes for callers in other accounts too, and
+ * no stream of Contrail has such subjects.
+ */
+function isInbox(reply: string): boolean {
+  return reply.startsWith("_");
 }
 
 interface Incoming {

@@ -150,7 +150,8 @@ async function remove(
   await purgeSubject(link.requests, information, options);
 }
 
-function nameIn(information: Uint8Array): string | undefined {
+/** The name that is stored with a payload. */
+export function nameIn(information: Uint8Array): string | undefined {
   try {
     const { name } = JSON.parse(new TextDecoder().decode(information)) as { name?: unknown };
     return typeof name === "string" ? name : undefined;

@@ -7,7 +7,12 @@
 import { cancelEntry, canceledOutcome, expiredOutcome } from "../shared/early-ends.ts";
 import { wantsEnd } from "../shared/end-listener.ts";
 import { type Entry, encodeCommit, type Outcome } from "../shared/entries.ts";
-import { ContrailError, UnavailableError } from "../shared/errors.ts";
+import {
+  ContrailError,
+  NotPermittedError,
+  UnavailableError,
+  UndecodableError,
+} from "../shared/errors.ts";
 import { purgeSubject } from "../shared/jetstream/admin.ts";
 import { Backoff, pause } from "../shared/jetstream/backoff.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
@@ -35,7 +40,7 @@ export class QueuedRuns {
 
   /** Takes an `expired` message: what a run's deadline says when it is over. */
   async expire(message: StoredMessage): Promise<void> {
-    const { names, log, link, clock, signal } = this.#services;
+    const { names, log, link, clock, signal, undecodable } = this.#services;
     const { subject, sequence } = message;
     const backoff = new Backoff(RETRY_PAUSES);
     while (!signal.aborted)
@@ -53,7 +58,12 @@ export class QueuedRuns {
         if (!(error instanceof ContrailError)) throw error;
         if (signal.aborted) return;
         log.warn(`A run's time in the queue could not be seen to: ${error.message}`, { subject });
-        if (!error.retryable) return;
+        if (error instanceof UndecodableError) {
+          const fate = "It ends nothing.";
+          undecodable.note({ subject, sequence, problem: error.message, fate });
+        }
+        // What the engine may not do is mended on the server, and then done.
+        if (!error.retryable && !(error instanceof NotPermittedError)) return;
         await pause(clock, backoff.next(), signal);
       }
   }

@@ -12,6 +12,7 @@ import type { CancelTimer } from "../shared/clock.ts";
 import { encodeCommit } from "../shared/entries.ts";
 import { UnavailableError } from "../shared/errors.ts";
 import { purgeSubject } from "../shared/jetstream/admin.ts";
+import { whyNotStored } from "../shared/jetstream/publisher.ts";
 import { keepEndedMsOf } from "../shared/setup.ts";
 import { STATUS_HEADER } from "../shared/subjects.ts";
 import { type FoundEnd, findEnds } from "./ended-runs.ts";
@@ -214,7 +215,7 @@ export class Retention {
       signal,
     });
     if (!outcome.ok && outcome.kind !== "guard")
-      throw new UnavailableError(`${history} may not be retired: ${outcome.kind}.`);
+      throw new UnavailableError(`${history} may not be retired: ${whyNotStored(outcome)}.`);
     const after = failpoint("engine-after-retiring");
     if (after) await after;
     return outcome.ok ? outcome.sequence : end;

@@ -17,6 +17,7 @@ import {
 import { callApi, errorOf } from "../shared/jetstream/api.ts";
 import { pause } from "../shared/jetstream/backoff.ts";
 import type { NatsLink } from "../shared/jetstream/connection.ts";
+import { CREATED_METADATA } from "../shared/jetstream/reader.ts";
 import { bucketConfig, type StreamConfig } from "../shared/jetstream/server-config.ts";
 import {
   CLAIM_TIMEOUT_MS,
@@ -120,9 +121,10 @@ async function ensureAll(
   wanted: WantedSetup,
   options: SetupOptions,
 ): Promise<NamespaceSetup> {
-  for (const { config, mayDiffer } of expectedStreams(wanted)) {
+  for (const { config, mayDiffer, isNumbered } of expectedStreams(wanted)) {
     const ensured = await ensureStream(link.requests, config, { mayDiffer });
-    await adjust(link, config.name, ensured, options);
+    const created = isNumbered && (await link.reader.streamState(config.name))?.created;
+    await adjust(link, config.name, ensured, { ...options, created: created || undefined });
   }
   const { names } = wanted;
   const { namespace, shardCount, claimTimeoutMs } = wanted;
@@ -144,6 +146,8 @@ export interface ExpectedStream {
   readonly config: StreamConfig;
   /** Fields, by the server's names, that may have other values than in `config`. */
   readonly mayDiffer: readonly string[];
+  /** Whether runs know its messages by their numbers: those must not mean others after a restore. */
+  readonly isNumbered: boolean;
 }
 
 /** The streams of a namespace, those behind its buckets too, in the order in which they are made. */
@@ -154,10 +158,11 @@ export function expectedStreams(setup: AdjustableSetup): ExpectedStream[] {
   );
   const logs = Array.from({ length: shardCount }, (_, shard) => logConfig(setup, shard)).reverse();
   return [
-    { config: eventsConfig(setup), mayDiffer: ["num_replicas", "max_age"] },
+    { config: eventsConfig(setup), mayDiffer: ["num_replicas", "max_age"], isNumbered: true },
     ...[...buckets, payloadsConfig(setup), ...logs].map((config) => ({
       config,
       mayDiffer: ["num_replicas"],
+      isNumbered: logs.includes(config),
     })),
   ];
 }
@@ -258,7 +263,7 @@ async function adjust(
   link: NatsLink,
   stream: string,
   { config, differences }: Ensured,
-  options: SetupOptions,
+  options: SetupOptions & { readonly created: string | undefined },
 ): Promise<void> {
   const changes = differences.filter(
     ({ field }) =>
@@ -267,7 +272,7 @@ async function adjust(
   );
   const changed = {
     ...Object.fromEntries(changes.map(({ field, expected }) => [field, expected])),
-    ...changedKeepTime(config, options),
+    ...changedMetadata(config, options),
   };
   if (Object.keys(changed).length === 0) return;
   const request = { ...config, ...changed };
@@ -280,16 +285,23 @@ async function adjust(
     );
 }
 
-/** The metadata of a stream of the log with the keep time that was asked for, if it has another. */
-function changedKeepTime(
+/**
+ * The metadata of a stream with the keep time that was asked for, if it is one of the log and has
+ * another, and with the time of its creation, if it does not tell that yet.
+ */
+function changedMetadata(
   config: Readonly<Record<string, unknown>>,
-  options: SetupOptions,
+  options: SetupOptions & { readonly created: string | undefined },
 ): { readonly metadata?: Readonly<Record<string, string>> } {
   const metadata = (config["metadata"] ?? {}) as Readonly<Record<string, string>>;
-  const wanted = keepEndedText(options);
   const isLog = metadata[SETUP_METADATA.format] !== undefined;
-  if (!isLog || wanted === undefined || metadata[SETUP_METADATA.keepEndedMs] === wanted) return {};
-  return { metadata: { ...metadata, [SETUP_METADATA.keepEndedMs]: wanted } };
+  const keepTime = isLog ? keepEndedText(options) : undefined;
+  const wanted = {
+    ...(keepTime === undefined ? {} : { [SETUP_METADATA.keepEndedMs]: keepTime }),
+    ...(options.created === undefined ? {} : { [CREATED_METADATA]: options.created }),
+  };
+  if (Object.entries(wanted).every(([key, value]) => metadata[key] === value)) return {};
+  return { metadata: { ...metadata, ...wanted } };
 }
 
 /** How the keep time is stored; nothing when none was asked for. */

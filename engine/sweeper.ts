@@ -6,7 +6,7 @@
  * Z2. First the token is stored, then the stuck schedule is removed, never a newer one.
  */
 import type { CancelTimer } from "../shared/clock.ts";
-import { ContrailError, UnavailableError } from "../shared/errors.ts";
+import { ContrailError, NotPermittedError } from "../shared/errors.ts";
 import { purgeSubject } from "../shared/jetstream/admin.ts";
 import { pause } from "../shared/jetstream/backoff.ts";
 import { parseTime, type StoredMessage } from "../shared/jetstream/reader.ts";
@@ -44,6 +44,7 @@ const RETRY_MS = 2_000;
 export class Sweeper {
   readonly #services: EngineServices;
   readonly #reads: Pick<LastReads, "last">;
+  readonly #onGone: (prefix: string) => void;
   readonly #timers: DueTimers;
   readonly #clocks: ServerClock[];
   #stopTimer: CancelTimer | undefined;
@@ -52,8 +53,14 @@ export class Sweeper {
   #mended = 0;
   #cleared = 0;
 
-  constructor(services: EngineServices, reads: Pick<LastReads, "last">) {
+  /** @param onGone Told of a run whose timer is not stored although nothing says that it went on. */
+  constructor(
+    services: EngineServices,
+    reads: Pick<LastReads, "last">,
+    onGone: (prefix: string) => void = () => {},
+  ) {
     const { clock, names } = services;
+    this.#onGone = onGone;
     this.#services = services;
     this.#reads = reads;
     this.#timers = new DueTimers(clock.now());
@@ -74,6 +81,17 @@ export class Sweeper {
     const dueAt = parseTime(schedule.slice("@at ".length));
     if (Number.isNaN(dueAt)) return;
     this.#timers.set({ subject: message.subject, shard, sequence: message.sequence, dueAt });
+  }
+
+  /** Whether a timer behind this waiting commit is known. */
+  has(prefix: string, waitSequence: number): boolean {
+    return (this.#timers.get(`${prefix}.timer`)?.sequence ?? 0) > waitSequence;
+  }
+
+  /** A run has gone on: a timer from before answers nothing any more. */
+  noteMoved(prefix: string, sequence: number): void {
+    const timer = this.#timers.get(`${prefix}.timer`);
+    if (timer && timer.sequence < sequence) timer.isAnswered = true;
   }
 
   /** Begins to look. */
@@ -128,15 +146,21 @@ export class Sweeper {
       try {
         const stored = await this.#reads.last(names.logStream(shard), subject, sequence);
         if (stored?.sequence === sequence) await this.#mend(timer, stored);
+        else if (!stored) this.#missTimer(timer);
         return;
       } catch (error) {
         if (!(error instanceof ContrailError)) throw error;
         if (signal.aborted) return;
         log.warn(`An overdue timer could not be seen to: ${error.message}`, { subject });
-        if (!(error instanceof UnavailableError)) return;
+        if (!error.retryable && !(error instanceof NotPermittedError)) return;
         await pause(clock, RETRY_MS, signal);
       }
     }
+  }
+
+  /** It was fired or canceled, or somebody removed it: the run tells which. */
+  #missTimer({ subject, isAnswered }: Timer): void {
+    if (!isAnswered) this.#onGone(subject.slice(0, subject.lastIndexOf(".")));
   }
 
   /** Publishes the token that the schedule carries, and removes the schedule. */
@@ -168,7 +192,9 @@ export class Sweeper {
       const read = this.#reads.last(names.logStream(shard), subject, sequence);
       batch.push(
         read.then((stored) => {
-          if (stored?.sequence !== sequence) this.#timers.delete(timer);
+          if (stored?.sequence === sequence) return;
+          this.#timers.delete(timer);
+          if (!stored) this.#missTimer(timer);
         }),
       );
       if (batch.length < TIMERS_PER_LOOK) continue;

@@ -12,10 +12,12 @@ import { UnavailableError } from "../shared/errors.ts";
 import { type Follower, type FollowerOptions, follow } from "../shared/jetstream/follower.ts";
 import type { StoredMessage, StreamState } from "../shared/jetstream/reader.ts";
 import { RECENT_EVENT_BYTES, RECENT_EVENTS } from "../shared/limits.ts";
+import { claimTimeoutOf } from "../shared/setup.ts";
 import { EVENTS_PREFIX } from "../shared/subjects.ts";
 import { Cancels, type CancelsStatus } from "./cancels.ts";
 import { LastReads } from "./last-reads.ts";
 import { LookBack } from "./look-back.ts";
+import { LostRuns, type LostRunsStatus } from "./lost-runs.ts";
 import { PayloadSweep } from "./payload-sweep.ts";
 import { QueuedRuns } from "./queued-runs.ts";
 import { EventMessage, RecentEvents } from "./recent-events.ts";
@@ -31,6 +33,7 @@ export interface TermStatus {
   readonly waits: WaitsStatus;
   readonly cancels: CancelsStatus;
   readonly timers: SweeperStatus;
+  readonly lost: LostRunsStatus;
   readonly retention: RetentionStatus;
   /** Sequences up to which was followed: events, and for each shard its slowest follower. */
   readonly positions: { readonly events: number; readonly shards: readonly number[] };
@@ -43,6 +46,7 @@ export class Term {
   readonly #queued: QueuedRuns;
   readonly #cancels: Cancels;
   readonly #sweeper: Sweeper;
+  readonly #lost: LostRuns;
   readonly #retention: Retention;
   readonly #payloads: PayloadSweep;
   readonly #recent: RecentEvents;
@@ -51,6 +55,8 @@ export class Term {
   #children: Follower[] = [];
   #records: Follower[] = [];
   #timers: Follower[] = [];
+  /** Begin when what is registered is known. */
+  #live: Follower[] = [];
   #events: Follower | undefined;
   #isCaughtUp = false;
 
@@ -78,13 +84,20 @@ export class Term {
       reads: this.#reads,
       lookBack: new LookBack({ reader, reads: this.#reads, stream, clock, signal }),
       recent: this.#recent,
+      onToken: ({ prefix, waitSequence }) => this.#lost.noteToken(prefix, waitSequence),
       childrenPosition: (shard) => this.#children[shard]?.position ?? 0,
       logEnd: (shard) => ends.shards[shard] ?? 0,
       eventsStream: { created: ends.eventsCreated, endedAt: ends.events },
     });
     this.#queued = new QueuedRuns(services);
-    this.#cancels = new Cancels(services, this.#reads, this.#queued);
-    this.#sweeper = new Sweeper(services, this.#reads);
+    this.#cancels = new Cancels(services, this.#reads, this.#queued, ({ prefix, waitSequence }) =>
+      this.#lost.noteToken(prefix, waitSequence),
+    );
+    this.#sweeper = new Sweeper(services, this.#reads, (prefix) => this.#lost.noteNoTimer(prefix));
+    this.#lost = new LostRuns(services, {
+      claimTimeoutMs: ends.claimTimeoutMs,
+      isRegistered: (prefix, wait, kinds) => this.#isRegistered(prefix, wait, kinds),
+    });
     this.#retention = new Retention(services, this.#reads);
     this.#payloads = new PayloadSweep(services);
   }
@@ -99,6 +112,7 @@ export class Term {
       waits: this.#waits.status,
       cancels: this.#cancels.status,
       timers: this.#sweeper.status,
+      lost: this.#lost.status,
       retention: this.#retention.status,
       positions: { events: this.#recent.lastSequence, shards },
     };
@@ -113,21 +127,24 @@ export class Term {
       signal.addEventListener("abort", () => resolve(), { once: true });
     });
     const caughtUp = Promise.all(followers.map((follower) => follower.caughtUp));
-    void caughtUp.then(
+    const live = caughtUp.then(
       () => {
         this.#isCaughtUp = true;
+        return signal.aborted ? undefined : this.#followLive();
       },
-      () => {}, // a follower has ended, which `done` tells
+      () => undefined, // a follower has ended, which `done` tells
     );
+    const all = [...followers.map((follower) => follower.done), live];
     try {
-      await Promise.race([over, Promise.all(followers.map((follower) => follower.done))]);
+      await Promise.race([over, Promise.all(all)]);
     } finally {
       this.#waits.close();
       this.#cancels.close();
       this.#sweeper.close();
+      this.#lost.close();
       this.#retention.close();
       this.#payloads.close();
-      await Promise.all(followers.map((follower) => follower.close()));
+      await Promise.all([...followers, ...this.#live].map((follower) => follower.close()));
     }
   }
 
@@ -174,8 +191,10 @@ export class Term {
         from: "last-per-subject",
         headersOnly: true,
         onMessage: (message) => {
+          const prefix = prefixOf(message);
           this.#sweeper.note(shard, message);
-          this.#cancels.noteWaiting(prefixOf(message));
+          this.#cancels.noteWaiting(prefix);
+          this.#lost.live.noteRegistered(prefix);
         },
       }),
     );
@@ -184,14 +203,46 @@ export class Term {
     this.#payloads.start();
   }
 
+  /** What moves is followed once the registrations of what stands still are known. */
+  async #followLive(): Promise<void> {
+    const { names, clock } = this.#services;
+    this.#live = this.#ends.shards.map((_, shard) =>
+      this.#open({
+        stream: names.logStream(shard),
+        subjects: (["start", "h", "c"] as const).map((kind) => names.everyRun(shard, kind)),
+        from: "last-per-subject",
+        headersOnly: true,
+        onMessage: (message) => {
+          this.#lost.live.note(message, clock.monotonic());
+          if (!message.subject.endsWith(".start"))
+            this.#sweeper.noteMoved(prefixOf(message), message.sequence);
+        },
+      }),
+    );
+    void Promise.all(this.#live.map((follower) => follower.caughtUp)).then(
+      () => this.#services.signal.aborted || this.#lost.start(),
+      () => {}, // a follower has ended, which `done` tells
+    );
+    await Promise.all(this.#live.map((follower) => follower.done));
+  }
+
+  /** Whether what a waiting commit announces is known to be stored behind it. */
+  #isRegistered(prefix: string, wait: number, kinds: readonly string[]): boolean {
+    const [timer, watched] = [this.#sweeper.has(prefix, wait), this.#waits.has(prefix, wait)];
+    if (kinds.length === 0) return timer || watched; // written by an earlier version
+    return (timer || !kinds.includes("timer")) && (watched || !kinds.includes("wait"));
+  }
+
   #record(stream: string, message: StoredMessage): void {
     this.#reads.witness(stream, message.subject);
     if (message.subject.endsWith(".cancel")) this.#cancels.open(message);
     else if (message.subject.endsWith(".expired"))
       void this.#queued.expire(message); // reports its own errors
     else {
+      const prefix = prefixOf(message);
       this.#waits.register(message);
-      this.#cancels.noteWaiting(prefixOf(message));
+      this.#cancels.noteWaiting(prefix);
+      this.#lost.live.noteRegistered(prefix);
     }
   }
 
@@ -211,6 +262,7 @@ interface StreamEnds {
   readonly events: number;
   readonly eventsCreated: string;
   readonly shards: readonly number[];
+  readonly claimTimeoutMs: number;
 }
 
 async function readEnds({ link, names, signal }: EngineServices): Promise<StreamEnds> {
@@ -226,6 +278,7 @@ async function readEnds({ link, names, signal }: EngineServices): Promise<Stream
     events: events.lastSequence,
     eventsCreated: events.created,
     shards: shards.map(({ lastSequence }) => lastSequence),
+    claimTimeoutMs: claimTimeoutOf(shards[0]?.config ?? {}),
   };
 }
 

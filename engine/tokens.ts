@@ -3,6 +3,7 @@
  * is refused. After a lost reply it is published again; the second one is a dead token (rule 16).
  */
 import { Backoff, pause } from "../shared/jetstream/backoff.ts";
+import { whyNotStored } from "../shared/jetstream/publisher.ts";
 import { type Because, type EnclosedEvent, encodeReady } from "../shared/messages.ts";
 import type { PendingWait } from "./conditions.ts";
 import type { RecentEvents } from "./recent-events.ts";
@@ -18,13 +19,22 @@ const RETRY_PAUSES = { shortestMs: 50, longestMs: 2_000 };
 export class TokenQueue {
   readonly #services: EngineServices;
   readonly #recent: Pick<RecentEvents, "get">;
+  readonly #onStored: (target: ReadyTarget) => void;
   readonly #waiting: PendingWait[] = [];
   #publishing = 0;
   #published = 0;
   #refused = 0;
 
-  /** @param recent Events that tokens may enclose. */
-  constructor(services: EngineServices, recent: Pick<RecentEvents, "get">) {
+  /**
+   * @param recent Events that tokens may enclose.
+   * @param onStored Told of each token that is stored.
+   */
+  constructor(
+    services: EngineServices,
+    recent: Pick<RecentEvents, "get">,
+    onStored: (target: ReadyTarget) => void = () => {},
+  ) {
+    this.#onStored = onStored;
     this.#services = services;
     this.#recent = recent;
   }
@@ -76,7 +86,10 @@ export class TokenQueue {
     const before = failpoint("engine-before-ready");
     if (before) await before;
     const end = await publishReady(this.#services, wait, body);
-    if (end === "stored") this.#published++;
+    if (end === "stored") {
+      this.#published++;
+      this.#onStored(wait);
+    }
     if (end === "refused") this.#refused++;
     const after = failpoint("engine-after-ready");
     if (after) await after;
@@ -118,7 +131,7 @@ export async function publishReady(
     if (outcome.ok) return "stored";
     if (outcome.kind === "guard") return "refused";
     if (signal.aborted) break;
-    const why = outcome.kind === "refused" ? outcome.description : outcome.kind;
+    const why = whyNotStored(outcome);
     log.warn(`A token is not stored yet and will be published again: ${why}`, { run: prefix });
     await pause(clock, backoff.next(), signal);
   }

@@ -20,13 +20,15 @@ import { lastReadable } from "./last-readable.ts";
 import { isEnd, Past, type PastOptions, type Positions, shardOf } from "./past.ts";
 import type { EventMessage } from "./recent-events.ts";
 import type { EngineServices } from "./services.ts";
-import { TokenQueue } from "./tokens.ts";
+import { type ReadyTarget, TokenQueue } from "./tokens.ts";
 import { WaitIndex } from "./wait-index.ts";
 import { nextWakeAt, streakAt, type WakePace } from "./wake-pace.ts";
 
 /** What the registry works with. */
 export interface WaitsOptions extends Omit<PastOptions, "names"> {
   readonly services: EngineServices;
+  /** Told of each token that is stored. */
+  readonly onToken?: (target: ReadyTarget) => void;
   /** The events stream when the term began: which one, and its last sequence. */
   readonly eventsStream: { readonly created: string; readonly endedAt: number };
 }
@@ -69,7 +71,7 @@ export class Waits {
     this.#options = options;
     this.#services = options.services;
     this.#past = new Past({ ...options, names: options.services.names });
-    this.#tokens = new TokenQueue(options.services, options.recent);
+    this.#tokens = new TokenQueue(options.services, options.recent, options.onToken);
   }
 
   get status(): WaitsStatus {
@@ -88,8 +90,10 @@ export class Waits {
       this.#admit(this.#read(message));
     } catch (error) {
       if (!(error instanceof ContrailError)) throw error;
-      const { subject } = message;
+      const { subject, sequence } = message;
       this.#services.log.error(`A registration cannot be read: ${error.message}`, { subject });
+      const fate = "The registration before it counts.";
+      this.#services.undecodable.note({ subject, sequence, problem: error.message, fate });
       void this.#lookBehind(message); // reports its own errors
     }
   }
@@ -112,6 +116,11 @@ export class Waits {
     this.#index.add(wait);
     void this.#look(wait, this.#past.positions(wait)); // reports its own errors
     if (this.#index.size > this.#auditAbove) void this.#audit(); // it reports its own errors
+  }
+
+  /** Whether the registration of this waiting commit is known and not answered. */
+  has(prefix: string, waitSequence: number): boolean {
+    return this.#index.get(prefix)?.waitSequence === waitSequence;
   }
 
   /** Takes the next event of the stream. */

@@ -1,7 +1,9 @@
 /** Repairs of all runs that a filter selects. */
-import { ContrailError } from "./errors.ts";
+import { describe } from "./describe.ts";
+import { ContrailError, InvalidInputError } from "./errors.ts";
+import { checkFields, checkText } from "./option-fields.ts";
 import type { RunSummary } from "./run-list.ts";
-import type { RunStatus } from "./run-state.ts";
+import type { RunStatus } from "./run-status.ts";
 import type { RunView } from "./run-view.ts";
 
 /** What can be asked for many runs at once. */
@@ -55,6 +57,23 @@ export interface BulkRuns {
   list(filter: { taskName?: string; status?: RunStatus; limit: number }): Promise<RunSummary[]>;
   view(run: RunSummary): Promise<RunView>;
   act(run: RunSummary): Promise<void>;
+}
+
+const ACTIONS: readonly BulkAction[] = ["resume", "retry", "cancel", "terminate"];
+
+/**
+ * Checks what to ask for and of which runs: a misspelled filter would select all of them.
+ * @throws {InvalidInputError} When something of it cannot be used.
+ */
+export function checkBulk(action: unknown, filter: unknown, options: BulkOptions): void {
+  if (!ACTIONS.some((known) => known === action))
+    throw new InvalidInputError(
+      `The action is ${describe(action)}. Expected one of ${ACTIONS.join(", ")}.`,
+      { value: action },
+    );
+  checkFields(filter, "filter of bulk()", ["taskName", "status", "since", "because"]);
+  checkFields(options, "options of bulk()", ["isDryRun", "reason"]);
+  if (options.reason !== undefined) checkText(options.reason, "reason");
 }
 
 /** Asks for the same of every run that the filter selects. */

@@ -32,16 +32,49 @@ const UNTIL_MARK = -1;
 /**
  * Says why bytes are not one item of plain data, or nothing when they are.
  * @param mayRefer Whether references to payloads are known.
+ * @param mostItems So many items at most, those inside of others included.
  * @returns The reason with its position, for the cause of an error.
  */
-export function cborProblem(bytes: Uint8Array, mayRefer = false): string | undefined {
+export function cborProblem(
+  bytes: Uint8Array,
+  mayRefer = false,
+  mostItems: number = Number.POSITIVE_INFINITY,
+): string | undefined {
   const walk = new Walk(bytes, mayRefer);
+  let items = 0;
   do {
+    if (++items > mostItems) return `more than ${mostItems} items`;
     const problem = walk.step();
     if (problem !== undefined) return `${problem}, at byte ${walk.position}`;
   } while (walk.isOpen);
   return walk.position === bytes.length ? undefined : `more follows after byte ${walk.position}`;
 }
+
+/** A text that begins with a byte order mark: where its head is, and where its bytes are. */
+export interface MarkedText {
+  readonly headAt: number;
+  readonly textAt: number;
+  readonly length: number;
+}
+
+/** The texts that begin with a byte order mark, in bytes that are known to be plain data. */
+export function markedTexts(bytes: Uint8Array): MarkedText[] {
+  const walk = new Walk(bytes, true);
+  const found: MarkedText[] = [];
+  do {
+    const headAt = walk.position;
+    walk.step();
+    const first = bytes[headAt] as number;
+    const info = first & 0x1f;
+    const textAt = headAt + 1 + (info < INFO.oneByte ? 0 : 2 ** (info - INFO.oneByte));
+    if (first >> 5 === MAJOR.text && BYTE_ORDER_MARK.every((byte, i) => bytes[textAt + i] === byte))
+      found.push({ headAt, textAt, length: walk.position - textAt });
+  } while (walk.isOpen);
+  return found;
+}
+
+/** U+FEFF in UTF-8. */
+export const BYTE_ORDER_MARK: readonly number[] = [0xef, 0xbb, 0xbf];
 
 class Walk {
   position = 0;

@@ -4,6 +4,8 @@
  *
  * D1. A token answers exactly one waiting commit, or the start, and claims nothing else (rules 1, 2).
  * D2. A token is dropped only in a state that no later commit can change back (rule 5).
+ * D3. One that stands in for a lost token takes over directly behind the commit that it names, and
+ *     nowhere else: once that has another successor it is as dead as any (rule 30).
  */
 import { LOSSES_BEFORE_PAUSE } from "./limits.ts";
 import type { RunState } from "./run-state.ts";
@@ -16,6 +18,8 @@ export interface TokenFacts {
   readonly answers: number;
   /** It reopens a run that failed, whose end it answers. */
   readonly reopens?: boolean;
+  /** The engine published it because nobody would deliver the run's own token again. */
+  readonly standsIn?: boolean;
 }
 
 /** What the worker knows about the reading besides what was read. */
@@ -24,6 +28,8 @@ export interface ReadingFacts {
   readonly isFresh: boolean;
   /** A pass of this very worker holds the run with this very token. */
   readonly isHeldHere: boolean;
+  /** A pass of this very worker holds the run with another token. */
+  readonly isHeldOtherwise?: boolean;
   /** Nobody else can have been handed this token (rule 7). */
   readonly isSurelyFirst: boolean;
 }
@@ -38,6 +44,8 @@ export type TokenAction =
   | "take-over"
   /** Too many owners were lost in a row, or the history cannot be read: commit a pause instead. */
   | "pause"
+  /** Its owner lives, at this worker: the token is left for later. */
+  | "leave"
   /** The token led to this wait: register the wait again, then acknowledge. */
   | "register"
   /** Only extend the token's claim. */
@@ -66,8 +74,10 @@ export function decideToken(
       if (token.answers > 0) return facts.isFresh ? "drop" : "read-again";
       return facts.isSurelyFirst ? "begin" : "claim";
     case "running":
-      if (state.token !== token.sequence) return "drop";
-      if (facts.isHeldHere) return "extend";
+      if (state.token !== token.sequence) {
+        if (!token.standsIn || token.answers !== state.tail) return "drop";
+        if (facts.isHeldOtherwise) return "leave";
+      } else if (facts.isHeldHere) return "extend";
       if (state.losses >= LOSSES_BEFORE_PAUSE) return "pause";
       return state.takeovers >= takeoverLimit ? "pause" : "take-over";
     case "waiting":

@@ -6,6 +6,7 @@ import {
   type BulkFilter,
   type BulkOptions,
   type BulkResult,
+  checkBulk,
   repairAll,
 } from "./bulk-repairs.ts";
 import { encodeEventPayload } from "./codec.ts";
@@ -17,9 +18,11 @@ import { checkEventName } from "./event-names.ts";
 import { EventsPosition } from "./events-position.ts";
 import { newId } from "./ids.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "./jetstream/connection.ts";
+import { unstoredError } from "./jetstream/unstored.ts";
 import { startMessage } from "./large-start.ts";
 import { type LeaseRecord, readLeases } from "./leases.ts";
 import { decodeStart, type Start } from "./messages.ts";
+import { checkFields, checkText } from "./option-fields.ts";
 import { PayloadReference } from "./payload-reference.ts";
 import { Payloads } from "./payloads.ts";
 import { setQueueDeadline } from "./queue-deadline.ts";
@@ -89,11 +92,15 @@ export interface Client {
    * await client.publish("order.approved", { orderId: "42" });
    */
   publish(name: string, payload?: unknown): Promise<{ readonly sequence: number }>;
-  /** Lists runs, the newest first. Reads a header for every run of the log. */
+  /**
+   * Lists runs, the newest first. Reads a header for every run of the log.
+   * @throws {InvalidInputError} When an option cannot be used.
+   */
   list(options?: ListOptions): Promise<RunSummary[]>;
   /**
    * Asks for the same of all runs that a filter selects. Those that cannot be asked are told of in
    * the result.
+   * @throws {InvalidInputError} When action, filter or options cannot be used.
    * @example
    * const { matched } = await client.bulk("retry", { taskName: "fulfil" }, { isDryRun: true });
    */
@@ -162,6 +169,7 @@ class LinkedClient implements Client {
     input?: unknown,
     options: StartOptions = {},
   ): Promise<RunHandle<never>> {
+    checkFields(options, "third argument of start()", ["id", "by", "queueTimeout"]);
     const address = addressOf(task, options.id ?? newId());
     const definition = isTask(task) ? definitionOf(task) : undefined;
     const what = `input of run "${address.runId}" of task "${address.taskName}"`;
@@ -172,6 +180,7 @@ class LinkedClient implements Client {
       definition?.kind === "regular" ? { after: 0, created: "" } : await this.#events.recent();
     const { nonce, end, forget } = this.#ends.expect();
     const { by = this.#by, queueTimeout } = options;
+    checkText(by, "option by of start()");
     const asked =
       queueTimeout === undefined ? undefined : toTimeoutMs(queueTimeout, "queueTimeout");
     const queueTimeoutMs = queueLimitOf(definition, asked);
@@ -203,8 +212,8 @@ class LinkedClient implements Client {
       // There is no stream, which this finds out, or it has no leader for a moment.
       if (outcome.kind === "unknown" && outcome.reason === "no-responders")
         await this.#events.read();
-      const reason = outcome.kind === "refused" ? outcome.description : outcome.kind;
-      throw new UnavailableError(`The event "${name}" may not have been stored: ${reason}.`);
+      const what = `The event "${name}"`;
+      throw unstoredError(outcome, { what, mayNot: "may not have been stored" });
     }
     this.#events.note(outcome.sequence);
     return { sequence: outcome.sequence };
@@ -219,6 +228,7 @@ class LinkedClient implements Client {
   }
 
   bulk(action: BulkAction, filter: BulkFilter, options: BulkOptions = {}): Promise<BulkResult> {
+    checkBulk(action, filter, options);
     const { reason = "" } = options;
     const runs = {
       list: (which: ListOptions) => this.list(which),
@@ -257,8 +267,13 @@ class LinkedClient implements Client {
     const { taskName, runId } = address;
     const what = `Run "${runId}" of task "${taskName}"`;
     if (outcome.kind !== "guard")
-      throw new UnavailableError(
-        `${what} may not have been started: ${outcome.kind === "refused" ? outcome.description : outcome.kind}. Starting it again with the same id is safe.`,
+      throw unstoredError(
+        outcome,
+        {
+          what,
+          mayNot: "may not have been started",
+          advice: "Starting it again with the same id is safe.",
+        },
         { taskName, runId },
       );
     const found = await this.#link.reader.lastFor(stream, subject, { leader: true });

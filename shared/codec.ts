@@ -7,8 +7,9 @@
  * C3. What was encoded can be decoded.
  */
 import { deflateRawSync, inflateRawSync } from "node:zlib";
-import { addExtension, Decoder, Encoder } from "cbor-x";
-import { cborProblem, REFERENCE_TAG } from "./cbor-check.ts";
+// Not "cbor-x" itself: where its native part is installed, that would read texts by other rules.
+import { addExtension, Decoder, Encoder } from "cbor-x/decode";
+import { BYTE_ORDER_MARK, cborProblem, markedTexts, REFERENCE_TAG } from "./cbor-check.ts";
 import {
   type ErrorDetails,
   InvalidInputError,
@@ -23,10 +24,17 @@ import { type StorageProblem, storageProblem } from "./storable.ts";
 const FORMAT = 1;
 /** The same, deflated: for messages that grow with the number of things they name. */
 const DEFLATED = 2;
+/** Texts of more bytes are read by `TextDecoder`. */
+const READ_AS_FILE_BYTES = 64;
 /** Smaller ones are not worth it. */
 const DEFLATED_FROM_BYTES = 16 * 1024;
 /** What a deflated message may grow to when it is read. */
 const INFLATED_BYTES = 64 * 1024 * 1024;
+/**
+ * ... and how many items it may have then. 64 KB deflated can hold 64 million empty lists, which take
+ * gigabytes of memory.
+ */
+const INFLATED_ITEMS = 4_000_000;
 
 const options = {
   useRecords: false,
@@ -124,11 +132,19 @@ function framed(body: Uint8Array, format = FORMAT): Uint8Array {
 /**
  * The same for messages that may name very many things, whose names have much in common: a large one
  * is written deflated.
+ * @throws {LimitExceededError} When it has more items than would be read again.
  */
 export function encodeCompact(value: unknown, what: string): Uint8Array {
   const message = encode(value, what);
   if (message.length < DEFLATED_FROM_BYTES) return message;
-  return framed(deflateRawSync(message.subarray(1)), DEFLATED);
+  const body = message.subarray(1);
+  // Each item has a byte at least.
+  if (body.length > INFLATED_ITEMS && cborProblem(body, true, INFLATED_ITEMS) !== undefined)
+    throw new LimitExceededError(
+      `The ${what} has more than ${INFLATED_ITEMS} values in it. Store large values elsewhere and pass a reference.`,
+      { limitName: "value-bytes", limit: VALUE_BYTES },
+    );
+  return framed(deflateRawSync(body), DEFLATED);
 }
 
 /**
@@ -143,9 +159,10 @@ export function decode(message: Uint8Array, where: string): unknown {
       `The message at ${where} does not begin with a known format byte: it was not written by this version of Contrail.`,
     );
   try {
-    if (format === FORMAT) return decodeCbor(message, 1, true);
+    if (format === FORMAT) return decodeCbor(message, 1, { isOurs: true });
     const limit = { maxOutputLength: INFLATED_BYTES };
-    return decodeCbor(inflateRawSync(message.subarray(1), limit), 0, true);
+    const inflated = inflateRawSync(message.subarray(1), limit);
+    return decodeCbor(inflated, 0, { isOurs: true, mostItems: INFLATED_ITEMS });
   } catch (cause) {
     throw new UndecodableError(`The message at ${where} cannot be decoded.`, { cause });
   }
@@ -155,16 +172,44 @@ export function decode(message: Uint8Array, where: string): unknown {
  * Only what Contrail wrote may refer to payloads: what anybody published may not.
  * @throws {Error} When the bytes from `start` on are not plain data.
  */
-function decodeCbor(message: Uint8Array, start: number, isOurs = false): unknown {
+function decodeCbor(
+  message: Uint8Array,
+  start: number,
+  { isOurs = false, mostItems }: { readonly isOurs?: boolean; readonly mostItems?: number } = {},
+): unknown {
   // Of whichever class the bytes are, those inside are to be of the plain one.
   const body = new Uint8Array(
     message.buffer,
     message.byteOffset + start,
     message.byteLength - start,
   );
-  const problem = cborProblem(body, isOurs);
+  const problem = cborProblem(body, isOurs, mostItems);
   if (problem !== undefined) throw new TypeError(`It is not plain CBOR: ${problem}.`);
-  return decoder.decode(body);
+  return decoder.decode(withMarksDoubled(body));
+}
+
+const MARK = Buffer.from(BYTE_ORDER_MARK);
+/** The head of a text with a length of four bytes. */
+const TEXT_HEAD = 0x7a;
+
+/**
+ * The decoder reads longer texts as if they were files, whose byte order mark is no part of the text.
+ * Where it looks for one it now finds one more. Hardly any message has such a text.
+ */
+function withMarksDoubled(body: Uint8Array): Uint8Array {
+  if (body.length <= READ_AS_FILE_BYTES) return body;
+  if (!Buffer.from(body.buffer, body.byteOffset, body.length).includes(MARK)) return body;
+  const parts: Uint8Array[] = [];
+  let copiedTo = 0;
+  for (const { headAt, textAt, length } of markedTexts(body)) {
+    if (length <= READ_AS_FILE_BYTES) continue;
+    const head = Buffer.of(TEXT_HEAD, 0, 0, 0, 0, ...MARK);
+    head.writeUInt32BE(length + MARK.length, 1);
+    parts.push(body.subarray(copiedTo, headAt), head);
+    copiedTo = textAt;
+  }
+  const { buffer, byteOffset, length } = Buffer.concat([...parts, body.subarray(copiedTo)]);
+  return new Uint8Array(buffer, byteOffset, length); // what is inside is of the class of this
 }
 
 function reference(parts: unknown): PayloadReference {

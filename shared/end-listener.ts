@@ -6,6 +6,7 @@ import { decodeCommit, type Outcome } from "./entries.ts";
 import { ContrailError } from "./errors.ts";
 import { newId } from "./ids.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
+import { EXPECTED_ENDS } from "./limits.ts";
 import type { Names } from "./subjects.ts";
 
 /** The form of a nonce that asks for a word about the end; anything else is no subject of ours. */
@@ -31,9 +32,19 @@ export class EndListener {
     });
   }
 
+  /** How many ends may still be told. */
+  get size(): number {
+    return this.#waiting.size;
+  }
+
   /** A nonce for a start, and the promise of its run's end; it may stay pending for ever. */
   expect(): { readonly nonce: string; readonly end: Promise<Outcome>; forget(): void } {
     const number = (this.#count++).toString(36);
+    if (this.#waiting.size >= EXPECTED_ENDS) {
+      // Runs that take long, or whose word was lost: whoever waits for one reads the log by now.
+      const [oldest] = this.#waiting.keys();
+      this.#waiting.delete(oldest as string);
+    }
     const end = new Promise<Outcome>((resolve) => this.#waiting.set(number, resolve));
     const forget = (): void => void this.#waiting.delete(number);
     return { nonce: `${this.#client}.${number}`, end, forget };

@@ -75,8 +75,12 @@ export const isLeafOutcome: Form = (value) => {
   }
 };
 
+/** By its position in its group: a list of outputs is made of them. */
 const isEndedChild: Form = (value) =>
-  Array.isArray(value) && isCount(value[0]) && isOutcome(value[1]);
+  Array.isArray(value) &&
+  isCount(value[0]) &&
+  (value[0] as number) < CHILDREN_PER_RUN &&
+  isOutcome(value[1]);
 
 /** A condition as it is stored. */
 export const isCondition: Form = (value) => {
@@ -98,7 +102,7 @@ export const isLeafCondition: Form = (value) => {
       return (
         isText(value.name) &&
         isCount(value.after) &&
-        (value.where === undefined || isObject(value.where))
+        (value.where === undefined || (isObject(value.where) && isJson(value.where)))
       );
     case "child":
       return isName(value.taskName) && isName(value.runId);
@@ -113,6 +117,17 @@ export const isLeafCondition: Form = (value) => {
       return false;
   }
 };
+
+/**
+ * What JSON has a form for, as a filter that was accepted is. Filters are compared by their JSON, which
+ * fails for a big integer and takes two maps for one.
+ */
+function isJson(value: unknown): boolean {
+  if (typeof value !== "object") return typeof value !== "bigint" && value !== undefined;
+  if (value === null) return true;
+  if (Array.isArray(value)) return value.every(isJson);
+  return Object.getPrototypeOf(value) === Object.prototype && Object.values(value).every(isJson);
+}
 
 function isObject(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value);

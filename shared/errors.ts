@@ -127,19 +127,6 @@ export class NonRetryableError extends ContrailError {
   readonly retryable = false;
 }
 
-/** Thrown by user code: try again, but not before so many milliseconds have passed. */
-export class RetryAfterError extends ContrailError {
-  readonly code = "retry-after";
-  readonly retryable = true;
-  readonly retryAfterMs: number;
-
-  /** @param retryAfterMs Takes the place of the backoff, up to its own bounds. */
-  constructor(message: string, retryAfterMs: number, details: ErrorDetails = {}) {
-    super(message, details);
-    this.retryAfterMs = retryAfterMs;
-  }
-}
-
 /** A run failed, and steps of it could not be undone; `cause` holds why the run failed. */
 export class UndoFailedError extends ContrailError {
   readonly code = "undo-failed";
@@ -156,6 +143,12 @@ export class TimeoutError extends ContrailError {
 export class UnavailableError extends ContrailError {
   readonly code = "unavailable";
   readonly retryable = true;
+}
+
+/** The server forbids something to the user of the connection; `subject` is what it is about. */
+export class NotPermittedError extends ContrailError {
+  readonly code = "not-permitted";
+  readonly retryable = false;
 }
 
 /** The server, a stream, a consumer or a bucket is not as Contrail needs it. Names the field. */

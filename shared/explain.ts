@@ -6,7 +6,8 @@ import type { LeaseRecord } from "./leases.ts";
 import { CLAIM_TIMEOUT_MS } from "./limits.ts";
 import { parsePassId } from "./pass-id.ts";
 import { nameOfRepair } from "./repairs.ts";
-import { pendingLeaves, type RunStatus, type WaitState } from "./run-state.ts";
+import { pendingLeaves, type WaitState } from "./run-state.ts";
+import type { RunStatus } from "./run-status.ts";
 import type { RunView } from "./run-view.ts";
 import type { TaskGroup } from "./task-group.ts";
 import { durationText, relativeText } from "./time-text.ts";
@@ -112,7 +113,10 @@ function textOf(status: RunStatus, view: RunView, facts: Facts): string {
       return waitingText(view, facts);
     case "paused": {
       const reason = state.paused?.reason.replace(/\.$/, "") ?? "it does not say why";
-      return `is paused since ${when} and a person must look: ${oneLine(reason)}`;
+      const rest = state.interruption
+        ? "; it is to end, and cleans up and undoes its steps when it is resumed with code that fits; terminate it to end it without that"
+        : "";
+      return `is paused since ${when} and a person must look: ${oneLine(reason)}${rest}`;
     }
     case "completed":
       return `completed at ${when}, ${durationText(state.changedAt - view.startedAt)} after its start`;
@@ -139,7 +143,7 @@ function runningText(view: RunView, { leases, since, now, group }: Facts): strin
 
 function waitingText({ state, hasRegistration }: RunView, facts: Facts): string {
   if (state.unreadableAt !== undefined)
-    return `cannot go on: message ${state.unreadableAt} of its history cannot be read; remove it from the stream if it does not belong there`;
+    return `cannot go on: message ${state.unreadableAt} of its history cannot be read; a fork goes on from what comes before it`;
   const waits = [...state.pending.values()];
   const shown = waits.slice(0, WAITS_SHOWN).map((wait) => waitText(wait, facts.now));
   const rest = waits.length - shown.length;

@@ -11,6 +11,7 @@ import { describe } from "./describe.ts";
 import { InvalidInputError } from "./errors.ts";
 import { project } from "./filter-payload.ts";
 import { compileQuery, isComparison, matcherOf, type PlainObject } from "./filter-query.ts";
+import { storageProblem } from "./storable.ts";
 
 export { valuesAt } from "./filter-payload.ts";
 
@@ -78,6 +79,12 @@ export type EqualityKey = readonly [path: string, value: string | number | boole
 export function checkFilter(where: unknown, what: string): Filter {
   const copy = copyOf(where, what);
   compileQuery(copy, what);
+  const problem = storageProblem(copy);
+  if (problem)
+    throw new InvalidInputError(
+      `The ${what} at ${describe(problem.path.join("."))} ${problem.text}.`,
+      { value: where },
+    );
   return copy as Filter;
 }
 

@@ -33,9 +33,11 @@ const LEFT_OUT: ReadonlySet<Entry["kind"]> = new Set([
  */
 export function copyHistory(view: RunView, options: CopyOptions): Uint8Array[] {
   const { by, reason, results = {} } = options;
-  const all = view.commits.flatMap(({ entries }) => entries);
+  // Behind a message that cannot be read nobody has gone on: what comes before it is a whole history.
+  const { unreadableAt = Number.POSITIVE_INFINITY } = view.state;
+  const readable = view.commits.filter(({ sequence }) => sequence < unreadableAt);
+  const all = readable.flatMap(({ entries }) => entries);
   const { entries: asked } = options;
-  if (view.state.unreadableAt !== undefined) throw refusal(view, "its history cannot be read");
   if (asked !== undefined && (!Number.isInteger(asked) || asked < 0 || asked > all.length))
     throw refusal(view, `its history has ${all.length} entries`);
   const isRetry = asked === undefined && view.state.status === "failed" && !view.cancelRequest;
@@ -44,7 +46,7 @@ export function copyHistory(view: RunView, options: CopyOptions): Uint8Array[] {
   const unused = new Set(Object.keys(results));
   const from = all.findLastIndex(({ kind }, place) => kind === "continued" && place < count);
   let place = 0;
-  const commits = view.commits.flatMap((commit) => {
+  const commits = readable.flatMap((commit) => {
     const kept = commit.entries
       .slice(Math.max(0, from - place), Math.max(0, count - place))
       .filter((entry) => !LEFT_OUT.has(entry.kind) && !("key" in entry && children.has(entry.key)))
@@ -53,7 +55,7 @@ export function copyHistory(view: RunView, options: CopyOptions): Uint8Array[] {
     return kept.length === 0 ? [] : [{ ...commit, entries: kept }];
   });
   if (unused.size > 0) throw refusal(view, `what is copied has no result of "${[...unused][0]}"`);
-  const last = view.commits.at(-1);
+  const last = readable.at(-1);
   if (isRetry && last) {
     const { again = [] } = planRetry(view, { by, reason });
     commits.push({ ...last, entries: [{ kind: "retried", by, reason, again }] });

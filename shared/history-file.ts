@@ -20,6 +20,8 @@ export interface History {
   readonly startedBy: string;
   readonly startSequence: number;
   readonly parent?: ParentReference;
+  /** Of a run that was forked: what its time and its random values go on from. */
+  readonly fork?: { readonly seed: string; readonly startedAt: number };
   readonly commits: readonly StoredCommit[];
 }
 
@@ -28,7 +30,7 @@ const FORMAT = "contrail-history/1";
 
 /** Writes the history of a run, or its view, as the text of a file. Ends with a line break. */
 export function historyText(history: History): string {
-  const { taskName, runId, input, startedAt, startedBy, startSequence, parent } = history;
+  const { taskName, runId, input, startedAt, startedBy, startSequence, parent, fork } = history;
   const shown = (value: unknown): unknown => JSON.parse(toJson(value));
   const file = {
     format: FORMAT,
@@ -38,6 +40,7 @@ export function historyText(history: History): string {
     startedBy,
     startSequence,
     ...(parent ? { parent: shown(parent) } : {}),
+    ...(fork ? { fork } : {}),
     input: { shown: shown(input), stored: base64(encode(input, "input")) },
     commits: history.commits.map((commit) => ({
       sequence: commit.sequence,
@@ -62,8 +65,8 @@ export function parseHistory(text: string, where: string): History {
     throw notOne(where, `it is not JSON: ${(cause as Error).message}`, cause);
   }
   if (!isObject(file)) throw notOne(where, "it is no object");
-  const { format, taskName, runId, input, startedAt, startedBy, startSequence, parent, commits } =
-    file;
+  const { format, taskName, runId, input, startedAt, startedBy, startSequence, parent } = file;
+  const { fork, commits } = file;
   if (format !== FORMAT)
     throw notOne(
       where,
@@ -76,6 +79,7 @@ export function parseHistory(text: string, where: string): History {
     !isText(startedBy) ||
     !isCount(startSequence) ||
     !(parent === undefined || isParent(parent)) ||
+    !(fork === undefined || isFork(fork)) ||
     !isObject(input) ||
     !Array.isArray(commits)
   )
@@ -83,6 +87,7 @@ export function parseHistory(text: string, where: string): History {
   return {
     ...({ taskName, runId, startedAt, startedBy, startSequence } as History),
     ...(parent ? { parent: parent as ParentReference } : {}),
+    ...(fork ? { fork } : {}),
     input: decode(bytes(input["stored"], where), where),
     commits: commits.map((commit: unknown) => storedCommit(commit, where)),
   };
@@ -102,6 +107,10 @@ function isParent(value: unknown): boolean {
     isCount(value["startSequence"]) &&
     isText(value["key"])
   );
+}
+
+function isFork(value: unknown): value is NonNullable<History["fork"]> {
+  return isObject(value) && isText(value["seed"]) && isTime(value["startedAt"]);
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

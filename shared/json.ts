@@ -18,8 +18,13 @@ function replace(this: unknown, key: string, value: unknown): unknown {
   if (value instanceof ArrayBuffer) return Buffer.from(value).toString("base64");
   if (typeof value === "bigint" || value instanceof RegExp) return String(value);
   if (value instanceof Map)
-    return Object.fromEntries([...value].map(([name, inner]) => [String(name), inner as unknown]));
+    return Object.fromEntries([...value].map(([name, inner]) => [keyText(name), inner as unknown]));
   if (value instanceof Set) return [...(value as Set<unknown>)];
   if (value instanceof Error) return { name: value.name, message: value.message };
   return value;
+}
+
+/** Objects as keys are written as JSON: they may have anything in the place of `toString`. */
+function keyText(key: unknown): string {
+  return typeof key === "object" && key !== null ? toJson(key) : String(key);
 }

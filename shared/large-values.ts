@@ -1,6 +1,7 @@
 /** Where entries and results hold values that may be kept in the object store. Pure. */
 import type { Entry, LeafOutcome, Outcome } from "./entries.ts";
 import { PayloadReference } from "./payload-reference.ts";
+import type { Delivery } from "./run-state.ts";
 
 /** Whose value it is: one of the run's, the output that the run ends with, or a child's output. */
 export type ValueKind = "own" | "output" | "child";
@@ -60,11 +61,18 @@ async function withOutput(
   return { ...outcome, output: await replace(outcome.output, kind) };
 }
 
+/** Whether something of what the code is to receive has to be fetched. */
+export function isApart({ key, result }: Delivery): boolean {
+  if (!result.ok) return false;
+  const { value } = result;
+  return key.startsWith("w") ? hasReference(value) : value instanceof PayloadReference;
+}
+
 /**
  * Whether something in a result has to be fetched. Looks at the places of values in what a wait
  * results in, not into the values.
  */
-export function hasReference(result: unknown): boolean {
+function hasReference(result: unknown): boolean {
   if (result instanceof PayloadReference) return true;
   if (typeof result !== "object" || result === null) return false;
   if (Array.isArray(result)) return result.some(hasReference);

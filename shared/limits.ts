@@ -75,6 +75,9 @@ export const CARRIED_EVENTS = 10_000;
 /** Suspended continuations a worker keeps in memory. */
 export const WARM_RUNS = 1_000;
 
+/** Runs of one client whose ends workers may tell it of; the end of an older one it reads. */
+export const EXPECTED_ENDS = 100_000;
+
 /** How long an events stream that nobody has set up otherwise keeps events. */
 export const EVENTS_KEEP_MS: number = 30 * 24 * 3_600_000;
 
@@ -82,6 +85,11 @@ export const EVENTS_KEEP_MS: number = 30 * 24 * 3_600_000;
 export const KEEP_ENDED_MS: number = 7 * 24 * 3_600_000;
 /** The shortest keep time: nobody is still at work with what ended so long ago (rule 26). */
 export const SHORTEST_KEEP_ENDED_MS = 3_600_000;
+
+/** Messages that cannot be read of which one process keeps notes for `contrail doctor`. */
+export const UNDECODABLE_NOTES = 1_000;
+/** Such a note disappears after this long. */
+export const UNDECODABLE_NOTES_KEEP_MS: number = 7 * 24 * 3_600_000;
 
 /** The engine's lead of a namespace lives this long without renewal. */
 export const LEAD_TTL_MS = 6_000;
@@ -92,6 +100,9 @@ export const LEAD_RENEWAL_MS = 1_500;
 export const RECENT_EVENTS = 20_000;
 /** Bytes of their payloads. */
 export const RECENT_EVENT_BYTES: number = 8 * 1024 * 1024;
+
+/** A worker says so when its event loop did not turn for so long. */
+export const BLOCKED_LOOP_MS = 1_000;
 
 /** A suspect that its worker has outlived for so many claim timeouts makes room for the next. */
 export const TRIAL_CLAIM_TIMEOUTS = 3;
@@ -113,6 +124,10 @@ invariant(
 invariant(
   SHORTEST_KEEP_ENDED_MS > LONGEST_CLAIM_TIMEOUT_MS,
   "a run is kept for longer than any token of it can be claimed",
+);
+invariant(
+  BLOCKED_LOOP_MS <= SHORTEST_CLAIM_TIMEOUT_MS,
+  "a blocked event loop is noticed before its claims are lost",
 );
 invariant(LEASE_SHARE_OF_CLAIM < 1, "a lease ends before the claim it stands for is taken over");
 invariant(

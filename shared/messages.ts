@@ -3,6 +3,7 @@ import { decode, encode, encodeCompact } from "./codec.ts";
 import type { LeafCondition } from "./entries.ts";
 import { isCount, isLeafCondition, isName, isText, isTexts, isTime } from "./entry-forms.ts";
 import { UndecodableError } from "./errors.ts";
+import { CHILDREN_PER_RUN } from "./limits.ts";
 
 /** Where the events of a run begin (rules 20 and 23). */
 export interface EventPosition {
@@ -91,6 +92,12 @@ export interface Because {
 
 /** The engine asks to look at a run whose events stream is not the one it began with (rule 23). */
 export const EVENTS_REPLACED = "events-replaced";
+
+/**
+ * The engine has found that nobody will wake the run (rule 30). Such a token answers the last commit of
+ * the run, whatever that is: a waiting one like any other token; else it takes over directly behind it.
+ */
+export const WAKE_LOST = "wake-lost";
 
 /** A later claim token: it answers one waiting commit and names it (rule 1). */
 export interface Ready {
@@ -300,17 +307,32 @@ export function decodeWait(message: Uint8Array, where: string): WaitRegistration
       !isCount(leaf) ||
       !isLeafCondition(condition) ||
       (condition as LeafCondition).kind === "sleep" ||
-      !isListOf(recorded, isRange)
+      !areRanges(recorded)
     )
       throw unreadable("wait", where);
     return { key, leaf, condition, recorded } as WatchedLeaf;
   });
+  // The engine has a place for every child, so that more of them than a run may have must not pass.
+  const children = leaves.reduce((sum, { condition }) => sum + childrenOf(condition), 0);
+  if (children > CHILDREN_PER_RUN) throw unreadable("wait", where);
   const wait = { waitSequence, startSequence, isChild, leaves, consumed, passMs };
   return (eventsCreated === undefined ? wait : { ...wait, eventsCreated }) as WaitRegistration;
 }
 
-function isRange(value: unknown): boolean {
-  return Array.isArray(value) && isCount(value[0]) && isCount(value[1]);
+/** Positions of children as ranges, in order and apart from each other: each is walked through. */
+function areRanges(value: unknown): boolean {
+  let behind = 0;
+  return isListOf(value, (range) => {
+    if (!Array.isArray(range) || !isCount(range[0]) || !isCount(range[1])) return false;
+    const [from, to] = range as [number, number];
+    const isInOrder = from >= behind && to >= from && to < CHILDREN_PER_RUN;
+    behind = to + 1;
+    return isInOrder;
+  });
+}
+
+function childrenOf(condition: LeafCondition): number {
+  return condition.kind === "children" ? condition.count : 0;
 }
 
 /** Writes what a run's deadline says when it is over. */

@@ -23,6 +23,16 @@ export function checkFields(
     throw refuse(`has an unknown option ${describe(unknown)}`, `Expected ${expected}`);
 }
 
+/**
+ * Checks a text that people will read, such as a reason.
+ * @param what Names it in the error: "reason".
+ * @throws {InvalidInputError} When it is no text.
+ */
+export function checkText(value: unknown, what: string): void {
+  if (typeof value === "string") return;
+  throw new InvalidInputError(`The ${what} is ${describe(value)}. Expected a text.`, { value });
+}
+
 /** The fields of an object, or undefined when the value is none, or is a list, or cannot be read. */
 function fieldsOf(value: unknown): string[] | undefined {
   try {

@@ -13,7 +13,7 @@ import { PayloadMissingError, UnavailableError } from "./errors.ts";
 import type { Failpoint } from "./failpoints.ts";
 import { newId } from "./ids.ts";
 import { pause } from "./jetstream/backoff.ts";
-import type { Publisher } from "./jetstream/publisher.ts";
+import { type Publisher, whyNotStored } from "./jetstream/publisher.ts";
 import type { Reader, StoredMessage } from "./jetstream/reader.ts";
 import { PAYLOAD_CHUNK_BYTES, PAYLOAD_INLINE_BYTES } from "./limits.ts";
 import { PayloadReference, payloadName, payloadPath } from "./payload-reference.ts";
@@ -82,19 +82,23 @@ export class Payloads {
    * @throws {PayloadMissingError} When something of it is not there any more.
    * @throws {UnavailableError} When it cannot be read for now.
    */
-  async fetch(value: unknown, depth = 0): Promise<unknown> {
+  async fetch(value: unknown): Promise<unknown> {
+    return holdsReference(value, 0) ? this.#fetched(value, 0) : value;
+  }
+
+  async #fetched(value: unknown, depth: number): Promise<unknown> {
     if (value instanceof PayloadReference)
       return decode(await this.#get(value), `payload ${payloadName(value.path)}`);
     if (typeof value !== "object" || value === null || depth === DEPTH) return value;
     if (Array.isArray(value)) {
       const parts: unknown[] = [];
-      for (const part of value) parts.push(await this.fetch(part, depth + 1));
+      for (const part of value) parts.push(await this.#fetched(part, depth + 1));
       return parts;
     }
     if (Object.getPrototypeOf(value) !== Object.prototype) return value;
     const fields: [string, unknown][] = [];
     for (const [name, part] of Object.entries(value))
-      fields.push([name, await this.fetch(part, depth + 1)]);
+      fields.push([name, await this.#fetched(part, depth + 1)]);
     return Object.fromEntries(fields);
   }
 
@@ -135,9 +139,8 @@ export class Payloads {
       const last = await reader.lastFor(this.#names.payloadsStream, subject, { leader: true });
       if (last && last.sequence > expect) return last.sequence;
     }
-    const why = outcome.kind === "refused" ? outcome.description : outcome.kind;
     throw new UnavailableError(
-      `A large value could not be stored in ${this.#names.payloadsStream}: ${why}. If there is no such stream, run "contrail setup".`,
+      `A large value could not be stored in ${this.#names.payloadsStream}: ${whyNotStored(outcome)}. If there is no such stream, run "contrail setup".`,
       { subject },
     );
   }
@@ -185,4 +188,16 @@ function missing({ path, size }: PayloadReference, found: Uint8Array): PayloadMi
     `Payload ${name}, a value of ${size} bytes that the log refers to, ${what}: somebody removed it from the object store. Put it back, or retry or fork the run from before it.`,
     { payload: name },
   );
+}
+
+/** Whether there is something to fetch. Nearly always there is not, and this costs no promise. */
+function holdsReference(value: unknown, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (value instanceof PayloadReference) return true;
+  if (depth === DEPTH) return false;
+  if (Array.isArray(value)) return value.some((part) => holdsReference(part, depth + 1));
+  if (Object.getPrototypeOf(value) !== Object.prototype) return false;
+  const fields = value as Readonly<Record<string, unknown>>;
+  for (const name in fields) if (holdsReference(fields[name], depth + 1)) return true;
+  return false;
 }

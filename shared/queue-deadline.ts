@@ -2,8 +2,8 @@
  * The time that a run may spend in the queue, kept by a schedule of the server: it is over also when
  * no worker has ever seen the run.
  */
-import { UnavailableError } from "./errors.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
+import { unstoredError } from "./jetstream/unstored.ts";
 import { encodeExpiry } from "./messages.ts";
 import { HEADERS, type Names, type RunAddress } from "./subjects.ts";
 
@@ -11,6 +11,7 @@ import { HEADERS, type Names, type RunAddress } from "./subjects.ts";
  * Sets the deadline of a run that was just started, or was started before: setting it twice is safe,
  * and one that is over when the run has begun changes nothing.
  * @throws {UnavailableError} When it may not have been stored.
+ * @throws {NotPermittedError} When the user of the connection may not set it.
  */
 export async function setQueueDeadline(
   link: Pick<NatsLink, "publisher" | "reader">,
@@ -33,8 +34,13 @@ export async function setQueueDeadline(
     ],
   });
   if (outcome.ok || outcome.kind === "guard") return;
-  throw new UnavailableError(
-    `Run "${address.runId}" of task "${address.taskName}" was started, but its time in the queue may not be limited: ${outcome.kind}. Starting it again with the same id is safe.`,
+  throw unstoredError(
+    outcome,
+    {
+      what: `The limit of the time in the queue of run "${address.runId}" of task "${address.taskName}", which was started,`,
+      mayNot: "may not have been stored",
+      advice: "Starting it again with the same id is safe.",
+    },
     { ...address },
   );
 }

@@ -160,7 +160,11 @@ function nameIn(key: string): string {
 function checkReadable(view: RunView): void {
   const { unreadableAt } = view.state;
   if (unreadableAt !== undefined)
-    throw refusal(view, "repaired", `Message ${unreadableAt} of its history cannot be read.`);
+    throw refusal(
+      view,
+      "repaired",
+      `Message ${unreadableAt} of its history cannot be read; fork the run, which goes on from what comes before it.`,
+    );
 }
 
 function checkNotCanceled(view: RunView): void {

@@ -3,7 +3,7 @@ import type { RunFacts } from "./explain.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
 import { KvBucket } from "./jetstream/kv.ts";
 import { readLeases } from "./leases.ts";
-import type { Names, RunAddress } from "./subjects.ts";
+import { LEAD_KEY, type Names, type RunAddress } from "./subjects.ts";
 import { readTaskGroup } from "./task-group.ts";
 
 /**
@@ -14,7 +14,7 @@ export async function readFacts(link: NatsLink, names: Names, run: RunAddress): 
   const [leases, group, leads, events] = await Promise.all([
     readLeases(link, names),
     readTaskGroup(link, names, run),
-    new KvBucket(link, names.engineBucket).keys(),
+    new KvBucket(link, names.engineBucket).keys(LEAD_KEY),
     link.reader.streamState(names.eventsStream),
   ]);
   return {

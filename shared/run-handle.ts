@@ -1,10 +1,11 @@
 /** A run as its client sees it: asks for its end, its view, and that it be canceled. */
 import type { Outcome } from "./entries.ts";
-import { UnavailableError } from "./errors.ts";
 import { type Explanation, explainRun } from "./explain.ts";
 import type { History } from "./history-file.ts";
 import { newId } from "./ids.ts";
+import { unstoredError } from "./jetstream/unstored.ts";
 import { encodeCancel, type Start } from "./messages.ts";
+import { checkText } from "./option-fields.ts";
 import { PayloadReference } from "./payload-reference.ts";
 import { readFacts } from "./run-facts.ts";
 import { followRun } from "./run-follow.ts";
@@ -173,6 +174,7 @@ export class LinkedRun implements RunHandle {
   }
 
   async #cancel(reason: string, isTermination: boolean): Promise<void> {
+    checkText(reason, "reason"); // else nobody could read the request
     const { link, names, by } = this.#hub;
     const address = { taskName: this.taskName, runId: this.runId };
     const { prefix, stream } = names.run(address);
@@ -190,8 +192,10 @@ export class LinkedRun implements RunHandle {
     });
     if (outcome.ok) return;
     if (outcome.kind === "guard") throw notFound(address);
-    throw new UnavailableError(
-      `The request to cancel run "${this.runId}" may not have been stored: ${outcome.kind}. Asking again is safe.`,
-    );
+    throw unstoredError(outcome, {
+      what: `The request to cancel run "${this.runId}"`,
+      mayNot: "may not have been stored",
+      advice: "Asking again is safe.",
+    });
   }
 }

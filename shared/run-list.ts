@@ -1,8 +1,11 @@
 /** Lists runs from the log itself: the last message of every start and history, headers only. */
+import { describe } from "./describe.ts";
+import { InvalidInputError } from "./errors.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
 import { follow } from "./jetstream/follower.ts";
 import { SHARD_COUNT } from "./limits.ts";
-import type { RunStatus } from "./run-state.ts";
+import { checkFields } from "./option-fields.ts";
+import { checkStatus, type RunStatus } from "./run-status.ts";
 import { encodeToken, type Names, STATUS_HEADER } from "./subjects.ts";
 
 /** A run in a list. */
@@ -25,12 +28,24 @@ export interface ListOptions {
   readonly limit?: number;
 }
 
-/** Lists runs. Reads one header for each start and each history of the log that is asked for. */
+const FIELDS = ["taskName", "runId", "status", "limit"];
+
+/**
+ * Lists runs. Reads one header for each start and each history of the log that is asked for.
+ * @throws {InvalidInputError} When an option cannot be used: a list would be empty, or of all runs.
+ */
 export async function listRuns(
   link: NatsLink,
   names: Names,
-  { taskName, runId, status, limit = 100 }: ListOptions,
+  options: ListOptions,
 ): Promise<RunSummary[]> {
+  checkFields(options, "argument of list()", FIELDS);
+  const { taskName, runId, status, limit = 100 } = options;
+  if (status !== undefined) checkStatus(status);
+  if (!(limit >= 0))
+    throw new InvalidInputError(`The limit is ${describe(limit)}. Expected a number from 0.`, {
+      value: limit,
+    });
   const runs = new Map<string, RunSummary>();
   const isOne = taskName !== undefined && runId !== undefined;
   const shards = isOne

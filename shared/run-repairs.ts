@@ -8,7 +8,9 @@ import { LimitExceededError, RepairRefusedError, UnavailableError } from "./erro
 import { copyHistory } from "./forks.ts";
 import { pause } from "./jetstream/backoff.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
+import { unstoredError } from "./jetstream/unstored.ts";
 import { decodeStart, encodeReady, type Repair, type Start } from "./messages.ts";
+import { checkFields, checkText } from "./option-fields.ts";
 import { PayloadReference } from "./payload-reference.ts";
 import type { Payloads } from "./payloads.ts";
 import { type Asker, checkKept, nameOfRepair, planResume, planRetry, planSkip } from "./repairs.ts";
@@ -101,6 +103,7 @@ export function runRepairs(
     { reason = "" }: RepairOptions,
     plan: (view: RunView, asker: Asker) => Repair,
   ): Promise<void> => {
+    checkText(reason, "reason");
     const asker = { by, reason };
     onAsked(await askForRepair(link, names, address, (view) => plan(view, asker)));
   };
@@ -196,8 +199,13 @@ async function publish(
   });
   if (outcome.ok) return true;
   if (outcome.kind === "guard") return false;
-  throw new UnavailableError(
-    `What was asked for run "${runId}" of task "${taskName}" may not have been stored: ${outcome.kind === "refused" ? outcome.description : outcome.kind}. Asking again is safe.`,
+  throw unstoredError(
+    outcome,
+    {
+      what: `What was asked for run "${runId}" of task "${taskName}"`,
+      mayNot: "may not have been stored",
+      advice: "Asking again is safe.",
+    },
     { taskName, runId },
   );
 }
@@ -213,13 +221,15 @@ export async function forkedStart(
   fork: RunAddress,
   options: Omit<ForkOptions, "id">,
 ): Promise<Omit<Start, "nonce">> {
+  checkFields(options, "argument of fork()", ["entries", "input", "results", "reason"]);
+  const { reason = "", entries, results = {} } = options;
+  checkText(reason, "reason");
   const view = await readView(link, names, address);
   const { taskName, runId, startSequence, startedAt } = view;
   const { prefix, stream } = names.run(address);
   const stored = await link.reader.get(stream, startSequence, { leader: true });
   if (!stored) throw notFound(address);
   const origin = decodeStart(stored.data, `${prefix}.start`);
-  const { reason = "", entries, results = {} } = options;
   const commits = copyHistory(view, {
     by,
     reason,

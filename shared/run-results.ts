@@ -1,6 +1,7 @@
 /**
  * Waits for runs to end: by the live feed, and by reading, because the feed may lose messages.
  */
+import type { CancelTimer } from "./clock.ts";
 import { decodeCommit, type Outcome } from "./entries.ts";
 import {
   ContrailError,
@@ -116,7 +117,8 @@ class EndWait {
   #isOver = false;
   /** Sequence of the run's start, as far as it was read: the commits of another are not the run's. */
   #startSequence: number | undefined;
-  #stop: (() => void)[] | undefined;
+  #stop: readonly (() => void)[] | undefined;
+  #stopPause: CancelTimer | undefined;
   #patience: HintPatience | undefined;
   #pauseMs = FIRST_LOOK_MS;
 
@@ -172,6 +174,7 @@ class EndWait {
     this.#isOver = true;
     this.#patience?.delete(this);
     for (const stop of this.#stop ?? []) stop();
+    this.#stopPause?.();
     this.#done(end);
   }
 
@@ -190,8 +193,7 @@ class EndWait {
   async #look(): Promise<void> {
     await this.#read();
     if (this.#isOver) return;
-    const stop = this.#link.clock.after(this.#pauseMs, () => void this.#look());
-    this.#stop?.push(stop);
+    this.#stopPause = this.#link.clock.after(this.#pauseMs, () => void this.#look());
     this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_LOOK_MS);
   }
 

@@ -21,17 +21,8 @@ import { type Interruption, interruptedResult } from "./interruption.ts";
 import { parsePassId } from "./pass-id.ts";
 import { rewind } from "./rewind.ts";
 import type { RetryState, StartedChildren } from "./run-parts.ts";
+import type { RunStatus } from "./run-status.ts";
 import { leavesOf, type RecordedLeaf, resolveWait, type WaitResult } from "./waits.ts";
-
-/** The statuses of a run. */
-export type RunStatus =
-  | "queued"
-  | "running"
-  | "waiting"
-  | "paused"
-  | "completed"
-  | "failed"
-  | "canceled";
 
 /** Something the code asked for and, when it is settled, received; in recorded order. */
 export interface Delivery {
@@ -169,17 +160,20 @@ export function evolve(state: RunState, commit: StoredCommit): RunState {
   if (commit.startSequence !== state.startSequence) return state;
   if (state.outcome && !reopens(state.outcome, commit)) return retire(state, commit);
   state.token = commit.token;
+  if (commit.pass !== state.pass) state.worker = parsePassId(commit.pass)?.worker ?? state.worker;
   state.pass = commit.pass;
-  state.worker = parsePassId(commit.pass)?.worker ?? state.worker;
   state.changedAt = commit.time;
   state.status = "running";
   state.entries += commit.entries.length;
-  for (const [index, entry] of commit.entries.entries())
+  let left = commit.entries.length;
+  for (const entry of commit.entries) {
     if (entry.kind === "continued") {
-      const { sequence, time, entries } = commit;
+      const { sequence, time } = commit;
       state.takeovers = state.losses = 0;
-      beginAnew(state, entry, { sequence, time, entries: entries.length - index });
+      beginAnew(state, entry, { sequence, time, entries: left });
     } else apply(state, entry, commit);
+    left--;
+  }
   return state;
 }
 
@@ -300,6 +294,7 @@ function apply(
       return;
     case "retried":
       delete state.retiredEnd;
+      state.status = "running";
       rewind(state, entry.again);
       state.limitFrom = commit.time;
       return;

@@ -7,6 +7,7 @@ import {
   decodeCancel,
   decodeReady,
   decodeStart,
+  type ForkOrigin,
   type ParentReference,
   type Repair,
 } from "./messages.ts";
@@ -26,6 +27,8 @@ export interface RunView {
   readonly parent?: ParentReference;
   /** The run of the same task that this one was forked from; its copied commits come first. */
   readonly forkedFrom?: { readonly runId: string; readonly reason: string };
+  /** What the time and the random values of a fork go on from. */
+  readonly fork?: { readonly seed: string; readonly startedAt: number };
   /** A request to cancel that the run may not have noticed yet. */
   readonly cancelRequest?: { readonly by: string; readonly reason: string; readonly at: number };
   /** A repair that somebody asked for and no worker has taken up yet. */
@@ -73,7 +76,7 @@ export async function readView(
     startedBy: start.by,
     startSequence: first.sequence,
     ...(start.parent ? { parent: start.parent } : {}),
-    ...(start.fork ? { forkedFrom: { runId: start.fork.runId, reason: start.fork.reason } } : {}),
+    ...(start.fork ? forkFacts(start.fork) : {}),
     ...(cancel && request?.startSequence === first.sequence
       ? { cancelRequest: { by: request.by, reason: request.reason, at: cancel.timeMs } }
       : {}),
@@ -83,6 +86,11 @@ export async function readView(
     commits,
     state,
   };
+}
+
+function forkFacts(fork: ForkOrigin): Pick<RunView, "forkedFrom" | "fork"> {
+  const { runId, reason, seed, startedAt } = fork;
+  return { forkedFrom: { runId, reason }, fork: { seed, startedAt } };
 }
 
 /** The repair that the run's last token asks for, as long as the run stands where it was asked. */

@@ -1,7 +1,7 @@
 /** What the streams of a namespace say about it: how many shards it has, and which format. */
 import { IncompatibleSetupError, UnavailableError } from "./errors.ts";
 import type { Reader } from "./jetstream/reader.ts";
-import { KEEP_ENDED_MS, SHARD_COUNT } from "./limits.ts";
+import { CLAIM_TIMEOUT_MS, KEEP_ENDED_MS, SHARD_COUNT } from "./limits.ts";
 import { Names } from "./subjects.ts";
 
 /** The namespace that is meant when none is named. */
@@ -26,10 +26,17 @@ export const FOREVER = "forever";
  * is infinite, and so is what nobody can read.
  */
 export function keepEndedMsOf(config: Readonly<Record<string, unknown>>): number {
-  const metadata = (config["metadata"] ?? {}) as Readonly<Record<string, string | undefined>>;
+  const metadata = textsIn(config);
   const text = metadata[SETUP_METADATA.keepEndedMs];
   if (text === undefined) return KEEP_ENDED_MS;
   return /^\d+$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY;
+}
+
+/** How long a claim lives without a sign of life, by the configuration of a stream of the log. */
+export function claimTimeoutOf(config: Readonly<Record<string, unknown>>): number {
+  const metadata = (config["metadata"] ?? {}) as Readonly<Record<string, string | undefined>>;
+  const claimTimeoutMs = Number(metadata[SETUP_METADATA.claimTimeoutMs]);
+  return Number.isInteger(claimTimeoutMs) && claimTimeoutMs > 0 ? claimTimeoutMs : CLAIM_TIMEOUT_MS;
 }
 
 /** A namespace as it was set up. Never changes, except by setting it up anew. */
@@ -81,7 +88,7 @@ export function parseSetup(
   stream: string,
   config: Readonly<Record<string, unknown>>,
 ): NamespaceSetup {
-  const metadata = (config.metadata ?? {}) as Readonly<Record<string, string | undefined>>;
+  const metadata = textsIn(config);
   const format = metadata[SETUP_METADATA.format];
   if (format !== String(LOG_FORMAT))
     throw incompatible(stream, SETUP_METADATA.format, format, `"${LOG_FORMAT}"`);
@@ -102,6 +109,13 @@ export function parseSetup(
       "a number of milliseconds",
     );
   return { namespace, shardCount, claimTimeoutMs, names: new Names(namespace, shardCount) };
+}
+
+/** The metadata of a stream: texts, as far as the server says what it always says. */
+function textsIn(config: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  const entries = Object.entries(config["metadata"] ?? {}) as [string, unknown][];
+  const texts = entries.filter((entry): entry is [string, string] => typeof entry[1] === "string");
+  return Object.fromEntries(texts);
 }
 
 function incompatible(

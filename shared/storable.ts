@@ -66,8 +66,10 @@ function lookInto(object: object, depth: number, budget: Budget): StorageProblem
   if (object instanceof Promise) return problem("is a promise; await it first");
   if (Symbol.iterator in object || Symbol.asyncIterator in object)
     return problem("is an iterator or a stream; collect it into a list first");
-  if ("toJSON" in object && typeof object.toJSON === "function" && !isPlain(object))
-    return look(object.toJSON(), depth + 1, budget);
+  if ("toJSON" in object && !isPlain(object) && object.toJSON)
+    return typeof object.toJSON === "function"
+      ? look(object.toJSON(), depth + 1, budget)
+      : problem('has a field "toJSON", and no class that is known; the encoder would call it');
   return lookAtFields(object as Fields, depth, budget);
 }
 

@@ -46,11 +46,18 @@ const LOG_KINDS: ReadonlySet<string> = new Set<LogKind>([
   "expired",
 ]);
 
+/** The key of the engines' bucket under which stands who leads. */
+export const LEAD_KEY = "lead";
 /** First token of the subjects of events, with its dot: published by anybody. */
 export const EVENTS_PREFIX = "events.";
 
 /** Status of a run after the commit that carries it; lets followers read headers alone. */
 export const STATUS_HEADER = "Contrail-Status";
+/**
+ * On a waiting commit: which registrations follow it, "timer", "wait" or both, so that whoever reads
+ * headers only knows what has to be there.
+ */
+export const REGISTERS_HEADER = "Contrail-Registers";
 /** Which version of its task the run goes on with, on commits of runs that have one. */
 export const VERSION_HEADER = "Contrail-Version";
 

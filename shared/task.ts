@@ -26,8 +26,20 @@ export type {
   WaitForEventOptions,
 } from "./contexts.ts";
 export type { DurationInput, DurationParts, InstantInput } from "./durations.ts";
+export {
+  ContrailError,
+  InvalidInputError,
+  LimitExceededError,
+  NonRetryableError,
+  RunCanceledError,
+  RunConflictError,
+  RunFailedError,
+  StepFailedError,
+  TimeoutError,
+} from "./errors.ts";
 export type { Filter } from "./filters.ts";
 export type { BackoffOptions, RetryOptions } from "./retry.ts";
+export { RetryAfterError } from "./retry-after-error.ts";
 export type { Schema } from "./schema.ts";
 export type { DurableTaskOptions, TaskOptions, TaskVersion } from "./task-definition.ts";
 export { durableTask, task } from "./task-definition.ts";

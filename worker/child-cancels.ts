@@ -1,8 +1,9 @@
 /** Tells the children of a run that is canceled, or out of time, to stop too. */
 import { childId, childIdPrefix } from "../shared/child-ids.ts";
 import type { LeafCondition, LeafOutcome } from "../shared/entries.ts";
-import { UnavailableError, UndecodableError } from "../shared/errors.ts";
+import { UndecodableError } from "../shared/errors.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
+import { unstoredError } from "../shared/jetstream/unstored.ts";
 import { decodeStart, encodeCancel } from "../shared/messages.ts";
 import type { RunState } from "../shared/run-state.ts";
 import type { RunAddress } from "../shared/subjects.ts";
@@ -53,9 +54,10 @@ async function cancelChild(
     signal,
   });
   if (outcome.ok || outcome.kind === "guard") return;
-  throw new UnavailableError(
-    `Child "${child.runId}" of run "${parent.runId}" may not have been told to stop: ${outcome.kind}.`,
-  );
+  throw unstoredError(outcome, {
+    what: `The request to child "${child.runId}" of run "${parent.runId}" to stop`,
+    mayNot: "may not have been stored",
+  });
 }
 
 function isChildOf(parent: ParentRun, { data, subject, sequence }: StoredMessage): boolean {

@@ -5,9 +5,10 @@
 
 import { childId, childIdPrefix } from "../shared/child-ids.ts";
 import type { Failure } from "../shared/entries.ts";
-import { ContrailError, RunConflictError, UnavailableError } from "../shared/errors.ts";
+import { ContrailError, NotPermittedError, RunConflictError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
 import { newId } from "../shared/ids.ts";
+import { unstoredError } from "../shared/jetstream/unstored.ts";
 import { startMessage } from "../shared/large-start.ts";
 import { decodeStart, type EventPosition, type ParentReference } from "../shared/messages.ts";
 import { setQueueDeadline } from "../shared/queue-deadline.ts";
@@ -57,6 +58,8 @@ export async function startChild(
     await publishStart(services, parent, { ...child, input }, signal);
     return undefined;
   } catch (error) {
+    // What the worker may not do is mended on the server, and no failure of the child.
+    if (error instanceof NotPermittedError) throw error;
     if (error instanceof ContrailError && !error.retryable) return toFailure(error);
     throw error;
   }
@@ -89,10 +92,12 @@ async function publishStart(
     const outcome = await link.publisher.guardedPublish(subject, body, { expect: 0, signal });
     if (outcome.ok) return limitQueue();
     if (outcome.kind === "guard") break;
-    if (outcome.kind === "refused" || signal.aborted)
-      throw new UnavailableError(
-        `Child "${child.task.name}" of run "${runId}" could not be started: ${outcome.kind}.`,
-      );
+    const isClosed = outcome.kind === "unknown" && outcome.reason === "closed";
+    if (outcome.kind === "refused" || signal.aborted || isClosed)
+      throw unstoredError(outcome, {
+        what: `The start of child "${child.task.name}" of run "${runId}"`,
+        mayNot: "could not be stored",
+      });
   }
   const found = await link.reader.lastFor(run.stream, subject, { leader: true });
   const start = found && decodeStart(found.data, `${subject}, sequence ${found.sequence}`);

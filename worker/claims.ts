@@ -13,7 +13,7 @@ import { PayloadMissingError, UndecodableError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import { TAKEOVERS_BEFORE_PAUSE } from "../shared/limits.ts";
-import { decodeReady, EVENTS_REPLACED } from "../shared/messages.ts";
+import { decodeReady, EVENTS_REPLACED, WAKE_LOST } from "../shared/messages.ts";
 import { repairEntries } from "../shared/repairs.ts";
 import { initialState } from "../shared/run-state.ts";
 import { nameOf } from "./because.ts";
@@ -101,6 +101,8 @@ export class Claims {
     } catch (error) {
       if (!(error instanceof UndecodableError)) throw error;
       this.#services.log.error("A token cannot be read.", { ...address, error });
+      const fate = isStart ? "The run that it was to start has failed." : "It was dropped.";
+      this.#note(token.subject, token.streamSequence, error.message, fate);
       if (isStart) await this.#refuseStart(run, slot, error);
       token.ack(); // it would be no more readable the next time
     }
@@ -136,9 +138,12 @@ export class Claims {
     const { token, history, answers, state, isSurelyFirst } = read;
     const { streamSequence: sequence } = token;
     const isHeldHere = this.#held.isHeld(history, sequence);
-    const facts = { isFresh, isHeldHere, isSurelyFirst };
+    const isHeldOtherwise = !isHeldHere && this.#held.holds(history);
+    const facts = { isFresh, isHeldHere, isHeldOtherwise, isSurelyFirst };
     const reopens = read.because.repair?.again !== undefined;
-    return decideToken({ sequence, answers, reopens }, state, facts, TAKEOVERS_BEFORE_PAUSE);
+    const standsIn = read.because.poke === WAKE_LOST;
+    const asked = { sequence, answers, reopens, standsIn };
+    return decideToken(asked, state, facts, TAKEOVERS_BEFORE_PAUSE);
   }
 
   /** How long it is until a timer's token is due, by the server's clock. */
@@ -201,6 +206,9 @@ export class Claims {
       case "extend":
         token.progress();
         return true;
+      case "leave":
+        token.nak(this.#services.claimTimeoutMs);
+        return true;
       case "register":
         slot.release();
         await this.#registerAgain(read);
@@ -232,6 +240,7 @@ export class Claims {
     act: (run: PassRun) => Promise<boolean>,
   ): Promise<boolean> {
     const run = this.#passRun(read, slot);
+    if (run.isOver) return true; // the worker has closed meanwhile, and the token is handed over
     try {
       return await act(run);
     } catch (error) {
@@ -296,7 +305,14 @@ export class Claims {
     return true;
   }
 
+  #note(subject: string, sequence: number, problem: string, fate: string): void {
+    this.#services.undecodable.note({ subject, sequence, problem, fate });
+  }
+
   async #pauseRun(read: Reading, run: PassRun): Promise<boolean> {
+    const { unreadableAt } = read.state;
+    if (unreadableAt !== undefined)
+      this.#note(read.history, unreadableAt, "It is no part of a history.", "Its run is paused.");
     run.committer.add(pauseEntry(read.address, read.state));
     const isStored = (await run.committer.commit()) === "stored";
     run[isStored ? "acknowledge" : "leave"]();

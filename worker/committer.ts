@@ -13,9 +13,11 @@
 import { type Commit, decodeCommit, type Entry } from "../shared/entries.ts";
 import { InvariantError } from "../shared/errors.ts";
 import type { HeaderList } from "../shared/jetstream/headers.ts";
-import type { Publisher } from "../shared/jetstream/publisher.ts";
+import { mayNotPublish } from "../shared/jetstream/permissions.ts";
+import type { GuardedOutcome, Publisher } from "../shared/jetstream/publisher.ts";
 import type { Reader } from "../shared/jetstream/reader.ts";
-import { evolve, type RunState, type RunStatus } from "../shared/run-state.ts";
+import { evolve, type RunState } from "../shared/run-state.ts";
+import type { RunStatus } from "../shared/run-status.ts";
 import { BEGINNING_HEADER, HEADERS, STATUS_HEADER, VERSION_HEADER } from "../shared/subjects.ts";
 import { type EncodedCommit, fitCommits, smallCommit } from "./commit-size.ts";
 import { hasBecomeLong } from "./operation-limits.ts";
@@ -113,15 +115,21 @@ export class Committer {
   }
 
   async #store(entries: readonly Entry[], headers: HeaderList): Promise<CommitEnd> {
-    const { state, pass, token, now, history } = this.#options;
-    const base = { startSequence: state.startSequence, pass, token, time: now() };
-    for (const part of await this.#parts({ ...base, entries })) {
-      const sequence = await this.#append(part.bytes, [
+    const { state, pass, token, now, history, inlineBytes } = this.#options;
+    const { startSequence } = state;
+    const commit: Commit = { startSequence, pass, token, time: now(), entries };
+    const small = smallCommit(commit, inlineBytes, history);
+    for (const part of small ? [small] : await this.#parts(commit)) {
+      const all: HeaderList = [
         [STATUS_HEADER, statusAfter(part.commit.entries)],
         ...versionHeader(state, part.commit.entries),
         ...beginningHeader(state, part.commit.entries),
         ...headers,
-      ]);
+      ];
+      const outcome = await this.#publish(part.bytes, all);
+      const sequence = outcome?.ok
+        ? outcome.sequence
+        : await this.#settle(outcome, part.bytes, all);
       if (sequence === undefined) {
         this.#lost = true;
         return "lost";
@@ -141,23 +149,29 @@ export class Committer {
 
   /** What is large is stored before the commit that refers to it. */
   async #parts(commit: Commit): Promise<readonly EncodedCommit[]> {
-    const { history, inlineBytes, maxBytes, stow } = this.#options;
-    const small = smallCommit(commit, inlineBytes, history);
-    if (small) return [small];
+    const { history, maxBytes, stow } = this.#options;
     return fitCommits({ ...commit, entries: await stow(commit.entries) }, maxBytes, history);
   }
 
-  async #append(body: Uint8Array, headers: HeaderList): Promise<number | undefined> {
+  /** Nothing when the pass is given up. */
+  #publish(body: Uint8Array, headers: HeaderList): Promise<GuardedOutcome> | undefined {
     const { publisher, history, state, isOver } = this.#options;
+    if (isOver() || this.#lost) return undefined;
+    const options = { expect: state.tail, headers, deadlineMs: RETRY_MS };
+    return publisher.guardedPublish(history, body, options);
+  }
+
+  /** What a first try came to that has not stored the commit: tried again until that is settled. */
+  async #settle(
+    first: GuardedOutcome | undefined,
+    body: Uint8Array,
+    headers: HeaderList,
+  ): Promise<number | undefined> {
+    const { history, state } = this.#options;
     const guard = state.tail;
     let plain: HeaderList | undefined;
     let isUncertain = false;
-    while (!isOver() && !this.#lost) {
-      const outcome = await publisher.guardedPublish(history, body, {
-        expect: guard,
-        headers: plain ?? headers,
-        deadlineMs: RETRY_MS,
-      });
+    for (let outcome = first; outcome; outcome = await this.#publish(body, plain ?? headers)) {
       isUncertain ||= outcome.uncertain;
       if (outcome.ok) return outcome.sequence;
       if (outcome.kind === "guard") return isUncertain ? this.#mineBehind(guard) : undefined;
@@ -165,10 +179,13 @@ export class Committer {
         plain = headers.filter(([name]) => !CANCEL_HEADERS.has(name));
         continue; // somebody put a plain message where the run's schedule should be
       }
+      if (outcome.kind === "refused" && outcome.isForbidden)
+        throw mayNotPublish(history, "A commit was not stored");
       if (outcome.kind === "refused")
         throw new InvariantError(
           `The server refused a commit of ${history}: ${outcome.description} (${outcome.code}).`,
         );
+      if (outcome.kind === "unknown" && outcome.reason === "closed") return undefined; // for good
       isUncertain = true;
     }
     return undefined;

@@ -12,7 +12,6 @@ import {
 } from "../shared/conditions.ts";
 import type {
   DurableContext,
-  LogFields,
   Logger,
   StepContext,
   StepOptions,
@@ -80,7 +79,7 @@ class Context {
     this.#ordinal = run.execution.state.beginning?.firstOrdinal ?? 0;
     this.runId = run.runId;
     this.taskName = run.definition.name;
-    this.log = liveLogger(run);
+    this.log = run.log;
   }
 
   get signal(): AbortSignal {
@@ -129,16 +128,26 @@ class Context {
     const { schema } = definition;
     const checked = schema ? await validateInput(schema, input, what) : input;
     const work = { kind: "continue", input: checked, firstOrdinal: this.#ordinal } as const;
-    return execution.ask("n", "continue", work, (value) => value);
+    return execution.ask("n", "continue", work, itself);
   }
 
   async #step(
     name: string,
     action: (step: StepContext) => unknown,
-    options: StepOptions<unknown> = {},
+    options?: StepOptions<unknown>,
   ): Promise<unknown> {
     checkStep(name, action);
     const { definition, execution } = this.#run;
+    if (options === undefined) {
+      const work = {
+        kind: "step",
+        name,
+        action,
+        retries: definition.retries,
+        ...NO_LIMITS,
+      } as const;
+      return execution.ask("s", name, work, itself);
+    }
     const what = `step ${describe(name)}`;
     checkFields(options, `options of ${what}`, [
       ...["retries", "timeout", "totalTimeout", "heartbeatTimeout", "undo"],
@@ -156,7 +165,7 @@ class Context {
       heartbeatTimeoutMs: limit("heartbeatTimeout"),
     } as const;
     const { undo } = options;
-    if (undo === undefined) return execution.ask("s", name, work, (value) => value);
+    if (undo === undefined) return execution.ask("s", name, work, itself);
     if (typeof undo !== "function")
       throw new InvalidInputError(
         `The undo of ${what} is ${describe(undo)}. Expected a function.`,
@@ -291,7 +300,7 @@ class Context {
       childrenBefore: this.#countChildren(count),
     };
     const name = describeCondition(condition);
-    return this.#run.execution.ask("w", name, work, (value) => value, {
+    return this.#run.execution.ask("w", name, work, itself, {
       isLike: (recorded) => isSameButForTimes(condition, recorded),
     });
   }
@@ -324,9 +333,21 @@ function differentChildren(runIds: readonly string[], work: StartWork): string |
  * the other runs of the worker.
  */
 function quiet<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => {});
+  promise.catch(nothing);
   return promise;
 }
+
+function nothing(): void {}
+
+function itself<T>(value: T): T {
+  return value;
+}
+
+const NO_LIMITS = {
+  timeoutMs: undefined,
+  totalTimeoutMs: undefined,
+  heartbeatTimeoutMs: undefined,
+} as const;
 
 function checkStep(name: unknown, action: unknown): void {
   const isName =
@@ -349,16 +370,4 @@ function checkChange(name: unknown): void {
     `changed() got ${describe(name)}. Expected a name of 1 to ${STEP_NAME_BYTES} bytes for the change.`,
     { value: name },
   );
-}
-
-/** Drops lines while the code goes through what is recorded already. */
-function liveLogger(run: ContextRun): Logger {
-  const { execution, log } = run;
-  const fields = { taskName: run.definition.name, runId: run.runId };
-  const write =
-    (level: keyof Logger) =>
-    (message: string, more?: LogFields): void => {
-      if (!execution.isReplaying) log[level](message, { ...more, ...fields });
-    };
-  return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }

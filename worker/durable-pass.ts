@@ -11,12 +11,10 @@ import { cancelEntry, canceledOutcome } from "../shared/early-ends.ts";
 import type { Entry, Outcome } from "../shared/entries.ts";
 import { InvariantError } from "../shared/errors.ts";
 import { toFailure } from "../shared/failures.ts";
-import { hasReference } from "../shared/large-values.ts";
+import { isApart } from "../shared/large-values.ts";
 import { SHORT_SLEEP_MS } from "../shared/limits.ts";
 import type { CancelRequest } from "../shared/messages.ts";
-import { PayloadReference } from "../shared/payload-reference.ts";
 import type { Delivery } from "../shared/run-state.ts";
-import type { WaitResult } from "../shared/waits.ts";
 import { cancelChildren } from "./child-cancels.ts";
 import type { Committer } from "./committer.ts";
 import { pauseDiverged } from "./diverged.ts";
@@ -27,7 +25,7 @@ import { isHistoryFull } from "./operation-limits.ts";
 import { PassOperations } from "./pass-operations.ts";
 import type { PassRun } from "./pass-run.ts";
 import { isSleepOnly, PassWatch } from "./pass-watch.ts";
-import { whyNotRegistered } from "./registration.ts";
+import { registersHeader, whyNotRegistered } from "./registration.ts";
 import type { Divergence } from "./replay-cursor.ts";
 import { drainMicrotasks } from "./signal.ts";
 import { suspend } from "./suspension.ts";
@@ -44,6 +42,12 @@ export type PassEnd =
   | "paused"
   /** The run belongs to somebody else, or was given up: nothing may be said about the token. */
   | "lost";
+
+/**
+ * What a turn of the loop leads to: the next one, at once or after the next change, or whatever its
+ * promise says.
+ */
+type Turn = "again" | "wait" | Promise<PassEnd | undefined>;
 
 /** How long a recorded result waits for code that may still ask for it. */
 const PATIENCE_MS = 1_000;
@@ -100,34 +104,37 @@ export class DurablePass {
 
   /** Goes through the pass. Never throws for what the code does. */
   async run(): Promise<PassEnd> {
+    const { changed } = this.#execution;
     try {
       for (;;) {
-        const end = await this.#turn();
-        if (end) return end;
+        await drainMicrotasks();
+        changed.clear();
+        const turn = this.#turn();
+        if (turn === "wait") await changed.wait();
+        else if (turn !== "again") {
+          const end = await turn;
+          if (end) return end;
+        }
       }
     } finally {
       this.#watch.close();
     }
   }
 
-  /** One turn of the loop. Returns how the pass ended, if it did. */
-  async #turn(): Promise<PassEnd | undefined> {
+  /**
+   * One turn of the loop. Most turns have nothing to wait for but the next change, so they make no
+   * promise: three of them lie between two steps in a row.
+   */
+  #turn(): Turn {
     const execution = this.#execution;
-    await drainMicrotasks();
     if (this.#failure) throw this.#failure;
-    if (this.#isOver) return "lost";
+    if (this.#isOver) return Promise.resolve("lost");
     if (this.#run.cancelRequest?.isTermination && !this.#isCommitting)
       return this.#terminate(this.#run.cancelRequest);
     this.#noteInterruption();
     this.#noteCodeEnd();
     if (execution.different) return this.#pause(execution.different);
-    if (execution.cursor.next) {
-      if (!execution.canDeliver() && !(await this.#isAskedLate()))
-        return this.#pause(execution.cursor.divergence(execution.end !== undefined));
-      const fetched = await this.#fetch(execution.cursor.next);
-      if (!this.#isOver) execution.deliverNext(fetched);
-      return undefined;
-    }
+    if (execution.cursor.next) return this.#deliver(execution.cursor.next);
     if (!this.#isLive) {
       const divergence = execution.divergence();
       if (divergence) return this.#pause(divergence);
@@ -145,19 +152,31 @@ export class DurablePass {
       return this.#continue();
     if (this.#operations.activeCount > 0 || this.#isCommitting || this.#watch.isAwaited) {
       this.#watch.arm();
-      await execution.changed.wait();
-      return undefined;
+      return "wait";
     }
     return this.#suspend();
   }
 
-  /** A result with what was stored apart; nothing when all of it is at hand. */
-  async #fetch({ key, result }: Delivery): Promise<WaitResult | undefined> {
-    if (!result.ok) return undefined;
-    const { value } = result;
-    const isApart = key.startsWith("w") ? hasReference(value) : value instanceof PayloadReference;
-    if (!isApart) return undefined;
-    return { ok: true, value: await this.#run.services.payloads.fetch(value) };
+  /** Hands out the next recorded result. */
+  #deliver(next: Delivery): Turn {
+    if (!this.#execution.canDeliver()) return this.#awaitAsking();
+    if (isApart(next)) return this.#deliverFetched(next);
+    this.#execution.deliverNext();
+    return "again";
+  }
+
+  /** A result with what was stored apart. */
+  async #deliverFetched({ result }: Delivery): Promise<undefined> {
+    if (!result.ok) return;
+    const value = await this.#run.services.payloads.fetch(result.value);
+    if (!this.#isOver) this.#execution.deliverNext({ ok: true, value });
+  }
+
+  /** The next turn hands out what the code asks for after all. */
+  async #awaitAsking(): Promise<PassEnd | undefined> {
+    const { cursor } = this.#execution;
+    if (await this.#isAskedLate()) return undefined;
+    return this.#pause(cursor.divergence(this.#execution.end !== undefined));
   }
 
   get #isOver(): boolean {
@@ -200,7 +219,10 @@ export class DurablePass {
   /** What has become due: sleeps are recorded, steps are tried again, limits are over. */
   #noteDue(): void {
     if (this.#wantsCommit || this.#isCommitting) return; // it may be on its way to the log
+    const dueAt = this.#operations.nextDue();
+    if (dueAt === undefined) return;
     const now = this.#run.serverClock.earliest();
+    if (dueAt > now) return;
     this.#operations.beginDueRetries(now);
     for (const entry of this.#watch.dueSleeps(now)) this.#record(entry);
     const overdue = overdueEntry(this.#execution.state, this.#run.limits, now);
@@ -230,12 +252,14 @@ export class DurablePass {
   #flush(): void {
     this.#wantsCommit = false;
     this.#isFlushing = true;
-    void this.#commit()
-      .catch((error: unknown) => this.#fail(error))
-      .finally(() => {
-        this.#isFlushing = false;
-        this.#execution.changed.raise();
-      });
+    const done = (): void => {
+      this.#isFlushing = false;
+      this.#execution.changed.raise();
+    };
+    this.#commit().then(done, (error: unknown) => {
+      this.#fail(error);
+      done();
+    });
   }
 
   async #commit(): Promise<boolean> {
@@ -320,7 +344,8 @@ export class DurablePass {
       const problem = await this.#whyNotWaiting();
       if (this.#wantsCommit || this.#isOver) return undefined; // something has come meanwhile
       this.#isSuspending = true;
-      const end = await suspend(this.#run, this.#startedAt, problem);
+      const registers = registersHeader(dueAt !== undefined, this.#operations.pendingWaits());
+      const end = await suspend(this.#run, this.#startedAt, registers, problem);
       if (end === "suspended") this.#operations.putBackRetries();
       return end;
     }

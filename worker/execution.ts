@@ -201,6 +201,7 @@ export class Execution<Work> {
 
   /** Changes that the code was told of and that are not recorded. */
   takeNoted(): readonly Extract<Entry, { kind: "change-noted" }>[] {
+    if (this.#noted.length === 0) return NONE;
     const noted = this.#noted;
     this.#noted = [];
     return noted;
@@ -325,12 +326,15 @@ export class Execution<Work> {
   }
 
   /** Operations asked for, or put back, since the last call that the history does not hold. */
-  takeUnrecorded(): Operation<Work>[] {
+  takeUnrecorded(): readonly Operation<Work>[] {
+    if (this.#fresh.length === 0) return NONE;
     const fresh = this.#fresh.filter(({ key }) => !this.cursor.isRecorded(key));
     this.#fresh = [];
     return fresh;
   }
 }
+
+const NONE: readonly never[] = [];
 
 /** The longest name that a key holds as it is. Every entry of an operation repeats its key. */
 const KEY_CHARACTERS = 256;

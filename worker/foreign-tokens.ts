@@ -25,7 +25,7 @@ export function versionedFor(action: TokenAction, read: Reading): Reading | unde
   if (definition) return { ...read, task: { ...task, definition } };
   if (action === "register") return undefined; // its timers depend on the limits of the version
   // Whoever ends a run without asking its code needs none.
-  const needsNoCode = cancel && (cancel.isTermination || state.status === "paused");
+  const needsNoCode = cancel && (cancel.isTermination || state.unreadableAt !== undefined);
   const isTaken = action === "claim" || action === "take-over";
   return isTaken && !needsNoCode ? undefined : read;
 }

@@ -44,6 +44,7 @@ export class HeldRuns {
   readonly #held: Map<string, readonly HeldRun[]> = new Map();
   #stopTimer: CancelTimer | undefined;
   #passes = 0;
+  #isClosed = false;
 
   constructor(services: Services) {
     this.#services = services;
@@ -70,14 +71,23 @@ export class HeldRuns {
     return passes?.some(({ token }) => token.streamSequence === tokenSequence) ?? false;
   }
 
+  /** Whether a pass of this worker holds this run, by whichever token. */
+  holds(history: string): boolean {
+    return this.#held.has(history);
+  }
+
   /** Lets a pass record that this worker has outlived its run for a while. */
   noteOutlived(history: string, tokenSequence: number): void {
     for (const run of this.#held.get(history) ?? [])
       if (run.token.streamSequence === tokenSequence) run.onOutlived();
   }
 
-  /** Begins to keep a token. Of two passes of one run, the guard decides which is its owner. */
+  /**
+   * Begins to keep a token. Of two passes of one run, the guard decides which is its owner. A run that
+   * comes to a worker which has handed over all others goes after them.
+   */
   add(run: HeldRun): void {
+    if (this.#isClosed) return run.onHandOver();
     const others = this.#held.get(run.history);
     this.#held.set(run.history, others ? [...others, run] : [run]);
     this.#arm();
@@ -92,9 +102,12 @@ export class HeldRuns {
   }
 
   /** Whether the run is surely ours, by a look at its history if the last sign is too old. */
-  async prove(run: HeldRun): Promise<boolean> {
+  prove(run: HeldRun): boolean | Promise<boolean> {
     const ageMs = this.#services.clock.monotonic() - run.provenAt;
-    if (ageMs < this.#services.claimTimeoutMs / 2) return true;
+    return ageMs < this.#services.claimTimeoutMs / 2 || this.#lookAt(run);
+  }
+
+  async #lookAt(run: HeldRun): Promise<boolean> {
     return (await this.#look([run])).includes(run);
   }
 
@@ -105,6 +118,7 @@ export class HeldRuns {
 
   /** Stops everything. Tokens are left as they are. */
   close(): void {
+    this.#isClosed = true;
     this.#stopTimer?.();
     this.#stopTimer = undefined;
     this.#held.clear();

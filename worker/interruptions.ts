@@ -36,7 +36,9 @@ interface ClaimFacts {
 
 /**
  * Why a run that is being claimed is to stop, as far as its history does not say so, and how it ends
- * if there is no code to tell: it has not begun, or is paused, or is not to be asked.
+ * if there is no code to tell: it has not begun, or its history cannot be read, or it is not to be asked.
+ * Code of a paused run is told like any other: there may be something to clean up and to undo. Where it
+ * cannot follow its history the run is paused again.
  */
 export function interruptionAt(facts: ClaimFacts): {
   readonly entry?: Entry;
@@ -51,7 +53,7 @@ export function interruptionAt(facts: ClaimFacts): {
   const limitMs = start?.queueTimeoutMs ?? Number.POSITIVE_INFINITY;
   if (!cancel && state.status === "queued" && now >= state.startedAt + limitMs)
     return { entry: { kind: "timed-out", limitMs }, outcome: expiredOutcome(limitMs) };
-  const isAtRest = isRegular || state.status === "queued" || state.status === "paused";
+  const isAtRest = isRegular || state.status === "queued" || state.unreadableAt !== undefined;
   const entry = cancel ? cancelEntry(cancel) : overdueEntry(state, definition, now);
   if (!entry || !isAtRest) return entry ? { entry } : {};
   if (cancel) return { entry, outcome: canceledOutcome(cancel) };

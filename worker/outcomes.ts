@@ -7,7 +7,7 @@
  * O2. Waits that were created first get the lower events (rule 21), and no event twice.
  */
 import type { Entry } from "../shared/entries.ts";
-import type { Because, EnclosedEvent } from "../shared/messages.ts";
+import { type Because, type EnclosedEvent, WAKE_LOST } from "../shared/messages.ts";
 import { pendingLeaves, type RunState, type WaitState } from "../shared/run-state.ts";
 import type { RunAddress } from "../shared/subjects.ts";
 import { lookForChildren, namedChildren, type WaitingParent } from "./child-ends.ts";
@@ -28,7 +28,9 @@ export async function settledBy(services: Services, proof: Proof, now: number): 
   const { address: run, state, because } = proof;
   const waits = [...state.pending.values()];
   const parent = { ...run, startSequence: state.startSequence };
-  const [events, children] = await (because.timer === undefined
+  // Who was not woken when it was time has to look as well: the deadline may be over since (rule 22).
+  const mustLook = because.timer !== undefined || because.poke === WAKE_LOST;
+  const [events, children] = await (!mustLook
     ? Promise.all([namedEvents(services, proof), namedChildren(services, parent, waits, because)])
     : lookAround(services, parent, waits, state.consumedEvents));
   return inOrder([...events, ...children, ...dueSleeps(state.sleeping.values(), now)]);

@@ -130,6 +130,8 @@ export class PassOperations {
   /** When the next sleep is due, or the next attempt, or a time limit is over. */
   nextDue(): number | undefined {
     const limit = limitOf(this.#execution.state, this.#run.limits);
+    if (this.#execution.state.sleeping.size + this.#unsavedSleeps + this.#retries.size === 0)
+      return limit;
     let next = earlier(earliestDue(this.sleepingWaits()), limit);
     for (const { retryAt } of this.#retries.values()) next = earlier(next, retryAt);
     return next;
@@ -238,30 +240,32 @@ export class PassOperations {
 
   #start(key: string, work: Promise<void>): void {
     this.#active.add(key);
-    void work
-      .catch((error: unknown) => this.#events.fail(error))
-      .finally(() => {
-        this.#active.delete(key);
-        this.#execution.changed.raise();
-      });
+    const done = (): void => {
+      this.#active.delete(key);
+      this.#execution.changed.raise();
+    };
+    work.then(done, (error: unknown) => {
+      this.#events.fail(error);
+      done();
+    });
   }
 
-  async #work(operation: Operation<Work>): Promise<void> {
+  #work(operation: Operation<Work>): Promise<void> {
     const { work } = operation;
     switch (work.kind) {
       case "step":
-        return this.#step({ ...operation, work });
+        return this.#step(operation as Operation<StepWork>);
       case "wait":
-        return this.#openWait({ ...operation, work });
+        return this.#openWait(operation as Operation<WaitWork>);
       case "start":
-        return this.#startChildren({ ...operation, work });
+        return this.#startChildren(operation as Operation<StartWork>);
       case "continue":
-        return this.#offerToContinue({ ...operation, work });
+        return this.#offerToContinue(operation as Operation<ContinueWork>);
     }
   }
 
   /** Whether the new input can be stored is known before anything is given up for it. */
-  #offerToContinue(operation: Operation<ContinueWork>): void {
+  async #offerToContinue(operation: Operation<ContinueWork>): Promise<void> {
     const { key, at, work } = operation;
     try {
       encodedBytes(work.input, "input that the run continues with");
@@ -295,7 +299,7 @@ export class PassOperations {
     this.#steps.delete(key);
     if (entry?.kind === "attempt-failed") {
       this.#attempts.set(key, attempt);
-      this.#events.add(entry);
+      this.#events.record(entry); // at once: whoever takes over goes on counting, and people see it
       this.#retries.set(key, { operation, retryAt: entry.retryAt });
     } else if (entry) this.#events.record(entry);
     else run.leave(); // not surely ours: it goes on where its token is delivered next

@@ -161,7 +161,7 @@ export class PassRun implements HeldRun, StepRun {
   }
 
   /** Whether the run is surely ours (rule 8). */
-  prove(): Promise<boolean> {
+  prove(): boolean | Promise<boolean> {
     return this.#held.prove(this);
   }
 

@@ -25,7 +25,7 @@ export function pauseEntry(
     };
   return {
     kind: "paused",
-    reason: `${what} has a message in its history, at sequence ${unreadableAt}, that cannot be read. Remove it from the stream if it does not belong there.`,
+    reason: `${what} has a message in its history, at sequence ${unreadableAt}, that cannot be read. Fork the run: the fork goes on from what comes before that message.`,
     details: { code: "history-unreadable", sequence: unreadableAt },
   };
 }

@@ -8,7 +8,7 @@ import type { HeaderList } from "../shared/jetstream/headers.ts";
 import { TIMER_LEAD_MS } from "../shared/limits.ts";
 import { encodeReady, encodeWait, type WatchedLeaf } from "../shared/messages.ts";
 import { pendingLeaves, type RunState, type WaitState } from "../shared/run-state.ts";
-import { HEADERS } from "../shared/subjects.ts";
+import { HEADERS, REGISTERS_HEADER } from "../shared/subjects.ts";
 import { earlier, limitOf, type RunLimits } from "./run-limits.ts";
 import type { Services } from "./services.ts";
 
@@ -79,6 +79,15 @@ export function whyNotRegistered(
   const what = leaves.length === 1 ? "one thing" : `${leaves.length} things at once`;
   const reason = `The run waits for ${what}, which takes ${actual} bytes to register; the server accepts ${limit}. Wait for less at a time, or with smaller filters, or raise max_payload on the server.`;
   return { kind: "paused", reason, details: { code: "waits-too-large", limit, actual } };
+}
+
+/** Says on the waiting commit what will be registered behind it: a timer, waits, or both. */
+export function registersHeader(hasTimer: boolean, waits: Iterable<WaitState>): HeaderList {
+  let isWatched = false;
+  for (const wait of waits)
+    isWatched ||= pendingLeaves(wait).some(({ condition }) => condition.kind !== "sleep");
+  const kinds = [...(hasTimer ? ["timer"] : []), ...(isWatched ? ["wait"] : [])];
+  return [[REGISTERS_HEADER, kinds.join(" ")]];
 }
 
 /** Headers that cancel the run's schedule along with the message that carries them. */

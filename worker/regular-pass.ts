@@ -17,9 +17,11 @@ import type { PassEnd } from "./durable-pass.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { timedOutOutcome } from "./interruptions.ts";
 import type { PassRun } from "./pass-run.ts";
+import { registersHeader } from "./registration.ts";
 import { limitOf } from "./run-limits.ts";
 import { limited, pause } from "./steps.ts";
 import { suspend } from "./suspension.ts";
+import { taskLogger } from "./task-logger.ts";
 
 /** Key of the only operation of a regular run: all of it. */
 const RUN_KEY = "r0 run";
@@ -44,7 +46,7 @@ export async function runRegular(
     if (run.isOver) return "lost";
     if (!outcome) {
       limits.close(); // what comes from here on is left to whoever goes on
-      return await suspend(run, startedAt);
+      return await suspend(run, startedAt, registersHeader(true, [])); // for the next attempt
     }
     committer.add({ kind: "ended", outcome });
     const before = services.failpoint("before-commit");
@@ -75,7 +77,7 @@ async function attempts(
     });
     const result = await limited(
       services,
-      async (signal) => {
+      (signal) => {
         const context = new Context({ run, attempt, signal, heartbeats });
         return definition.run(input, context as unknown as DurableContext);
       },
@@ -94,7 +96,7 @@ async function attempts(
     const delayMs = retryDelayMs(definition.retries, { error: result.thrown, attempt }, run.random);
     if (delayMs === undefined) return { status: "failed", error };
     const retryAt = run.serverClock.latest() + delayMs;
-    committer.add({ kind: "attempt-failed", key: RUN_KEY, at: 0, attempt, error, retryAt });
+    const failed: Entry = { kind: "attempt-failed", key: RUN_KEY, at: 0, attempt, error, retryAt };
     const { message } = error;
     services.log.warn("The run failed and is tried again.", {
       ...address,
@@ -102,7 +104,11 @@ async function attempts(
       delayMs,
       message,
     });
-    if (delayMs > SHORT_SLEEP_MS) return undefined;
+    if (delayMs > SHORT_SLEEP_MS) {
+      committer.add(failed);
+      return undefined;
+    }
+    recordNow(run, failed); // whoever takes over goes on counting
     run.release();
     await pause(services, delayMs, run.userSignal);
     if (run.isOver) return undefined;
@@ -186,13 +192,13 @@ class RegularLimits {
   }
 }
 
-/** The `ctx` of a regular task. Its signal is made when it is looked at. */
+/** The `ctx` of a regular task. Its signal and logger are made when they are looked at. */
 class Context implements RegularContext {
   readonly taskName: string;
   readonly runId: string;
   readonly attempt: number;
-  readonly log: Logger;
   readonly lastHeartbeat: unknown;
+  readonly #run: PassRun;
   readonly #heartbeats: Heartbeats;
   readonly #signal: () => AbortSignal;
 
@@ -206,10 +212,15 @@ class Context implements RegularContext {
     this.taskName = run.address.taskName;
     this.runId = run.address.runId;
     this.attempt = attempt.attempt;
-    this.log = run.services.log;
+    this.#run = run;
     this.lastHeartbeat = run.state.heartbeats.get(RUN_KEY);
     this.#heartbeats = attempt.heartbeats;
     this.#signal = attempt.signal;
+  }
+
+  get log(): Logger {
+    const { services, address } = this.#run;
+    return taskLogger(services.log, { ...address, worker: services.workerId });
   }
 
   get signal(): AbortSignal {

@@ -111,7 +111,8 @@ class Replay {
       execution: this.#execution,
       log: silentLog,
       signal: () => signal,
-      startedAt: state.beginning?.at ?? history.startedAt,
+      startedAt: state.beginning?.at ?? history.fork?.startedAt ?? history.startedAt,
+      seed: history.fork?.seed,
     });
     const { input } = state.beginning ?? history;
     this.#execution.begin(() => definition.run(input, context));

@@ -7,6 +7,7 @@ import type { LogSink } from "../shared/logger.ts";
 import type { Payloads } from "../shared/payloads.ts";
 import type { ServerClock } from "../shared/server-clock.ts";
 import type { Names } from "../shared/subjects.ts";
+import type { Notes } from "../shared/undecodable.ts";
 
 /** The parts of the connection a worker needs, so that tests can put an in-memory server behind it. */
 export type WorkerLink = Pick<NatsLink, "publisher" | "reader" | "maxPayload">;
@@ -23,6 +24,8 @@ export interface Services {
   readonly events: EventsPosition;
   /** Values that are too large for the log. */
   readonly payloads: Payloads;
+  /** Where messages go that nobody can read. */
+  readonly undecodable: Notes;
   readonly log: LogSink;
   readonly claimTimeoutMs: number;
   /** Named places for tests; see failpoints.ts. */

@@ -9,6 +9,11 @@ export class Signal {
     this.#wake?.();
   }
 
+  /** Forgets that it was raised: for whoever looks now, at all that it may have told of. */
+  clear(): void {
+    this.#raised = false;
+  }
+
   /** Returns when it has been raised since the last time this returned. One waiter at a time. */
   async wait(): Promise<void> {
     while (!this.#raised)

@@ -26,7 +26,7 @@ export interface StepRun {
   /** Whether the pass is over: nothing more is recorded. */
   readonly isOver: boolean;
   /** Whether the run is surely ours (rule 8). */
-  prove(): Promise<boolean>;
+  prove(): boolean | Promise<boolean>;
 }
 
 /** One attempt of a step. */
@@ -72,7 +72,7 @@ export async function tryStep(
   if (before) await before;
   const result = await limited(
     services,
-    async (limitedSignal) => work.action(new ActionContext(context, limitedSignal)),
+    (limitedSignal) => work.action(new ActionContext(context, limitedSignal)),
     {
       signal,
       timeoutMs: earlier(work.timeoutMs, leftUntil(endsAt, run)),
@@ -177,24 +177,23 @@ export interface AttemptLimits {
  * Calls a function with a signal that aborts when a time limit is over or the outer one aborts.
  * When a limit is over it does not wait for the function: its late result is ignored.
  */
-export async function limited(
+export function limited(
   services: Services,
-  call: (signal: () => AbortSignal) => Promise<unknown>,
+  call: LimitedCall,
   limits: AttemptLimits,
 ): Promise<Attempt> {
-  const { timeoutMs, heartbeatTimeoutMs, heartbeats } = limits;
-  try {
-    if (timeoutMs === undefined && heartbeatTimeoutMs === undefined)
-      return await settled(call(limits.signal));
-    return await inTime(services, call, limits);
-  } finally {
-    heartbeats.close();
-  }
+  const { timeoutMs, heartbeatTimeoutMs, heartbeats, signal } = limits;
+  if (timeoutMs === undefined && heartbeatTimeoutMs === undefined)
+    return settled(call, signal, heartbeats);
+  return inTime(services, call, limits);
 }
+
+/** What is limited; may throw at once. */
+type LimitedCall = (signal: () => AbortSignal) => unknown;
 
 async function inTime(
   { clock }: Services,
-  call: (signal: () => AbortSignal) => Promise<unknown>,
+  call: LimitedCall,
   { signal: outer, timeoutMs, heartbeatTimeoutMs, heartbeats, what }: AttemptLimits,
 ): Promise<Attempt> {
   const controller = new AbortController();
@@ -220,18 +219,25 @@ async function inTime(
     heartbeats.onBeat();
   });
   try {
-    return await Promise.race([settled(call(() => signal)), over]);
+    return await Promise.race([settled(call, () => signal, heartbeats), over]);
   } finally {
+    heartbeats.close();
     timers.limit();
     timers.heartbeat();
   }
 }
 
-async function settled(result: Promise<unknown>): Promise<Attempt> {
+async function settled(
+  call: LimitedCall,
+  signal: () => AbortSignal,
+  heartbeats: Heartbeats,
+): Promise<Attempt> {
   try {
-    return { ok: true, value: await result };
+    return { ok: true, value: await call(signal) };
   } catch (thrown) {
     return { ok: false, thrown };
+  } finally {
+    heartbeats.close();
   }
 }
 

@@ -4,6 +4,7 @@ import { makeContext } from "./context.ts";
 import { Execution } from "./execution.ts";
 import type { PassRun } from "./pass-run.ts";
 import { sourcePlace } from "./source-places.ts";
+import { taskLogger } from "./task-logger.ts";
 import type { Reading } from "./token-reader.ts";
 import type { CodeOrigin, WarmRun } from "./warm-runs.ts";
 import type { Work } from "./work.ts";
@@ -30,7 +31,7 @@ export async function callCode(
   { state, address, start, task: { definition } }: Reading,
   origin: CodeOrigin,
 ): Promise<WarmRun> {
-  const { log, payloads } = run.services;
+  const { log, payloads, workerId: worker } = run.services;
   const input = await payloads.fetch(state.beginning ? state.beginning.input : start?.input);
   const execution = new Execution<Work>(state, (name) => sourcePlace(definition, name));
   let present = run;
@@ -39,7 +40,7 @@ export async function callCode(
     startSequence: state.startSequence,
     definition,
     execution,
-    log,
+    log: taskLogger(log, { ...address, worker }, () => execution.isReplaying),
     signal: () => present.userSignal,
     startedAt: state.beginning?.at ?? origin.startedAt ?? state.startedAt,
     seed: origin.seed,

@@ -1,29 +1,32 @@
 /** A worker process: its connection, its consumer groups, its slots, and its life. */
 import { hostname } from "node:os";
-import { type Clock, systemClock } from "../shared/clock.ts";
+import { systemClock } from "../shared/clock.ts";
 import { describe } from "../shared/describe.ts";
-import { type DurationInput, toDurationMs } from "../shared/durations.ts";
+import { type DurationInput, toDurationMs, toTimeoutMs } from "../shared/durations.ts";
 import { InvalidInputError } from "../shared/errors.ts";
 import { EventsPosition } from "../shared/events-position.ts";
 import { type Failpoint, failpointsFrom } from "../shared/failpoints.ts";
 import { newId } from "../shared/ids.ts";
 import { connectNats, type NatsLink, type NatsOptions } from "../shared/jetstream/connection.ts";
+import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import { Puller } from "../shared/jetstream/puller.ts";
 import { ensureTaskConsumer } from "../shared/jetstream/task-consumer.ts";
 import { WARM_RUNS } from "../shared/limits.ts";
 import { type LogSink, silentLog } from "../shared/logger.ts";
 import { Payloads } from "../shared/payloads.ts";
-import { ServerClock } from "../shared/server-clock.ts";
 import { DEFAULT_NAMESPACE, type NamespaceSetup, readSetup } from "../shared/setup.ts";
-import type { Pool } from "../shared/subjects.ts";
+import type { Pool, RunAddress } from "../shared/subjects.ts";
 import { definitionOf } from "../shared/task-definition.ts";
 import type { AnyTask } from "../shared/task-reference.ts";
+import { UndecodableNotes } from "../shared/undecodable.ts";
 import { Claims } from "./claims.ts";
 import { tellForeignRuns } from "./foreign-runs.ts";
 import { HeldRuns } from "./held-runs.ts";
 import { Intake, type TokenSource } from "./intake.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
+import { type WatchedWorker, watchLoop } from "./loop-watch.ts";
 import type { Services } from "./services.ts";
+import { ShardClocks } from "./shard-clocks.ts";
 import { SlotPool } from "./slots.ts";
 import { byName, type TaskVersions } from "./task-versions.ts";
 import { WarmRuns } from "./warm-runs.ts";
@@ -56,7 +59,17 @@ export interface WorkerOptions extends NatsOptions {
    * @defaultValue 10 seconds
    */
   readonly drainTimeout?: DurationInput;
-  /** Where log lines go. @defaultValue Nowhere. */
+  /**
+   * Ends the process, with exit code 70, when its event loop has been blocked for so long, and its claims
+   * are lost: by code that never comes back, such as an endless loop. A worker that is started anew is of
+   * use again. It is said on stderr, with the place in the code; a debugger keeps it from happening.
+   * @defaultValue Never: whatever else the process is for goes on, or something else looks after it.
+   */
+  readonly endWhenBlocked?: DurationInput;
+  /**
+   * Where log lines go, of the worker and of `ctx.log`: `console`, for instance.
+   * @defaultValue Nowhere.
+   */
   readonly log?: LogSink;
 }
 
@@ -76,10 +89,6 @@ export interface Worker {
   readonly closed: Promise<void>;
 }
 
-/** How often the servers' clocks are read. */
-const CLOCK_READING_MS = 10_000;
-/** How far two clocks may drift apart between two readings. */
-const CLOCK_DRIFT_MS = 2;
 /** A request for tokens is open for this share of the claim timeout, so that rule 7 can hold. */
 const REQUEST_SHARE_OF_CLAIM = 0.4;
 const DEFAULT_SLOTS: { readonly [P in Pool]: number } = { regular: 100, durable: 1_000 };
@@ -93,8 +102,17 @@ const MOST_SLOTS = 100_000;
  * @throws {IncompatibleSetupError} When the namespace is not set up, or differently.
  */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
-  return workerOver((name) => connectNats({ ...options, name }), options);
+  const { endWhenBlocked, log = silentLog } = options;
+  const endAfterMs =
+    endWhenBlocked === undefined ? undefined : toTimeoutMs(endWhenBlocked, "endWhenBlocked");
+  return workerOver((name) => connectNats({ ...options, name }), {
+    ...options,
+    watch: (worker) => watchLoop({ ...worker, log, endAfterMs }),
+  });
 }
+
+/** Watches the process of a worker. Returns what ends that. */
+type Watch = (worker: Pick<WatchedWorker, "workerId" | "atWork" | "claimTimeoutMs">) => () => void;
 
 /**
  * Starts a worker over any connection, which it closes when it is closed.
@@ -103,7 +121,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
  */
 export async function workerOver(
   open: (name: string) => Promise<NatsLink>,
-  options: Omit<WorkerOptions, "servers"> & { readonly failpoint?: Failpoint },
+  options: Omit<WorkerOptions, "servers"> & {
+    readonly failpoint?: Failpoint;
+    readonly watch?: Watch;
+  },
 ): Promise<Worker> {
   const tasks = checkTasks(options.tasks);
   const capacity = checkSlots(options.slots);
@@ -116,9 +137,11 @@ export async function workerOver(
     const clocks = await ShardClocks.start(link, setup, clock);
     const log = options.log ?? silentLog;
     const failpoint = options.failpoint ?? failpointsFrom(process.env["CONTRAIL_FAILPOINTS"]);
+    const { names } = setup;
     const services: Services = {
       link,
-      names: setup.names,
+      names,
+      undecodable: new UndecodableNotes({ link, names, clock, log, by: `worker ${workerId}` }),
       workerId,
       clock,
       serverClock: (shard) => clocks.of(shard),
@@ -129,7 +152,13 @@ export async function workerOver(
       payloads: new Payloads(link, { names: setup.names, clock, failpoint }),
     };
     const worker = new RunningWorker({ link, setup, services, clocks, drainMs });
-    await worker.open(tasks, capacity, options.warmRuns ?? WARM_RUNS);
+    try {
+      await worker.open(tasks, capacity, options.warmRuns ?? WARM_RUNS);
+    } catch (error) {
+      await worker.close(); // its timers would keep the process alive
+      throw error;
+    }
+    if (options.watch) worker.watch(options.watch);
     return worker;
   } catch (error) {
     await link.close();
@@ -166,6 +195,7 @@ class RunningWorker implements Worker {
   readonly #over: AbortController = new AbortController();
   #closing: Promise<void> | undefined;
   #markClosed: () => void = () => {};
+  #stopWatch: () => void = () => {};
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -201,6 +231,16 @@ class RunningWorker implements Worker {
             services.log.debug("Waiting runs could not be looked through.", { error });
           },
         );
+  }
+
+  /** Lets the process be watched for as long as the worker is open. */
+  watch(watch: Watch): void {
+    const atWork = (): string[] =>
+      [...this.#pools.values()].flatMap(({ slots }) =>
+        slots.held.map(({ taskName, runId }) => `${taskName}/${runId}`),
+      );
+    const { claimTimeoutMs } = this.#parts.setup;
+    this.#stopWatch = watch({ workerId: this.id, atWork, claimTimeoutMs });
   }
 
   /** The live feed brings requests to cancel at once; the regular looks find what it loses. */
@@ -271,7 +311,7 @@ class RunningWorker implements Worker {
     return {
       name: `${definition.name}, shard ${shard}`,
       puller,
-      runOf: (token) => services.names.parse(token.subject),
+      runOf: (token) => runOf(services, token),
       restore,
       onToken: (token, slot) => {
         const handled = claims
@@ -302,65 +342,21 @@ class RunningWorker implements Worker {
     this.#held.close();
     clocks.close();
     await Promise.all([...this.#pools.values()].map(({ keeper }) => keeper.close()));
+    this.#stopWatch();
     await link.drain();
     this.#markClosed();
   }
 }
 
-/** The clocks of the servers that lead the shards. */
-class ShardClocks {
-  readonly #link: NatsLink;
-  readonly #setup: NamespaceSetup;
-  readonly #clock: Clock;
-  readonly #clocks: readonly ServerClock[];
-  #stopTimer: () => void = () => {};
-  #isClosed = false;
-
-  private constructor(link: NatsLink, setup: NamespaceSetup, clock: Clock) {
-    this.#link = link;
-    this.#setup = setup;
-    this.#clock = clock;
-    this.#clocks = Array.from(
-      { length: setup.shardCount },
-      () => new ServerClock(() => clock.monotonic()),
-    );
-  }
-
-  static async start(link: NatsLink, setup: NamespaceSetup, clock: Clock): Promise<ShardClocks> {
-    const clocks = new ShardClocks(link, setup, clock);
-    await clocks.#read();
-    clocks.#schedule();
-    return clocks;
-  }
-
-  of(shard: number): ServerClock {
-    return this.#clocks[shard] as ServerClock;
-  }
-
-  close(): void {
-    this.#isClosed = true;
-    this.#stopTimer();
-  }
-
-  #schedule(): void {
-    this.#stopTimer = this.#clock.after(CLOCK_READING_MS, () => {
-      void this.#read()
-        .catch(() => {}) // the server is away; the bounds of the last reading widen
-        .finally(() => {
-          if (!this.#isClosed) this.#schedule();
-        });
-    });
-  }
-
-  async #read(): Promise<void> {
-    await Promise.all(
-      this.#clocks.map(async (clock, shard) => {
-        clock.widen(CLOCK_DRIFT_MS);
-        const askedAt = this.#clock.monotonic();
-        const state = await this.#link.reader.streamState(this.#setup.names.logStream(shard));
-        if (state) clock.learn(state.answeredAtMs, askedAt, this.#clock.monotonic());
-      }),
-    );
+/** Whose token it is. One that is nobody's is dropped. */
+function runOf({ names, undecodable }: Services, token: DeliveredMessage): RunAddress {
+  const { subject, streamSequence: sequence } = token;
+  try {
+    return names.parse(subject);
+  } catch (error) {
+    const problem = (error as Error).message;
+    undecodable.note({ subject, sequence, problem, fate: "It was dropped." });
+    throw error;
   }
 }
 

@@ -62,6 +62,10 @@ export class WorkerCalls {
     return tasks.seen.asleep.size;
   }
 
+  forgetAsleep(): void {
+    tasks.seen.asleep.clear();
+  }
+
   busy(): { readonly regular: number; readonly durable: number } {
     return worker?.busy ?? { regular: 0, durable: 0 };
   }

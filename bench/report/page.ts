@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { standingOf } from "../aims.ts";
-import type { Measurement } from "../measurement.ts";
+import { type Measurement, variantOf } from "../measurement.ts";
 import { figure } from "../table.ts";
 import type { Plot } from "./plots.ts";
 
@@ -49,7 +49,7 @@ export function reportPage(measurements: readonly Measurement[], plots: readonly
   const circumstances = first
     ? `<p>${escaped(JSON.stringify({ ...first.versions, ...first.machine }))}</p>`
     : "";
-  const scenarios = [...new Set(measurements.map(({ scenario }) => scenario))];
+  const scenarios = [...new Set(measurements.map((one) => titleOf(one, measurements)))];
   const others = plots.map(({ scenario }) => scenario).filter((name) => !scenarios.includes(name));
   const sections = [...scenarios, ...new Set(others)].map((name) => sectionOf(name, measurements));
   return `<!doctype html>
@@ -66,9 +66,21 @@ ${sections.join("\n")}
 `;
 }
 
+/** The scenario, with how the servers are set up where that differs. */
+function titleOf(one: Measurement, all: readonly Measurement[]): string {
+  const variant = variantOf(one);
+  const isAlike = all.every((other) => variantOf(other) === variant);
+  return isAlike ? one.scenario : variantTitle(one.scenario, variant);
+}
+
+/** What a scenario is called beside itself on servers that are set up differently. */
+export function variantTitle(scenario: string, variant: string): string {
+  return `${scenario}, ${variant}`;
+}
+
 function sectionOf(scenario: string, all: readonly Measurement[]): string {
   const rows = all
-    .filter((one) => one.scenario === scenario)
+    .filter((one) => titleOf(one, all) === scenario)
     .map((one) => {
       const standing = standingOf(one, all);
       const verdict = standing === undefined ? "" : standing.isMet ? "met" : "missed";

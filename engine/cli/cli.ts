@@ -18,6 +18,7 @@ export interface GlobalOptions {
   readonly password?: string;
   readonly token?: string;
   readonly nkey?: string;
+  readonly inboxPrefix?: string;
   readonly tlsCa?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -53,7 +54,8 @@ export class Cli {
 
   /** As whom to connect. */
   get credentials(): Omit<NatsOptions, "servers"> {
-    const { creds, user, password, token, nkey, tlsCa, tlsCert, tlsKey } = this.options;
+    const { creds, user, password, token, nkey, inboxPrefix, tlsCa, tlsCert, tlsKey } =
+      this.options;
     const tls = {
       ...(tlsCa === undefined ? {} : { caFile: tlsCa }),
       ...(tlsCert === undefined ? {} : { certFile: tlsCert }),
@@ -64,6 +66,7 @@ export class Cli {
       ...(user === undefined ? {} : { user, pass: password ?? "" }),
       ...(token === undefined ? {} : { token }),
       ...(nkey === undefined ? {} : { nkey }),
+      ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
       ...(Object.keys(tls).length === 0 ? {} : { tls }),
     };
   }

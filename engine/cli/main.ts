@@ -77,6 +77,9 @@ function globalOptions(): Option[] {
     new Option("--password <text>", "password").env("NATS_PASSWORD"),
     new Option("--token <text>", "token").env("NATS_TOKEN"),
     new Option("--nkey <file>", "file with the seed of an nkey").env("NATS_NKEY"),
+    new Option("--inbox-prefix <tokens>", "where replies may come, if not to _INBOX").env(
+      "NATS_INBOX_PREFIX",
+    ),
     new Option("--tls-ca <file>", "whom to trust with TLS").env("NATS_CA"),
     new Option("--tls-cert <file>", "certificate of this client").env("NATS_CERT"),
     new Option("--tls-key <file>", "key of this client").env("NATS_KEY"),
@@ -90,6 +93,9 @@ function globalOptions(): Option[] {
 }
 
 async function main(args: readonly string[]): Promise<void> {
+  // A variable that is set to nothing says nothing, as in `NATS_URL= contrail dev tasks.ts`.
+  for (const { envVar } of globalOptions())
+    if (envVar !== undefined && process.env[envVar] === "") delete process.env[envVar];
   try {
     await program().parseAsync([...args], { from: "user" });
   } catch (error) {

@@ -93,7 +93,7 @@ export class Output implements LogSink {
       process.stderr.write(`${jsonText({ ...flat, level, message })}\n`);
       return;
     }
-    const shown = Object.entries(flat).map(
+    const shown = Object.entries(forPeople(flat)).map(
       ([name, value]) =>
         `${name}=${typeof value === "string" ? printable(value) : jsonText(value)}`,
     );
@@ -118,6 +118,13 @@ export function describeError(error: unknown): {
   }
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return { code: "unexpected", message: `${message} (--debug shows where)`, exitCode: EXIT.failed };
+}
+
+/** A run by its address, as commands take it. Whose output this is, people see. */
+function forPeople(fields: LogFields): LogFields {
+  const { taskName, runId, worker, ...others } = fields;
+  if (typeof taskName !== "string" || typeof runId !== "string") return fields;
+  return { ...others, run: `${taskName}/${runId}` };
 }
 
 /** Most messages have one line; those of a server that does not start end with its log. */

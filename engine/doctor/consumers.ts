@@ -63,7 +63,7 @@ async function listConsumers(
 }
 
 /** Whose group it is. Names that are too long for a consumer stand in its description alone. */
-function taskOf({ name, config }: Consumer): string | undefined {
+export function taskOf({ name, config }: Pick<Consumer, "name" | "config">): string | undefined {
   if (!name.startsWith("task-")) return undefined;
   try {
     const described = /^Tokens of task (".*")$/s.exec(config.description ?? "")?.[1];

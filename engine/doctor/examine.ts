@@ -11,8 +11,11 @@ import {
 import { durationText } from "../../shared/time-text.ts";
 import { findClock } from "./clock.ts";
 import { findConsumers } from "./consumers.ts";
+import { durabilityFinding, findReadingMirrors, hostsOf } from "./durability.ts";
 import type { Finding } from "./findings.ts";
+import { findMessages } from "./messages.ts";
 import { findEngines, findWorkers } from "./processes.ts";
+import { findRuns } from "./runs.ts";
 import { findLimits, findServer } from "./server.ts";
 import { findStreams } from "./streams.ts";
 import { findSync } from "./sync.ts";
@@ -26,6 +29,8 @@ export interface ExamineOptions extends NatsOptions {
    * server is tried.
    */
   readonly monitors?: readonly string[];
+  /** Whether every live run is looked at, which takes seconds for 100,000 of them. Default false. */
+  readonly runs?: boolean;
   /** How to connect as a user of the system account, who may see how the servers are configured. */
   readonly system?: Omit<NatsOptions, "servers">;
 }
@@ -35,7 +40,7 @@ export interface ExamineOptions extends NatsOptions {
  * @throws {UnavailableError} When no server answers, or the system user is not accepted.
  */
 export async function examine(options: ExamineOptions): Promise<Finding[]> {
-  const { system, monitors, namespace = DEFAULT_NAMESPACE, ...nats } = options;
+  const { system, monitors, runs = false, namespace = DEFAULT_NAMESPACE, ...nats } = options;
   const link = await connectNats({ name: "contrail doctor", ...nats });
   const systemLink = system && (await connectSystem(link, { ...system, servers: nats.servers }));
   try {
@@ -45,11 +50,16 @@ export async function examine(options: ExamineOptions): Promise<Finding[]> {
     const isSetUp = !("verdict" in setup);
     const config = isSetUp ? await configOf(link, setup) : {};
     const replicas = Number(config["num_replicas"] ?? 1);
-    findings.push(await findSync(link, { systemLink, monitors, replicas }));
+    const { finding, settings } = await findSync(link, { systemLink, monitors, replicas });
+    findings.push(finding);
     if (!isSetUp) return [...findings, setup];
     findings.push(namespaceFinding(setup, config), ...(await findClock(link, setup.names)));
     const streams = await findStreams(link, setup);
-    return [...findings, ...streams, ...(await findUses(link, setup, streams))];
+    findings.push(durabilityFinding({ replicas, settings, hosts: hostsOf(link) }));
+    findings.push(...(await findReadingMirrors(link, setup)));
+    findings.push(...streams, ...(await findUses(link, setup, streams)));
+    const isWhole = streams.every(({ details }) => !details["isMissing"]);
+    return runs && isWhole ? [...findings, ...(await findRuns(link, setup))] : findings;
   } finally {
     await Promise.all([link.close(), systemLink?.close()]);
   }
@@ -69,6 +79,7 @@ async function findUses(
   const hasSlots = isThere(names.slotsBucket("regular")) && isThere(names.slotsBucket("durable"));
   const uses = await Promise.all([
     findConsumers(link, setup),
+    isThere(names.engineBucket) ? findMessages(link, names) : [],
     isThere(names.engineBucket) ? findEngines(link, names) : [],
     hasSlots ? findWorkers(link, names) : [],
   ]);

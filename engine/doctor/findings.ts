@@ -5,12 +5,16 @@ export type Check =
   | "server"
   | "limits"
   | "sync"
+  | "durability"
+  | "mirror"
   | "namespace"
   | "stream"
   | "consumer"
+  | "message"
   | "engine"
   | "worker"
-  | "clock";
+  | "clock"
+  | "run";
 
 /**
  * `ok`; `note`: works, and is worth knowing; `unknown`: cannot be seen from here; `problem`: somebody

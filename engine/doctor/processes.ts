@@ -3,7 +3,7 @@ import { UnavailableError } from "../../shared/errors.ts";
 import type { NatsLink } from "../../shared/jetstream/connection.ts";
 import { KvBucket } from "../../shared/jetstream/kv.ts";
 import { readLeases } from "../../shared/leases.ts";
-import type { Names } from "../../shared/subjects.ts";
+import { LEAD_KEY, type Names } from "../../shared/subjects.ts";
 import { readRecord } from "../lead.ts";
 import type { Finding } from "./findings.ts";
 
@@ -12,7 +12,7 @@ const ANSWER_MS = 300;
 /** Which engine leads, and how many there are. */
 export async function findEngines(link: NatsLink, names: Names): Promise<Finding[]> {
   const [entries, engines] = await Promise.all([
-    new KvBucket(link, names.engineBucket).entries(),
+    new KvBucket(link, names.engineBucket).entries(LEAD_KEY),
     askEngines(link, names),
   ]);
   const lead = entries[0] && readRecord(entries[0]);
@@ -47,17 +47,28 @@ async function askEngines(link: NatsLink, names: Names): Promise<string[]> {
     withinMs: 1, // every engine answers once, and then there is silence
     silenceMs: ANSWER_MS,
     receive: ({ data }) => {
-      const { metadata } = JSON.parse(Buffer.from(data).toString("utf8")) as {
-        readonly metadata?: { readonly engine?: unknown };
-      };
-      if (typeof metadata?.engine === "string") engines.push(metadata.engine);
+      const engine = engineIn(data);
+      if (engine !== undefined) engines.push(engine);
       return "more";
     },
   });
   await ask.catch((error: unknown) => {
-    if (!(error instanceof UnavailableError) && !(error instanceof SyntaxError)) throw error;
+    if (!(error instanceof UnavailableError)) throw error;
   });
   return engines.sort();
+}
+
+/** The engine that an answer of a micro service names. Anybody may answer, and with anything. */
+export function engineIn(data: Uint8Array): string | undefined {
+  try {
+    const answer = JSON.parse(Buffer.from(data).toString("utf8")) as {
+      readonly metadata?: { readonly engine?: unknown } | null;
+    } | null;
+    const engine = answer?.metadata?.engine;
+    return typeof engine === "string" ? engine : undefined;
+  } catch {
+    return undefined; // no JSON
+  }
 }
 
 /** Which workers live, by their lease records. */

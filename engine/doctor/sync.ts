@@ -2,7 +2,7 @@
  * When acknowledged writes reach the disk, and what that means when the power goes. A plain user is
  * not told: it takes a user of the system account, or a monitoring port.
  */
-import { UnavailableError } from "../../shared/errors.ts";
+import { NotPermittedError, UnavailableError } from "../../shared/errors.ts";
 import type { NatsLink } from "../../shared/jetstream/connection.ts";
 import { durationText } from "../../shared/time-text.ts";
 import type { Finding } from "./findings.ts";
@@ -27,14 +27,17 @@ const MONITORING_PORT = 8222;
 const ANSWER_MS = 1_000;
 
 /** Finds out when writes are synced. */
-export async function findSync(link: NatsLink, options: SyncOptions): Promise<Finding> {
+export async function findSync(
+  link: NatsLink,
+  options: SyncOptions,
+): Promise<{ readonly finding: Finding; readonly settings: readonly SyncSetting[] }> {
   const { systemLink, monitors, replicas } = options;
   const settings = [
     ...(await askServers(systemLink ?? link)),
     ...(await askMonitors(link, monitors)),
   ];
   const unreachable = monitors && settings.length === 0 ? monitors : [];
-  return syncFinding(settings, { replicas, unreachable });
+  return { finding: syncFinding(settings, { replicas, unreachable }), settings };
 }
 
 /** What the settings mean. */
@@ -86,18 +89,29 @@ async function askServers(link: NatsLink): Promise<SyncSetting[]> {
       withinMs: 1, // every server answers once, and then there is silence
       silenceMs: ANSWER_MS / 2,
       receive: ({ data }) => {
-        const answer = JSON.parse(Buffer.from(data).toString("utf8")) as {
-          readonly data?: unknown;
-        };
-        const setting = parseVarz(answer.data);
+        const setting = settingIn(data);
         if (setting) found.push(setting);
         return "more";
       },
     });
   } catch (error) {
-    if (!(error instanceof UnavailableError) && !(error instanceof SyntaxError)) throw error;
+    const isUnanswered =
+      error instanceof UnavailableError ||
+      error instanceof NotPermittedError ||
+      error instanceof SyntaxError;
+    if (!isUnanswered) throw error;
   }
   return found;
+}
+
+/** What an answer on the system account says; nothing when it is none. */
+export function settingIn(data: Uint8Array): SyncSetting | undefined {
+  try {
+    const answer: unknown = JSON.parse(Buffer.from(data).toString("utf8"));
+    return isRecord(answer) ? parseVarz(answer["data"]) : undefined;
+  } catch {
+    return undefined; // no JSON
+  }
 }
 
 async function askMonitors(
@@ -126,9 +140,11 @@ async function askMonitor(address: string): Promise<unknown> {
 export function parseVarz(varz: unknown): SyncSetting | undefined {
   if (!isRecord(varz) || !isRecord(varz["jetstream"])) return undefined;
   const { config } = varz["jetstream"];
+  const server = varz["server_name"];
   if (!isRecord(config) || typeof config["sync_interval"] !== "number") return undefined;
+  if (typeof server !== "string") return undefined;
   return {
-    server: String(varz["server_name"]),
+    server,
     isAlways: config["sync_always"] === true,
     intervalMs: config["sync_interval"] / 1e6,
   };

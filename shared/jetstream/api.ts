@@ -69,11 +69,22 @@ export function isMissing(answer: ApiAnswer<unknown>): boolean {
 
 function parse(subject: string, data: Uint8Array): ApiAnswer<unknown> {
   const text = Buffer.from(data.buffer, data.byteOffset, data.length).toString("utf8");
+  let answer: unknown;
   try {
-    return JSON.parse(text) as ApiAnswer<unknown>;
+    answer = JSON.parse(text);
   } catch (cause) {
     throw new UnavailableError(`The answer to ${subject} is not JSON: ${text.slice(0, 80)}`, {
       cause,
     });
   }
+  if (!isAnswer(answer))
+    throw new UnavailableError(`The answer to ${subject} is none: ${text.slice(0, 80)}`);
+  return answer;
+}
+
+/** Nobody but a server answers as it does, but others may listen where it does. */
+function isAnswer(answer: unknown): answer is ApiAnswer<unknown> {
+  if (typeof answer !== "object" || answer === null) return false;
+  const { error } = answer as { readonly error?: unknown };
+  return error === undefined || (typeof error === "object" && error !== null);
 }

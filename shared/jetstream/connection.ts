@@ -3,6 +3,7 @@
  * see that a server is gone and gives up after ten tries. These do neither.
  */
 import { readFileSync } from "node:fs";
+import { isIPv6 } from "node:net";
 import {
   type Authenticator,
   connect,
@@ -15,8 +16,10 @@ import {
   type Status,
 } from "@nats-io/transport-node";
 import { type Clock, systemClock } from "../clock.ts";
+import { describe } from "../describe.ts";
 import { InvalidInputError, UnavailableError } from "../errors.ts";
 import { newId } from "../ids.ts";
+import { checkInbox } from "./permissions.ts";
 import { Publisher } from "./publisher.ts";
 import { Reader } from "./reader.ts";
 import { Requests } from "./requests.ts";
@@ -40,9 +43,9 @@ export interface TlsFiles {
 /** Where to connect to, and as whom. */
 export interface NatsOptions {
   /**
-   * `host:port` or `nats://host:port`, one or several. User and password may stand in the address,
-   * `nats://user:password@host:port`, or a token, `nats://token@host:port`; those of the first one
-   * that has any are for all.
+   * `host:port` or `nats://host:port`, one or several; with `tls://host:port` a connection without
+   * TLS is refused. User and password may stand in the address, `nats://user:password@host:port`, or
+   * a token, `nats://token@host:port`; those of the first one that has any are for all.
    */
   readonly servers: string | readonly string[];
   /** What the servers show for this connection. */
@@ -90,6 +93,7 @@ const DEFAULT_MAX_PAYLOAD = 1_048_576;
  * long as the process lives; nothing that was under way is repeated, except by whoever asked.
  * @throws {UnavailableError} When no server answers or accepts the credentials.
  * @throws {InvalidInputError} When an address or a credentials file cannot be used.
+ * @throws {NotPermittedError} When the user may not receive replies under the prefix of inboxes.
  */
 export async function connectNats(options: NatsOptions): Promise<NatsLink> {
   const servers = serverList(options.servers);
@@ -101,7 +105,14 @@ export async function connectNats(options: NatsOptions): Promise<NatsLink> {
     throw firstConnectError(servers, cause);
   }
   learnServers(nc);
-  return new Link(nc, options);
+  const link = new Link(nc, options);
+  try {
+    await checkInbox(link, options.dialTimeoutMs ?? DIAL_TIMEOUT_MS);
+  } catch (error) {
+    await link.close();
+    throw error;
+  }
+  return link;
 }
 
 /**
@@ -253,7 +264,7 @@ function clientOptions(
     name: options.name ?? "contrail",
     ...credentialsOf(options, servers),
     ...(authenticator === undefined ? {} : { authenticator }),
-    ...(options.tls === undefined ? {} : { tls: { ...options.tls } }),
+    ...(options.tls || servers.some(isForTls) ? { tls: { ...options.tls } } : {}),
     inboxPrefix: options.inboxPrefix ?? "_INBOX",
     timeout: options.dialTimeoutMs ?? DIAL_TIMEOUT_MS,
     pingInterval: options.pingIntervalMs ?? PING_INTERVAL_MS,
@@ -283,21 +294,65 @@ function credentialsOf(
   return {};
 }
 
-function serverList(servers: string | readonly string[]): string[] {
-  const list = typeof servers === "string" ? servers.split(",") : [...servers];
-  const trimmed = list.map((server) => server.trim()).filter((server) => server !== "");
-  if (trimmed.length === 0)
+function serverList(servers: unknown): string[] {
+  const given = typeof servers === "string" ? servers.split(",") : (servers ?? []);
+  if (!Array.isArray(given)) throw noAddress(servers);
+  const list = given.map((server: unknown) => checkAddress(server)).filter((it) => it !== "");
+  if (list.length === 0)
     throw new InvalidInputError(
       'No servers were given. Expected an address such as "nats://127.0.0.1:4222", in the option `servers` or in NATS_URL.',
     );
+  return list;
+}
+
+/** @returns The address without the space around it; "" stays. */
+function checkAddress(server: unknown): string {
+  if (typeof server !== "string") throw noAddress(server);
+  const trimmed = server.trim();
+  const place = withoutSecrets(trimmed)
+    .replace(/^(nats|tls):\/\//i, "")
+    .replace(/\/$/, "");
+  const isPlace = isIPv6(place) || (!place.includes("/") && URL.canParse(`http://${place}`));
+  if (trimmed !== "" && !isPlace) throw noAddress(withoutSecrets(trimmed));
   return trimmed;
 }
 
+function noAddress(value: unknown): InvalidInputError {
+  return new InvalidInputError(
+    `${describe(value)} is no address of a server. Expected host:port, nats://host:port or tls://host:port, one or several.`,
+    { value },
+  );
+}
+
+function isForTls(server: string): boolean {
+  return /^tls:/i.test(server);
+}
+
+function withoutSecrets(server: string): string {
+  return server.replace(/^([a-z]+:\/\/)?.*@/i, "$1");
+}
+
 function authenticatorOf({ credsFile, nkey }: NatsOptions): Authenticator | undefined {
-  if (credsFile !== undefined) return credsAuthenticator(readSecret(credsFile));
+  if (credsFile !== undefined) {
+    const creds = readSecret(credsFile);
+    return usable(credsAuthenticator(creds), `credentials file "${credsFile}"`);
+  }
   if (nkey === undefined) return undefined;
-  const seed = nkey.startsWith("S") ? Buffer.from(nkey) : readSecret(nkey);
-  return nkeyAuthenticator(Buffer.from(seed.toString().trim()));
+  const isSeed = nkey.startsWith("S");
+  const seed = isSeed ? Buffer.from(nkey) : readSecret(nkey);
+  const what = isSeed ? "nkey" : `nkey in the file "${nkey}"`;
+  return usable(nkeyAuthenticator(Buffer.from(seed.toString().trim())), what);
+}
+
+/** Tries it out: with a server in between, what is no key looks like a server that is away. */
+function usable(authenticator: Authenticator, what: string): Authenticator {
+  try {
+    authenticator("nonce");
+    return authenticator;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new InvalidInputError(`The ${what} cannot be used: ${reason}.`, { cause });
+  }
 }
 
 function readSecret(file: string): Buffer {
@@ -309,7 +364,7 @@ function readSecret(file: string): Buffer {
 }
 
 function firstConnectError(servers: string[], cause: unknown): UnavailableError {
-  const names = servers.map((server) => server.replace(/^([a-z]+:\/\/)?[^@/]*@/i, "$1"));
+  const names = servers.map(withoutSecrets);
   const reason = cause instanceof Error ? cause.message || cause.name : String(cause);
   const denied = cause instanceof errors.AuthorizationError;
   const advice = denied

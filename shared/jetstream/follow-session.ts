@@ -27,6 +27,7 @@ export class FollowSession {
   #consumerSequence = 0;
   #ending: string | undefined;
   #isTooLarge = false;
+  #isForbidden = false;
   #wake: (() => void) | undefined;
 
   constructor(wire: Wire, consumer: { readonly stream: string; readonly consumer: string }) {
@@ -36,6 +37,11 @@ export class FollowSession {
   /** Why it ended; undefined while it goes on. */
   get ending(): string | undefined {
     return this.#ending;
+  }
+
+  /** Whether it ended because the user of the connection may not pull from the consumer. */
+  get isForbidden(): boolean {
+    return this.#isForbidden;
   }
 
   /** What comes next, if it is here already. Asks for more in time. */
@@ -124,7 +130,10 @@ export class FollowSession {
     if (this.#ending !== undefined) return;
     if (reason === "complete" || reason === "expired" || reason === "full" || reason === "empty")
       this.#ask();
-    else this.end(description === "" ? reason : `${reason}: ${description}`);
+    else if (reason === "forbidden") {
+      this.#isForbidden = true;
+      this.end(description);
+    } else this.end(description === "" ? reason : `${reason}: ${description}`);
   }
 
   #signal(): void {

@@ -10,7 +10,7 @@
  * anything else out of the usual, ends it, and a new one begins behind the position.
  */
 import type { ConsumerConfig } from "@nats-io/jetstream";
-import { IncompatibleSetupError, UnavailableError } from "../errors.ts";
+import { IncompatibleSetupError, NotPermittedError, UnavailableError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { callApi, errorOf, isMissing } from "./api.ts";
 import { Backoff, pause } from "./backoff.ts";
@@ -60,7 +60,7 @@ export class Follower {
   readonly caughtUp: Promise<void>;
   /**
    * Resolves when it was closed. Rejected when it cannot go on: `onMessage` threw, or the stream was
-   * deleted and created again, or lost its end.
+   * deleted and created again, or lost its end, or the user of the connection may not follow it.
    */
   readonly done: Promise<void>;
   readonly #link: NatsLink;
@@ -86,10 +86,13 @@ export class Follower {
     this.caughtUp = new Promise((resolve, reject) => {
       this.#settleCaughtUp = { resolve, reject };
     });
-    this.done = this.#run().finally(() => {
+    this.done = this.#run();
+    const endEarly = (cause?: unknown): void => {
       const what = `The follower of ${options.stream} ended before it had caught up.`;
-      this.#settleCaughtUp?.reject(new UnavailableError(what));
-    });
+      const isKnown = cause instanceof NotPermittedError;
+      this.#settleCaughtUp?.reject(isKnown ? cause : new UnavailableError(what, { cause }));
+    };
+    void this.done.then(() => endEarly(), endEarly);
     // Both may be left unread: whoever cares awaits them.
     this.caughtUp.catch(() => {});
     this.done.catch(() => {});
@@ -143,6 +146,10 @@ export class Follower {
       this.#session = undefined;
       this.#remove(consumer);
     }
+    if (session.isForbidden)
+      throw new NotPermittedError(
+        `The stream ${this.#options.stream} cannot be followed: ${session.ending}`,
+      );
     return session.ending ?? "closed";
   }
 

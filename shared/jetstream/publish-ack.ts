@@ -35,6 +35,8 @@ export interface RefusedOutcome {
   readonly description: string;
   /** The same write may succeed later: no leader, too many requests. */
   readonly isTransient: boolean;
+  /** Nothing was asked of a stream: the user of the connection may not publish to the subject. */
+  readonly isForbidden?: true;
 }
 
 /** What the server answers to a write. */
@@ -46,6 +48,8 @@ const WRONG_LAST_SEQUENCE_CONFLICT = 10164;
 const STORE_FAILED = 10077;
 const HEAD = Buffer.from('{"stream":"');
 const SEQUENCE = Buffer.from('"seq":');
+/** Enough for a sequence. Whoever answers in the server's place may write a megabyte of digits. */
+const LAST_CHARACTERS = 32;
 const DIGIT_0 = 0x30;
 const QUOTE = 0x22;
 const CLOSING_BRACE = 0x7d;
@@ -124,14 +128,14 @@ function parseAny(data: Uint8Array): Acknowledgement | undefined {
   return refusal(
     typeof error.err_code === "number" ? error.err_code : 0,
     typeof error.code === "number" ? error.code : 0,
-    String(error.description ?? ""),
+    typeof error.description === "string" ? error.description : "",
   );
 }
 
 function refusal(code: number, status: number, description: string): Acknowledgement {
   if (code === WRONG_LAST_SEQUENCE_CONFLICT) return { ok: false, kind: "conflict" };
   if (code === WRONG_LAST_SEQUENCE) {
-    const last = /(\d+)\s*$/.exec(description)?.[1];
+    const last = /(\d+)\s*$/.exec(description.slice(-LAST_CHARACTERS))?.[1];
     if (last === undefined) return { ok: false, kind: "guard" };
     return { ok: false, kind: "guard", lastSequence: Number(last) };
   }

@@ -11,6 +11,7 @@ import { InvalidInputError, LimitExceededError } from "../errors.ts";
 import { HEADERS } from "../subjects.ts";
 import { Backoff, pause } from "./backoff.ts";
 import { asClientHeaders, encodeHeaders, type HeaderList, headersOf } from "./headers.ts";
+import { whyForbidden } from "./permissions.ts";
 import { type Acknowledgement, parseAcknowledgement } from "./publish-ack.ts";
 import { Sweep } from "./sweep.ts";
 import { listen, type Wire } from "./wire.ts";
@@ -55,6 +56,18 @@ export interface GuardedOptions {
   readonly deadlineMs?: number;
   /** Ends the retries; the last outcome is returned. */
   readonly signal?: AbortSignal;
+}
+
+interface Message {
+  readonly subject: string;
+  readonly payload: Uint8Array;
+  readonly headers: Uint8Array | undefined;
+}
+
+interface RepeatedMessage extends Message {
+  /** No try begins later, by the monotonic clock. */
+  readonly deadlineAt: number;
+  readonly signal: AbortSignal | undefined;
 }
 
 interface Pending {
@@ -111,7 +124,7 @@ export class Publisher {
     try {
       const bytes = headers === undefined ? undefined : encodeHeaders(headers);
       this.#check(subject, payload, bytes);
-      return this.#send(subject, payload, bytes);
+      return this.#sent({ subject, payload, headers: bytes });
     } catch (error) {
       return Promise.reject(error);
     }
@@ -124,23 +137,34 @@ export class Publisher {
    * @throws {LimitExceededError} When it is larger than the server accepts. Nothing was sent.
    * @throws {InvalidInputError} When the subject or a header cannot be sent.
    */
-  async guardedPublish(
+  guardedPublish(
     subject: string,
     payload: Uint8Array,
     options: GuardedOptions,
   ): Promise<GuardedOutcome> {
-    const bytes = encodeHeaders(guardHeaders(options));
-    this.#check(subject, payload, bytes);
+    return new Promise((resolve) => {
+      const headers = encodeHeaders(guardHeaders(options));
+      this.#check(subject, payload, headers);
+      const deadlineAt = this.#wire.clock.monotonic() + (options.deadlineMs ?? GUARDED_DEADLINE_MS);
+      this.#send({ subject, payload, headers }, (first) => {
+        if (!isWorthRetrying(first)) return resolve({ ...first, uncertain: false });
+        resolve(
+          this.#repeat({ subject, payload, headers, signal: options.signal, deadlineAt }, first),
+        );
+      });
+    });
+  }
+
+  async #repeat(
+    { deadlineAt, signal, ...message }: RepeatedMessage,
+    first: PublishOutcome,
+  ): Promise<GuardedOutcome> {
     const { clock } = this.#wire;
-    const { signal, deadlineMs = GUARDED_DEADLINE_MS } = options;
-    const deadlineAt = clock.monotonic() + deadlineMs;
-    let backoff: Backoff | undefined;
+    const backoff = new Backoff(RETRY_PAUSES);
     let uncertain = false;
-    for (;;) {
-      const outcome = await this.#send(subject, payload, bytes);
+    for (let outcome = first; ; outcome = await this.#sent(message)) {
       if (!isWorthRetrying(outcome)) return { ...outcome, uncertain };
       uncertain ||= outcome.kind === "unknown" && outcome.maybeStored;
-      backoff ??= new Backoff(RETRY_PAUSES);
       const pauseMs = backoff.next();
       if (signal?.aborted || this.#isClosed || clock.monotonic() + pauseMs > deadlineAt)
         return { ...outcome, uncertain };
@@ -181,14 +205,15 @@ export class Publisher {
       );
   }
 
-  #send(
-    subject: string,
-    payload: Uint8Array,
-    headers: Uint8Array | undefined,
-  ): Promise<PublishOutcome> {
-    if (this.#isClosed) return Promise.resolve(unknown("closed"));
+  #sent(message: Message): Promise<PublishOutcome> {
+    return new Promise((resolve) => this.#send(message, resolve));
+  }
+
+  /** @throws {InvalidInputError} When the subject or a header cannot be sent. */
+  #send({ subject, payload, headers }: Message, settle: (outcome: PublishOutcome) => void): void {
+    if (this.#isClosed) return settle(unknown("closed"));
     // The client would keep what is published now and drop it when it dials.
-    if (!this.#wire.isConnected) return Promise.resolve(unknown("not-connected"));
+    if (!this.#wire.isConnected) return settle(unknown("not-connected"));
     const token = (this.#tokens++).toString(36);
     const reply = this.#inbox + token;
     try {
@@ -198,21 +223,14 @@ export class Publisher {
         headers === undefined ? { reply } : { reply, headers: asClientHeaders(headers) },
       );
     } catch (cause) {
-      return this.#sendFailed(subject, cause);
+      if (this.#wire.nc.isClosed() || this.#wire.nc.isDraining()) return settle(unknown("closed"));
+      throw new InvalidInputError(`"${subject}" cannot be published to: ${String(cause)}`, {
+        cause,
+      });
     }
-    return new Promise((settle) => {
-      const deadlineAt = this.#wire.clock.monotonic() + this.#ackTimeoutMs;
-      this.#pending.set(token, { subject, deadlineAt, settle });
-      this.#sweep.wake();
-    });
-  }
-
-  #sendFailed(subject: string, cause: unknown): Promise<PublishOutcome> {
-    if (this.#wire.nc.isClosed() || this.#wire.nc.isDraining())
-      return Promise.resolve(unknown("closed"));
-    return Promise.reject(
-      new InvalidInputError(`"${subject}" cannot be published to: ${String(cause)}`, { cause }),
-    );
+    const deadlineAt = this.#wire.clock.monotonic() + this.#ackTimeoutMs;
+    this.#pending.set(token, { subject, deadlineAt, settle });
+    this.#sweep.wake();
   }
 
   #receive(message: Msg): void {
@@ -249,18 +267,41 @@ export class Publisher {
   }
 
   #forbid(subject: string): void {
-    const description = `Publishing to "${subject}" is not permitted with these credentials.`;
+    const description = whyForbidden(subject);
     const outcome = {
       ok: false,
       kind: "refused",
       code: 0,
       description,
       isTransient: false,
+      isForbidden: true,
     } as const;
     for (const [token, pending] of this.#pending)
       if (pending.subject === subject) this.#settle(token, pending, outcome);
   }
 }
+
+/** Why a write was not stored, or may not have been, as a part of a sentence. */
+export function whyNotStored(outcome: Exclude<PublishOutcome, { readonly ok: true }>): string {
+  switch (outcome.kind) {
+    case "refused":
+      return outcome.description;
+    case "guard":
+      return "somebody else was faster";
+    case "conflict":
+      return "another write was under way";
+    case "unknown":
+      return REASONS[outcome.reason];
+  }
+}
+
+const REASONS: Readonly<Record<UnknownReason, string>> = {
+  timeout: "the server did not answer in time",
+  disconnected: "the connection was lost",
+  "no-responders": "no stream takes it for now",
+  "not-connected": "no server is connected",
+  closed: "the connection is closed",
+};
 
 function guardHeaders({ expect, expectSubject, headers }: GuardedOptions): HeaderList {
   const guard: (readonly [string, string])[] = [[HEADERS.expectSequence, String(expect)]];

@@ -17,6 +17,8 @@ export type PullEndReason =
   | "no-responders"
   /** The server does not accept the request; `description` says why. */
   | "refused"
+  /** The user of the connection may not pull from this consumer; `description` says more. */
+  | "forbidden"
   /** The server fell silent. */
   | "lost"
   /** The connection was lost and stands again. */

@@ -14,6 +14,7 @@
 import type { Msg, Subscription } from "@nats-io/transport-node";
 import { Delivered, parseDelivery } from "./delivery.ts";
 import { headersOf } from "./headers.ts";
+import { whyForbidden } from "./permissions.ts";
 import {
   endReason,
   heartbeatFor,
@@ -89,6 +90,9 @@ export class Puller {
     this.#stopListening = [
       wire.onDisconnect(() => this.#dropLanes()),
       wire.onReconnect(() => this.#endAll("reconnected")),
+      wire.onForbidden((subject) => {
+        if (subject === this.#subject) this.#endAll("forbidden", whyForbidden(subject));
+      }),
       wire.onClose(() => this.#end("closed")),
     ];
   }
@@ -239,8 +243,8 @@ export class Puller {
     }
   }
 
-  #endAll(reason: PullEndReason): void {
-    for (const open of [...this.#open]) this.#finish(open, reason);
+  #endAll(reason: PullEndReason, description = ""): void {
+    for (const open of [...this.#open]) this.#finish(open, reason, description);
   }
 }
 

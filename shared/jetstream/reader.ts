@@ -37,6 +37,10 @@ export interface LastMessages {
 
 /** Facts about a stream that change. */
 export interface StreamState {
+  /**
+   * When the stream was first created: its metadata under `CREATED_METADATA`, else the server's own
+   * time. That one is another after a restore, and then differs between the replicas (2.15.1).
+   */
   readonly created: string;
   readonly firstSequence: number;
   readonly lastSequence: number;
@@ -48,6 +52,9 @@ export interface StreamState {
   /** The server that leads the stream; undefined outside a cluster. */
   readonly leader: string | undefined;
 }
+
+/** Key of the metadata that says when a stream was first created. A backup takes it along. */
+export const CREATED_METADATA = "contrail.created";
 
 /** The server refuses to read the last messages of more subjects than 1,024 at once. */
 const SUBJECTS_PER_READ = 1_000;
@@ -141,7 +148,7 @@ export class Reader {
     refuseError(answer, path);
     const { state } = answer;
     return {
-      created: String(answer.created),
+      created: answer.config?.metadata?.[CREATED_METADATA] ?? String(answer.created),
       firstSequence: state?.first_seq ?? 0,
       lastSequence: state?.last_seq ?? 0,
       answeredAtMs: Date.parse(String(answer.ts)),

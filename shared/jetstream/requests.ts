@@ -7,6 +7,7 @@ import type { Clock } from "../clock.ts";
 import { UnavailableError } from "../errors.ts";
 import { Backoff, pause } from "./backoff.ts";
 import { headersOf, type ReceivedHeaders } from "./headers.ts";
+import { mayNotPublish } from "./permissions.ts";
 import { Sweep } from "./sweep.ts";
 import { listen, type Wire } from "./wire.ts";
 
@@ -40,6 +41,8 @@ export interface RequestOptions {
 }
 
 interface Open {
+  readonly subject: string;
+  readonly what: string;
   deadlineAt: number;
   readonly silenceMs: number;
   receive(reply: Reply): "more" | "done" | "again";
@@ -66,6 +69,7 @@ export class Requests {
     this.#sweep = new Sweep(wire.clock, SWEEP_INTERVAL_MS, (now) => this.#expire(now));
     listen(wire.nc, `${this.#inbox}*`, (message) => this.#dispatch(message));
     wire.onDisconnect(() => this.#endAll("disconnected"));
+    wire.onForbidden((subject) => this.#forbid(subject));
     wire.onClose(() => {
       this.#isClosed = true;
       this.#endAll("disconnected");
@@ -81,6 +85,7 @@ export class Requests {
   /**
    * Asks until there is an answer.
    * @throws {UnavailableError} When there was none within the time, or the connection is closed.
+   * @throws {NotPermittedError} When the server does not let this user ask.
    */
   async ask(options: RequestOptions): Promise<void> {
     const { clock } = this.#wire;
@@ -111,7 +116,7 @@ export class Requests {
   }
 
   #try(options: RequestOptions): Promise<Answer> {
-    const { subject, payload, receive, silenceMs = SILENCE_MS, signal } = options;
+    const { subject, payload, what, receive, silenceMs = SILENCE_MS, signal } = options;
     if (this.#isClosed || !this.#wire.isConnected) return Promise.resolve("disconnected");
     const token = (this.#tokens++).toString(36);
     return new Promise((resolve, reject) => {
@@ -124,7 +129,7 @@ export class Requests {
       };
       this.#wire.nc.publish(subject, payload, { reply: this.#inbox + token });
       const deadlineAt = this.#wire.clock.monotonic() + silenceMs;
-      this.#open.set(token, { deadlineAt, silenceMs, receive, end });
+      this.#open.set(token, { subject, what, deadlineAt, silenceMs, receive, end });
       signal?.addEventListener("abort", abort);
       this.#sweep.wake();
     });
@@ -151,6 +156,13 @@ export class Requests {
   #expire(now: number): boolean {
     for (const open of this.#open.values()) if (open.deadlineAt <= now) open.end("silence");
     return this.#open.size > 0;
+  }
+
+  /** The server does not say which message it means: all with the subject are forbidden alike. */
+  #forbid(subject: string): void {
+    for (const open of this.#open.values())
+      if (open.subject === subject)
+        open.end("done", mayNotPublish(subject, `Asking for ${open.what} is not permitted`));
   }
 
   #endAll(answer: Answer): void {

@@ -1,8 +1,8 @@
 /** Comparing with an earlier result, and the tables. */
 import test from "ava";
 import { compareResults, parseResult } from "../../bench/compare.ts";
-import { changeTable, figure, resultTable } from "../../bench/table.ts";
-import { measurement } from "./sample.ts";
+import { changeTable, figure, resultTables } from "../../bench/table.ts";
+import { CIRCUMSTANCES, measurement } from "./sample.ts";
 
 test("a result is read from its lines, among lines that are none", (t) => {
   const one = measurement({});
@@ -34,12 +34,25 @@ test("a comparison leaves out what the earlier result does not have, and takes i
 });
 
 test("the table has a row for each figure, with its aim", (t) => {
-  const rows = resultTable([
+  const [table = "", ...others] = resultTables([
     measurement({ value: 12_345.6, spread: 0.05 }),
     measurement({ metric: "latency_p50_ms", ceiling: null, ratio: null }),
-  ]).split("\n");
+  ]);
+  t.deepEqual(others, []);
+  const rows = table.split("\n");
   t.regex(rows[1] ?? "", /^noop-256 +throughput_per_s +12,346 +200 +0\.50 +5\.0% +3 .* met$/);
   t.regex(rows[2] ?? "", /^ +latency_p50_ms +100 +0\.0% +3$/);
+});
+
+test("figures of servers that sync differently have tables of their own, and are compared with their like", (t) => {
+  const synced = measurement({ value: 20, machine: { ...CIRCUMSTANCES.machine, sync: "always" } });
+  const tables = resultTables([measurement({}), synced]);
+  t.deepEqual(
+    tables.map((table) => table.split("\n")[0]),
+    ["sync default, 4 shards", "sync always, 4 shards"],
+  );
+  t.is(compareResults([synced, measurement({})], [synced])[0]?.before, 20);
+  t.is(compareResults([measurement({})], [synced])[0]?.before, 100, "better than nothing");
 });
 
 test("the table of changes shows their direction", (t) => {

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { findServer } from "../../engine/server/index.ts";
-import { DEFAULT_FAMILIES, FAMILIES, type Family } from "./faults/fault.ts";
+import { FAMILIES, type Family } from "./faults/fault.ts";
 import { commandOf, type Survival, survive, totalText } from "./survival.ts";
 import type { TopologyName } from "./topology.ts";
 
@@ -38,7 +38,7 @@ const command = new Command("chaos")
   .addOption(
     new Option("--faults <families>", `some of ${FAMILIES.join(",")}`)
       .argParser(families)
-      .default(DEFAULT_FAMILIES, "all that a run is to survive"),
+      .default(FAMILIES, "all that a run is to survive"),
   )
   .option("--dir <folder>", "where to write; by default a new folder for temporary files")
   .option("--patience <seconds>", "how long runs may take to end after the healing", positive, 120);

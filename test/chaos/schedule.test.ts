@@ -1,5 +1,5 @@
 import test from "ava";
-import { DEFAULT_FAMILIES, FAMILIES } from "./faults/fault.ts";
+import { FAMILIES } from "./faults/fault.ts";
 import { faultKinds } from "./faults/index.ts";
 import { eventsOf, newPlan } from "./plans.ts";
 import { Random } from "./random.ts";
@@ -8,7 +8,7 @@ import type { TopologyName } from "./topology.ts";
 
 function schedule(seed: string, topology: TopologyName, seconds: number): readonly PlannedFault[] {
   const totalMs = seconds * 1000;
-  return scheduleOf({ seed, topology, totalMs, families: DEFAULT_FAMILIES, kinds: faultKinds });
+  return scheduleOf({ seed, topology, totalMs, families: FAMILIES, kinds: faultKinds });
 }
 
 function shown(planned: readonly PlannedFault[]): string[] {
@@ -33,7 +33,7 @@ for (const [topology, seconds] of [
           .map(({ family }) => family),
       );
       t.deepEqual(
-        DEFAULT_FAMILIES.filter((family) => possible.has(family) && !seen.has(family)),
+        FAMILIES.filter((family) => possible.has(family) && !seen.has(family)),
         [],
         `seed ${seed}`,
       );

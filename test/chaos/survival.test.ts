@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
-import { DEFAULT_FAMILIES } from "./faults/fault.ts";
+import { FAMILIES } from "./faults/fault.ts";
 import { commandOf, survive } from "./survival.ts";
 
 const SEED = process.env["CONTRAIL_CHAOS_SEED"] ?? String(randomInt(1_000_000));
@@ -26,7 +26,7 @@ for (const [topology, usual] of [
   which(`${topology}: whatever breaks for a while, no promise does`, async (t) => {
     t.timeout(seconds * 1_000 + PATIENCE_MS + REST_MS, "The chaos run comes to no end.");
     const folder = mkdtempSync(join(tmpdir(), `contrail-chaos-${topology}-${SEED}-`));
-    const options = { topology, totalMs: seconds * 1_000, seed: SEED, families: DEFAULT_FAMILIES };
+    const options = { topology, totalMs: seconds * 1_000, seed: SEED, families: FAMILIES };
     t.log(commandOf(options));
     const survival = await survive({
       ...{ ...options, folder, patienceMs: PATIENCE_MS },

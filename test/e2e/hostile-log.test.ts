@@ -1,4 +1,5 @@
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
+import { examine, type Finding } from "../../engine/index.ts";
 import type { RunHandle } from "../../shared/index.ts";
 import {
   forge,
@@ -104,6 +105,33 @@ class Scene {
   }
 }
 
+/** The doctor shows what was met of the garbage on the subjects of these runs. */
+async function checkNoted(
+  t: ExecutionContext,
+  { access, setup }: World,
+  runs: readonly RunHandle[],
+): Promise<void> {
+  const told = async (): Promise<Finding[]> => {
+    const findings = await examine({ ...access, namespace: setup.namespace });
+    return findings.filter(({ check }) => check === "message");
+  };
+  const [summary, ...each] = await until(async () => {
+    const found = await told();
+    return found.length > 10 && found;
+  });
+  const { verdict, details } = summary as Finding;
+  t.is(verdict, "problem");
+  t.true((details["count"] as number) > runs.length);
+  for (const { message, details } of each) {
+    t.regex(
+      message,
+      /^Message \d+ of stream contrail_LOG_0, on contrail\.log\.0\.listener\.victim/,
+    );
+    t.regex(message, / could not be read by (engine|worker) \S+ at \S+: .*nats stream get/);
+    t.true((details["sequence"] as number) > 0);
+  }
+}
+
 forEachWorld(test, (title, open) => {
   test(`${title}: garbage on every subject of runs that nobody started harms no run, and each undecodable start has failed`, async (t) => {
     const scene = new Scene(await open(t, { shards: 1, claimTimeoutMs: CLAIM_MS }));
@@ -153,7 +181,14 @@ forEachWorld(test, (title, open) => {
     const broken = await (victims.get("h") as RunHandle).view();
     t.truthy(broken.state.unreadableAt, "what cannot be read is shown");
     t.is(broken.state.outcome, undefined);
+    const fork = await (victims.get("h") as RunHandle).fork({ reason: "its history was spoiled" });
+    await world.untilStatus(fork, "waiting");
+    await scene.tell("victim-h");
+    t.deepEqual(await world.result(fork), { id: "victim-h" }, "a fork goes on from before that");
+    await (victims.get("h") as RunHandle).terminate("its fork goes on");
+    await t.throwsAsync(world.result(victims.get("h") as RunHandle), { code: "run-canceled" });
     await scene.end(t);
+    await checkNoted(t, world, [...victims.values()]);
   });
 
   test(`${title}: garbage on the subjects of runs at work costs no other run anything`, async (t) => {

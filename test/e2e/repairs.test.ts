@@ -1,5 +1,10 @@
 import test from "ava";
-import { RepairRefusedError, RunFailedError, timelineOf } from "../../shared/index.ts";
+import {
+  RepairRefusedError,
+  RunCanceledError,
+  RunFailedError,
+  timelineOf,
+} from "../../shared/index.ts";
 import { until } from "../helpers/until.ts";
 import { checkHistory, checkQuiet, forEachWorld } from "./harness/index.ts";
 import { brittle, brittleHasty, brittleParent, brittleRegular } from "./tasks/brittle.ts";
@@ -92,6 +97,29 @@ forEachWorld(test, (title, open) => {
     t.is(await world.result(run), DONE);
     const shipped = timelineOf(await world.endOf(run)).find(({ kind }) => kind === "repaired");
     t.is(shipped?.text, 'client gave step "ship" its result: by hand');
+  });
+
+  test(`${title}: a run that is paused because it kills its workers undoes its steps when it is canceled, and kills no more`, async (t) => {
+    const world = await open(t, { claimTimeoutMs: 1_000 });
+    await world.startEngine();
+    world.open("card");
+    const needs = { card: world.gate("card"), truck: world.gate("truck"), undoes: true };
+    const run = await world.client.start(brittle, needs);
+    const isPaused = async (): Promise<boolean> => (await run.view()).state.status === "paused";
+    while (!(await isPaused())) {
+      const victim = await world.startWorker({ tasksFile });
+      await until(async () => !victim.isRunning || (await isPaused()));
+    }
+    const shipped = world.effects.read(run.runId, "ship").length;
+    const last = await world.startWorker({ tasksFile });
+    await run.cancel("nobody can ship it");
+    await t.throwsAsync(world.result(run), { instanceOf: RunCanceledError });
+    const counts = world.effects.counts(run.runId);
+    // An undo whose worker loses the run before its result is stored is executed again.
+    for (const undo of ["undo reserve", "undo pack"]) t.true((counts[undo] ?? 0) >= 1, undo);
+    t.is(counts["ship"], shipped);
+    t.true(last.isRunning);
+    await checkQuiet(t, world);
   });
 
   test(`${title}: a failed step is given a result, also of a run that waits for its next attempt`, async (t) => {

@@ -1,9 +1,9 @@
 /** Code that changes while runs go on, in real processes: divergence (P7), guards, versions. */
 import test from "ava";
-import type { DivergenceDetails } from "../../shared/index.ts";
+import type { DivergenceDetails, RunHandle } from "../../shared/index.ts";
 import { until } from "../helpers/until.ts";
 import { checkHistory, checkQuiet, forEachWorld, type World } from "./harness/index.ts";
-import { CODE_VARIABLE, changed, guarded, pinned } from "./tasks/versioned.ts";
+import { CODE_VARIABLE, changed, guarded, pinned, undoing } from "./tasks/versioned.ts";
 
 const tasksFile = new URL("./tasks/versioned.js", import.meta.url);
 const SLEEP_MS = 1_200;
@@ -61,6 +61,59 @@ forEachWorld(test, (title, open) => {
       sentence,
       /is paused since .*the history has step "charge" at .*asked for step "check"/,
     );
+  });
+
+  test(`${title}: a run that was paused by a change goes on when its code is back and somebody resumes it, and the history says who`, async (t) => {
+    const world = await open(t);
+    const old = await startVersion(world, 1);
+    const run = await world.client.start(changed, SLEEP_MS);
+    await world.untilStatus(run, "waiting");
+    await old.end();
+    const young = await startVersion(world, 2);
+    await world.untilStatus(run, "paused");
+    await young.end();
+    await startVersion(world, 1);
+    await run.resume({ reason: "rolled back" });
+    t.is(await world.result(run), 1);
+    t.deepEqual(world.effects.counts(run.runId), { charge: 1 });
+    const view = await world.endOf(run);
+    const [repair] = view.commits.flatMap(({ entries }) =>
+      entries.filter((entry) => entry.kind === "resumed"),
+    );
+    t.like(repair, { by: "client", reason: "rolled back" });
+    checkHistory(t, view);
+    await checkQuiet(t, world);
+  });
+
+  test(`${title}: a paused run that is canceled stays paused where its code cannot be told, and cleans up and undoes its steps when that is back`, async (t) => {
+    const world = await open(t);
+    await world.startEngine();
+    const old = await startVersion(world, 1);
+    const [canceled, terminated] = (await Promise.all(
+      [1, 2].map(() => world.client.start(undoing, SLEEP_MS)),
+    )) as [RunHandle, RunHandle];
+    for (const run of [canceled, terminated]) await world.untilStatus(run, "waiting");
+    await old.end();
+    const young = await startVersion(world, 2);
+    for (const run of [canceled, terminated]) await world.untilStatus(run, "paused");
+    await canceled.cancel("not wanted");
+    const isToEnd = async (): Promise<boolean> => {
+      const { state } = await canceled.view();
+      return state.status === "paused" && state.interruption !== undefined;
+    };
+    await until(isToEnd, { what: "it is paused again, and is to end" });
+    t.regex((await canceled.why()).sentence, /is paused .*it is to end, and cleans up and undoes/);
+    await terminated.terminate("not wanted");
+    await t.throwsAsync(world.result(terminated), { code: "run-canceled" });
+    t.deepEqual(world.effects.counts(terminated.runId), { charge: 1 });
+    await young.end();
+    await startVersion(world, 1);
+    await canceled.resume();
+    await t.throwsAsync(world.result(canceled), { code: "run-canceled" });
+    const did = world.effects.read(canceled.runId).map(({ step }) => step);
+    t.deepEqual(did, ["charge", "clean up", "undo"]);
+    checkHistory(t, await world.endOf(canceled));
+    await checkQuiet(t, world);
   });
 
   test(`${title}: a change behind a guard leaves runs alone that had passed its place, and holds for new ones`, async (t) => {

@@ -106,6 +106,31 @@ test.serial("a run is started, seen, canceled and awaited with JSON", async (t) 
   t.deepEqual((await api.ask("contrail.api.list", { task: "nothing" })).body, { runs: [] });
 });
 
+test.serial(
+  "a request whose reply subject is no inbox is neither carried out nor answered",
+  async (t) => {
+    const { link, names } = await apiOf(t, topology);
+    const { prefix, stream } = names.run({ taskName: "greet", runId: "deputy" });
+    const replies = [
+      `${prefix}.h`,
+      `${prefix}.ready`,
+      "events.forged",
+      "$JS.API.INFO",
+      "contrail.x",
+    ];
+    for (const reply of replies) {
+      for (const subject of ["contrail.api.start.greet", "contrail.api.nothing", "$SRV.INFO"])
+        link.nc.publish(subject, '{"id":"deputy","input":1}', { reply });
+      link.nc.publish("contrail.api.start.greet", "no JSON", { reply });
+    }
+    // Requests of one connection are received in order, so those before this one were seen to.
+    const { data } = await link.nc.request("contrail.api.start.greet", '{"id":"last","input":1}');
+    t.is(Buffer.from(data).toString(), '{"task":"greet","id":"last"}');
+    t.deepEqual(await link.reader.readSubject(stream, `${prefix}.*`), []);
+    t.deepEqual(await link.reader.readSubject(names.eventsStream, "events.forged"), []);
+  },
+);
+
 test.serial("a run that failed or was canceled is a result", async (t) => {
   const api = await apiOf(t, topology);
   const error = { name: "TypeError", message: "it is broken", code: "broken" };
@@ -169,7 +194,7 @@ test.serial("a request that cannot be used is answered with its fault", async (t
     ["cancel.greet", { id: "none" }, 404, /no run "none"/],
     ["cancel.greet", { id: "none", reason: {} }, 400, /"reason"/],
     ["start.greet", { id: "x".repeat(200) }, 400, /run id.*200 bytes/],
-    ["list", { status: "lost" }, 400, /"status" is "lost".*queued/],
+    ["list", { status: "lost" }, 400, /status is "lost".*queued/],
     ["list", { limit: 1e9 }, 400, /"limit"/],
   ] as const) {
     const reply = await api.ask(`contrail.api.${subject}`, request);
@@ -280,4 +305,10 @@ test("whatever a log can hold has a form in JSON", (t) => {
   );
   t.is(toJson(undefined), "null");
   t.is(toJson(7n), '"7"');
+  const keys = new Map<unknown, unknown>([
+    [{ toString: 1 }, 2],
+    [[{ valueOf: null }], 3],
+    [null, 4],
+  ]);
+  t.is(toJson(keys), '{"{\\"toString\\":1}":2,"[{\\"valueOf\\":null}]":3,"null":4}');
 });

@@ -55,6 +55,7 @@ export class FakeServices {
       names: this.names,
       clock,
       log: silentLog,
+      undecodable: { note() {} },
       failpoint: () => undefined,
       signal: new AbortController().signal,
     };

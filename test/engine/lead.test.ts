@@ -184,3 +184,11 @@ forEachTopology((title, start, inTurn) => {
     }),
   );
 });
+
+test("a lease that somebody else wrote is none", (t) => {
+  const read = (text: string) => readRecord({ data: new TextEncoder().encode(text) });
+  const record = { engine: "e", name: "n", since: "2026-01-01T00:00:00Z" };
+  t.deepEqual(read(JSON.stringify(record)), record);
+  for (const text of ["", "null", "1", "[]", "{}", JSON.stringify({ ...record, since: {} })])
+    t.is(read(text), undefined, text);
+});

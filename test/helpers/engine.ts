@@ -43,6 +43,7 @@ export async function beginTerm(
     names,
     clock: systemClock,
     log,
+    undecodable: { note() {} },
     failpoint,
     signal: over.signal,
   });

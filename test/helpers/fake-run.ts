@@ -2,6 +2,7 @@
 import type { Entry, LeafCondition } from "../../shared/entries.ts";
 import { encodeCommit } from "../../shared/entries.ts";
 import type { NatsLink } from "../../shared/jetstream/connection.ts";
+import type { HeaderList } from "../../shared/jetstream/headers.ts";
 import type { GuardedOutcome } from "../../shared/jetstream/publisher.ts";
 import {
   decodeReady,
@@ -12,7 +13,12 @@ import {
   type WaitRegistration,
   type WatchedLeaf,
 } from "../../shared/messages.ts";
-import { type Names, type RunAddress, STATUS_HEADER } from "../../shared/subjects.ts";
+import {
+  type Names,
+  REGISTERS_HEADER,
+  type RunAddress,
+  STATUS_HEADER,
+} from "../../shared/subjects.ts";
 import { until } from "./until.ts";
 
 /** What a registration may say besides its leaves. */
@@ -76,7 +82,7 @@ export class FakeRun {
   }
 
   /** Appends a commit. */
-  async commit(entries: readonly Entry[], status: string): Promise<number> {
+  async commit(entries: readonly Entry[], status: string, more: HeaderList = []): Promise<number> {
     const { startSequence } = this;
     const body = encodeCommit(
       { startSequence, pass: "p", token: startSequence, time: 0, entries },
@@ -84,7 +90,7 @@ export class FakeRun {
     );
     const outcome = await this.#link.publisher.guardedPublish(this.history, body, {
       expect: this.tail,
-      headers: [[STATUS_HEADER, status]],
+      headers: [[STATUS_HEADER, status], ...more],
     });
     this.tail = stored(outcome);
     return this.tail;
@@ -107,9 +113,13 @@ export class FakeRun {
     return this.commit([{ kind: "ended", outcome }], status);
   }
 
-  /** Suspends the run: the waiting commit, without any registration. */
-  async suspend(): Promise<number> {
-    return this.commit([{ kind: "waiting" }], "waiting");
+  /**
+   * Suspends the run: the waiting commit, without any registration.
+   * @param registers Which ones it announces.
+   */
+  async suspend(registers?: string): Promise<number> {
+    const headers: HeaderList = registers === undefined ? [] : [[REGISTERS_HEADER, registers]];
+    return this.commit([{ kind: "waiting" }], "waiting", headers);
   }
 
   /** Registers leaves for the last commit, guarded by it. */

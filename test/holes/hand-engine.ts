@@ -46,6 +46,7 @@ export class HandEngine {
         names: setup.names,
         clock: options.clock ?? this.#tapClock,
         log: silentLog,
+        undecodable: { note() {} },
         failpoint: this.#barriers.failpoint,
         signal: this.#over.signal,
       });

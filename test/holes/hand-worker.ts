@@ -87,6 +87,7 @@ export class HandWorker {
         this.clock.monotonic(),
       ),
       log: this.#log(),
+      undecodable: { note() {} },
       claimTimeoutMs: setup.claimTimeoutMs,
       failpoint: this.#barriers.failpoint,
       payloads: new build.payloads.Payloads(workerLink, { names: setup.names, clock: this.clock }),

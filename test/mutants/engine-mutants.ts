@@ -38,8 +38,8 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     name: "cancel-of-an-active-run-is-forgotten",
     rule: "17",
     file: "engine/cancels.ts",
-    find: `if (status !== "waiting" && status !== "paused") return false;`,
-    replace: `if (status !== "waiting" && status !== "paused") return true;`,
+    find: "if (isAtWork) return false;",
+    replace: "if (isAtWork) return true;",
   },
   {
     name: "tokens-are-rolled-up",

@@ -1,4 +1,5 @@
 import test from "ava";
+import { PLANTED_BUGS } from "../chaos/mutants/chaos-mutants.ts";
 import { mutate } from "./mutant.ts";
 import { MUTANTS } from "./mutants.ts";
 
@@ -7,7 +8,9 @@ test("no two mutants have one name", (t) => {
   t.deepEqual(names, [...new Set(names)]);
 });
 
-for (const mutant of MUTANTS)
+const ALL = new Map([...MUTANTS, ...PLANTED_BUGS].map((mutant) => [mutant.name, mutant]));
+
+for (const mutant of ALL.values())
   test(`the mutant ${mutant.name} finds its place in ${mutant.file}`, (t) => {
     t.notThrows(() => mutate(mutant));
   });

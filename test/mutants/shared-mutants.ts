@@ -21,7 +21,7 @@ export const SHARED_MUTANTS: readonly Mutant[] = [
     name: "every-token-takes-over",
     rule: "3",
     file: "shared/claim-decision.ts",
-    find: `if (state.token !== token.sequence) return "drop";`,
+    find: `if (!token.standsIn || token.answers !== state.tail) return "drop";`,
     replace: "",
   },
   {

@@ -66,18 +66,17 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     name: "silence-is-a-failure",
     rule: "6",
     file: "worker/committer.ts",
-    find: `deadlineMs: RETRY_MS,
-            });`,
-    replace: `deadlineMs: 0,
-            });
-            if (outcome.kind === "unknown") return undefined;`,
+    find: "return publisher.guardedPublish(history, body, options);",
+    replace: `return publisher
+            .guardedPublish(history, body, { ...options, deadlineMs: 0 })
+            .then((outcome) => (outcome.kind === "unknown" ? undefined : outcome));`,
   },
   {
     name: "commits-are-not-guarded",
     rule: "A1",
     file: "worker/committer.ts",
-    find: "await publisher.guardedPublish(history, body, {",
-    replace: "await publisher.publish(history, body, headers, {",
+    find: "return publisher.guardedPublish(history, body, options);",
+    replace: "return publisher.publish(history, body, headers);",
   },
   {
     name: "fencing-token-stays-the-same",
@@ -289,7 +288,7 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     name: "timer-token-does-not-look-around",
     rule: "22",
     file: "worker/outcomes.ts",
-    find: "await (because.timer === undefined",
+    find: "await (!mustLook",
     replace: "await (true",
   },
   {

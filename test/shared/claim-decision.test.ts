@@ -98,6 +98,29 @@ test("an active run: every other token is dropped, whatever it answers", (t) => 
   t.is(decide({ sequence: 16, answers: 10 }, active, { isHeldHere: true }), "drop");
 });
 
+test("an active run: a token that stands in for a lost one takes over directly behind the commit it names, and nowhere else", (t) => {
+  const active = stateAfter([10, START, waiting], [20, 15, claimed]);
+  const standIn = { sequence: 25, answers: 20, standsIn: true };
+  t.is(decide(standIn, active), "take-over");
+  t.is(decide({ ...standIn, standsIn: false }, active), "drop");
+  t.is(decide(standIn, active, { isHeldOtherwise: true }), "leave");
+  t.is(decide(standIn, stateAfter([10, START, waiting])), "read-again");
+  const further = stateAfter([10, START, waiting], [20, 15, claimed], [30, 15, step]);
+  t.is(decide(standIn, further), "drop", "its owner has gone on");
+  const over = stateAfter([10, START, waiting], [20, 15, claimed], [30, 25, takeover]);
+  t.is(decide(standIn, over), "take-over", "it is the run's own by now");
+  t.is(decide(standIn, over, { isHeldHere: true }), "extend");
+  t.is(decide({ sequence: 15, answers: 10 }, over), "drop", "the lost one is dead for ever");
+});
+
+test("a queued run: a token that stands in for its start claims, and the start is dead then", (t) => {
+  const standIn = { sequence: 25, answers: 0, standsIn: true };
+  t.is(decide(standIn, stateAfter()), "claim");
+  t.is(decide(standIn, stateAfter([10, START, step])), "drop");
+  t.is(decide(startToken, stateAfter([30, 25, claimed])), "drop");
+  t.is(decide(standIn, stateAfter([10, START, waiting])), "drop");
+});
+
 test("a waiting run: a token for its wait claims, the one that led to it registers, all others are dropped", (t) => {
   const state = stateAfter([10, START, waiting], [20, 15, claimed], [30, 15, waiting]);
   t.is(decide({ sequence: 35, answers: 30 }, state), "claim");

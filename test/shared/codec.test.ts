@@ -414,3 +414,41 @@ test("what JSON cannot hold is published as CBOR and read back the same", (t) =>
 test("the size of a value is that of its message", (t) => {
   t.is(encodedBytes("abc", "value"), encode("abc", "value").length);
 });
+
+test("a text keeps the byte order mark it begins with, however long it is and wherever it is", (t) => {
+  for (const length of [0, 12, 13, 60, 61, 62, 63, 64, 300, 70_000]) {
+    const marked = `\ufeff${"x".repeat(length)}`;
+    const twice = `\ufeff${marked}`;
+    const value = {
+      [marked]: [marked, twice, `x${marked}`],
+      map: new Map([[twice, marked]]),
+      n: 1,
+    };
+    t.deepEqual(there(value), value, String(length));
+    const { body, contentType = "" } = encodeEventPayload(value, "payload");
+    t.deepEqual(decodeEventPayload(body, contentType), value, String(length));
+  }
+  const bytesAlike = { bytes: Uint8Array.of(0xef, 0xbb, 0xbf, ...new Uint8Array(80)), n: 1 };
+  t.deepEqual(there(bytesAlike), bytesAlike);
+  const rows = Array.from({ length: 5_000 }, () => `\ufeff${"row ".repeat(20)}`);
+  t.deepEqual(decode(encodeCompact(rows, "wait"), "here"), rows);
+});
+
+test("a compact message of more values than memory is for is neither written nor read", (t) => {
+  const many = Buffer.alloc(4_000_010, 0x80);
+  many.set([0x9a, 0x00, 0x3d, 0x09, 0x05]); // a list of 4,000,005 empty lists
+  const error = t.throws(
+    () => decode(Buffer.concat([Uint8Array.of(2), deflateRawSync(many)]), "here"),
+    { instanceOf: UndecodableError },
+  );
+  t.regex(String(error?.cause), /more than 4000000 items/);
+  t.throws(() => encodeCompact(new Array(4_000_005).fill(0), "wait"), {
+    instanceOf: LimitExceededError,
+  });
+});
+
+test("data with fields called constructor and toJSON is refused by its name", (t) => {
+  refused(t, { a: { constructor: 1, toJSON: 2 } }, /"a" in it has a field "toJSON"/);
+  t.deepEqual(there({ toJSON: 2 }), { toJSON: 2 });
+  t.deepEqual(there({ constructor: 1, toJSON: 0 }), { constructor: 1, toJSON: 0 });
+});

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import test from "ava";
 import fc from "fast-check";
 import { decode, encode } from "../../shared/codec.ts";
@@ -56,7 +57,10 @@ const leafOutcome: fc.Arbitrary<LeafOutcome> = fc.oneof(
     publishedAt: count,
   }),
   fc.record({ kind: fc.constant("child" as const), taskName: text, runId: text, outcome }),
-  fc.record({ kind: fc.constant("children" as const), ended: fc.array(fc.tuple(count, outcome)) }),
+  fc.record({
+    kind: fc.constant("children" as const),
+    ended: fc.array(fc.tuple(fc.nat(99_999), outcome)),
+  }),
 );
 
 /** Entries with and without the place in the code. */
@@ -297,6 +301,7 @@ test("what is inside an entry has the form that the fold relies on", (t) => {
     [4, "key", 0, { kind: "children", ended: 5 }],
     [4, "key", 0, { kind: "children", ended: [5] }],
     [4, "key", 0, { kind: "children", ended: [[0, null]] }],
+    [4, "key", 0, { kind: "children", ended: [[100_000, { status: "completed" }]] }],
     [3, "key", 0, {}],
     [3, "key", 0, 7],
     [3, "key", 0, []],
@@ -308,6 +313,7 @@ test("what is inside an entry has the form that the fold relies on", (t) => {
     [3, "key", 0, { kind: "event", name: 5, after: 0 }],
     [3, "key", 0, { kind: "event", name: "e", after: -1 }],
     [3, "key", 0, { kind: "event", name: "e", after: 0, where: "a" }],
+    [3, "key", 0, { kind: "event", name: "e", after: 0, where: { a: 2n ** 60n } }],
     [3, "key", 0, { kind: "child", taskName: "", runId: "r" }],
     [3, "key", 0, { kind: "child", taskName: "t", runId: "r".repeat(129) }],
     [3, "key", Number.NaN, { kind: "sleep", dueAt: 1 }],
@@ -327,7 +333,7 @@ test("what is inside an entry has the form that the fold relies on", (t) => {
     t.throws(
       () => decodeCommit(entry(...tuple), 7, "h.7"),
       { instanceOf: UndecodableError },
-      JSON.stringify(tuple),
+      inspect(tuple),
     );
 });
 

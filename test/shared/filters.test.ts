@@ -246,6 +246,14 @@ test("an accepted filter is a copy that nobody can change any more", (t) => {
   t.true(Object.isFrozen(filter.a) && Object.isFrozen((filter.a as { $in: unknown }).$in));
 });
 
+test("a filter that could not be stored is refused when it is written (L1)", (t) => {
+  t.throws(() => checkFilter({ a: { $eq: { constructor: 1, toJSON: 2 } } }, "filter of event"), {
+    instanceOf: InvalidInputError,
+    message: /^The filter of event at "a.\$eq" has a field "toJSON"/,
+  });
+  t.notThrows(() => checkFilter({ toJSON: 2, a: { constructor: 1 } }, "filter"));
+});
+
 test("a payload that cannot be read matches no filter, not even a negation (L2)", (t) => {
   const isOther = compileFilter({ a: { $ne: 1 } });
   const getter = {

@@ -55,8 +55,18 @@ test("a fork has other results where they are given, and refuses those of no ste
   });
   for (const entries of [4, -1, 0.5])
     t.throws(() => copyHistory(view, { ...asker, entries }), { ...refused, message: /3 entries/ });
-  noteUnreadable(view.state, 7);
-  t.throws(() => copyHistory(view, asker), { ...refused, message: /cannot be read/ });
+});
+
+test("a fork of a run whose history cannot be read has what comes before that", (t) => {
+  const pause: Entry = { kind: "paused", reason: "", details: null };
+  const view = viewOf([
+    { afterMs: 5, entries: [step("s0 a"), { kind: "waiting" }] },
+    { afterMs: 6, entries: [step("s0 forged")] },
+    { afterMs: 7, entries: [pause] },
+  ]);
+  noteUnreadable(view.state, (view.commits[0]?.sequence as number) + 1);
+  t.deepEqual(kinds(copyHistory(view, asker)), ["step-completed"]);
+  t.throws(() => copyHistory(view, { ...asker, entries: 3 }), { ...refused, message: /2 entries/ });
 });
 
 test("a fork of a canceled run ends before that, one of a failed run goes back as a retry does", (t) => {

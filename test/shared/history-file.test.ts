@@ -31,6 +31,8 @@ test("a history is read back as it was written, whatever values it holds", (t) =
   t.deepEqual(parseHistory(historyText(history), "f"), history);
   const { parent: _, ...own } = history;
   t.deepEqual(parseHistory(historyText(own), "f"), own);
+  const forked = { ...own, fork: { seed: "a/b/r 0/4", startedAt: 990 } };
+  t.deepEqual(parseHistory(historyText(forked), "f"), forked);
 });
 
 test("beside what is stored stands the same as JSON, for people", (t) => {

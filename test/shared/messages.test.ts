@@ -79,10 +79,16 @@ const leaves: fc.Arbitrary<WatchedLeaf> = fc.record({
       kind: fc.constant("children" as const),
       taskName: name,
       first: count,
-      count: fc.nat(100_000),
+      count: fc.nat(25_000), // of four leaves no more than a run may have
     }),
   ),
-  recorded: fc.array(fc.tuple(count, count), { maxLength: 3 }),
+  recorded: fc
+    .uniqueArray(fc.nat(99_999), { minLength: 6, maxLength: 6 })
+    .map((all) => all.sort((a, b) => a - b))
+    .map(([a = 0, b = 0, c = 0, d = 0]): [number, number][] => [
+      [a, b],
+      [c, d],
+    ]),
 });
 const waits: fc.Arbitrary<WaitRegistration> = fc.record(
   {
@@ -275,4 +281,60 @@ test("a registration without recorded children is read as one with none", (t) =>
   const wait = { waitSequence: 1, startSequence: 1, isChild: true, consumed: [], passMs: 0 };
   const body = encodeWait({ ...wait, leaves: [{ key: "k", leaf: 0, condition }] });
   t.deepEqual(decodeWait(body, "here").leaves, [{ key: "k", leaf: 0, condition, recorded: [] }]);
+});
+
+test("a registration that would cost the engine more than a run may have is undecodable", (t) => {
+  const group = (count: number): unknown => ({ kind: "children", taskName: "t", first: 0, count });
+  const wait = (...leaves: readonly (readonly [condition: unknown, recorded?: unknown])[]) => {
+    const rows = leaves.map(([condition, recorded = []], i) => ["k", i, condition, recorded]);
+    return encode([1, 1, false, rows, [], 0], "wait");
+  };
+  t.is(
+    decodeWait(
+      wait(
+        [group(50_000)],
+        [
+          group(50_000),
+          [
+            [0, 9],
+            [11, 11],
+          ],
+        ],
+      ),
+      "here",
+    ).leaves.length,
+    2,
+  );
+  const event = { kind: "event", name: "e", after: 0 };
+  const bad = [
+    wait([group(50_000)], [group(50_001)]),
+    wait([group(5), [[0, 2 ** 53 - 1]]]),
+    wait([group(5), [[3, 1]]]),
+    wait([
+      group(5),
+      [
+        [0, 2],
+        [2, 3],
+      ],
+    ]),
+    wait([
+      group(5),
+      [
+        [0, 2],
+        [0, 2],
+      ],
+    ]),
+    wait([group(5), [[0, 100_000]]]),
+    wait([{ ...event, where: { a: 2n ** 60n } }]),
+    wait([{ ...event, where: { a: [new Map([["b", 1]])] } }]),
+    wait([{ ...event, where: new Set() }]),
+    wait([{ ...event, where: { a: undefined } }]),
+  ];
+  for (const [i, body] of bad.entries())
+    t.throws(() => decodeWait(body, "here"), { instanceOf: UndecodableError }, String(i));
+  const where = { a: { $in: [1, null, "x", { b: true }] } };
+  t.deepEqual(decodeWait(wait([{ ...event, where }]), "here").leaves[0]?.condition, {
+    ...event,
+    where,
+  } as never);
 });

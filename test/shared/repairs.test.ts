@@ -290,4 +290,7 @@ test("only the claim that reopens a failed run follows its end", (t) => {
   const completed = view([{ kind: "ended", outcome: { status: "completed", output: 1 } }]).state;
   evolve(completed, commit(8, [claimed, { kind: "retried", ...asker, again: [] }]));
   t.is(completed.status, "completed");
+  const both = view([endedBy(error), { kind: "retried", ...asker, again: [] }]);
+  t.deepEqual([both.state.status, both.state.outcome], ["running", undefined]);
+  t.throws(() => planRetry(both, asker), refused);
 });

@@ -11,6 +11,7 @@ import {
   type RetryPolicy,
   retryDelayMs,
 } from "../../shared/retry.ts";
+import { RetryAfterError } from "../../shared/retry-after-error.ts";
 
 const isNetwork = (error: unknown): boolean => error instanceof TypeError;
 const never = { ...DEFAULT_RETRIES, jitter: 0 };
@@ -134,6 +135,19 @@ test("an error that names its own delay is tried again then, within the limit", 
   t.is(after(Number.POSITIVE_INFINITY), LONGEST_DURATION_MS);
   t.is(after(90_000, 4), undefined);
   for (const bad of [-1, Number.NaN, "1", null]) t.is(after(bad), 1_000);
+});
+
+test("an error names its delay as durations are written, and one that cannot be read leaves the backoff", (t) => {
+  const delayOf = (after: unknown): number | undefined => {
+    const error = new RetryAfterError("busy", after as string, { cause: "why" });
+    t.like(error, { name: "RetryAfterError", code: "retry-after", retryable: true, cause: "why" });
+    return retryDelayMs(never, { error, attempt: 1 }, noJitter);
+  };
+  t.is(delayOf("90s"), 90_000);
+  t.is(delayOf({ minutes: 2 }), 120_000);
+  t.is(delayOf(250), 250);
+  for (const unreadable of [{ seconds: Number("") || Number.NaN }, "soon", Number.NaN, null])
+    t.is(delayOf(unreadable), 1_000, describe(unreadable));
 });
 
 test("retryIf decides by the error and the attempt, and a rule that throws does not retry", (t) => {

@@ -21,7 +21,7 @@ export interface HoleFacts {
 /** The holes that the attack on the protocol found. */
 export const HOLE_COUNT = 34;
 /** The rules of the protocol. */
-export const RULE_COUNT = 29;
+export const RULE_COUNT = 30;
 
 const TEST = /^\[[a-z-]+\]\(\.\.\/(test\/holes\/[a-z-]+\.test\.ts)\): (.+)$/;
 

@@ -1,7 +1,7 @@
 import test from "ava";
 import { decodeCommit, type Entry } from "../../shared/entries.ts";
 import { initialState } from "../../shared/run-state.ts";
-import { Committer } from "../../worker/committer.ts";
+import { Committer, type CommitterOptions } from "../../worker/committer.ts";
 
 const CANCEL: Entry = { kind: "cancel-requested", by: "ann", reason: "" };
 const LAST: readonly Entry[] = [
@@ -11,14 +11,19 @@ const LAST: readonly Entry[] = [
 ];
 
 /** A committer over a history in memory, and the kinds of entries that each commit holds. */
-function history(): { committer: Committer; commits: string[][]; whileStoring: () => void } {
+function history(publish?: CommitterOptions["publisher"]["guardedPublish"]): {
+  committer: Committer;
+  commits: string[][];
+  whileStoring: () => void;
+} {
   const commits: string[][] = [];
   const made = {
     commits,
     whileStoring: (): void => {},
     committer: new Committer({
       publisher: {
-        guardedPublish: async (subject, body) => {
+        guardedPublish: async (subject, body, options) => {
+          if (publish) return publish(subject, body, options);
           made.whileStoring();
           const sequence = 10 + commits.length;
           commits.push(decodeCommit(body, sequence, subject).entries.map(({ kind }) => kind));
@@ -33,6 +38,20 @@ function history(): { committer: Committer; commits: string[][]; whileStoring: (
   };
   return made;
 }
+
+test("a committer over a connection that is closed gives the run up", async (t) => {
+  let tries = 0;
+  const { committer } = history(async () => {
+    // Whoever asks again and again keeps everything else from going on: no timer would end it.
+    if (++tries > 3) throw new Error("It asks a closed connection again and again.");
+    const closed = { kind: "unknown", reason: "closed", maybeStored: false } as const;
+    return { ok: false, ...closed, uncertain: false };
+  });
+  committer.add({ kind: "waiting" });
+  t.is(await committer.commit(), "lost");
+  t.true(committer.isLost);
+  t.is(tries, 1);
+});
 
 for (const last of LAST)
   test(`a committer puts nothing behind what it is told after "${last.kind}"`, async (t) => {

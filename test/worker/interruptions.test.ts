@@ -39,9 +39,10 @@ const TIMED_OUT = ["timed-out", "failed", "TimeoutError"];
 
 test("a claim ends a canceled run that has no code to tell, and tells the others", (t) => {
   t.deepEqual(found({}), NOTHING);
-  for (const status of ["queued", "paused"] as const)
-    t.deepEqual(found({ cancel: request, state: stateWith({ status }) }), CANCELED);
-  for (const status of ["running", "waiting"] as const) {
+  const unreadable = stateWith({ status: "paused", unreadableAt: 7 });
+  for (const state of [stateWith({ status: "queued" }), unreadable])
+    t.deepEqual(found({ cancel: request, state }), CANCELED);
+  for (const status of ["running", "waiting", "paused"] as const) {
     const state = stateWith({ status });
     t.deepEqual(found({ cancel: request, state }), ["cancel-requested", undefined, undefined]);
     t.deepEqual(found({ cancel: request, state, definition: regular }), CANCELED);

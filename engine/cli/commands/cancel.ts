@@ -1,46 +1,68 @@
-/** `contrail cancel`: asks a run to end. */
+/** `contrail cancel`: asks runs to end. */
 import type { Command } from "commander";
+import type { Client } from "../../../shared/index.ts";
 import type { Cli } from "../cli.ts";
 import { carryOut, example } from "../command.ts";
 import { printable } from "../format.ts";
+import { EXIT } from "../output.ts";
 import { findRun, runText } from "../run-reference.ts";
+import { addSelection, checkSelection, type SelectionOptions, selectAll } from "../selection.ts";
 
-interface Options {
-  readonly task?: string;
-  readonly reason: string;
+interface Options extends SelectionOptions {
+  readonly terminate?: boolean;
 }
 
 /** Adds `contrail cancel`. */
 export function addCancel(program: Command): void {
-  program
+  const command = program
     .command("cancel")
-    .summary("ask a run to end")
+    .summary("ask runs to end")
     .description(
-      "Asks a run to end. It ends when its code has noticed: at its next wait at the latest. A run that has ended stays as it is.",
+      "Asks runs to end: those that are named, or with --all those that the options select. A run ends when its code has noticed, at its next wait at the latest, has cleaned up, and its steps are undone. One that has ended stays as it is.",
     )
-    .argument("<run>", "TASK/RUN, or the id of the run alone")
-    .option("--task <name>", "the task; the run is then an id")
-    .option("--reason <text>", "why; the run's history and its error say so", "")
+    .option("--terminate", "end them without asking their code: nothing is cleaned up or undone");
+  addSelection(command, "open")
     .addHelpText(
       "after",
       example('cancel order-42 --reason "the customer called"', "Ends one order."),
     )
-    .action((run: string, options: Options, command: Command) =>
-      carryOut(command, (cli) => cancel(cli, { text: run, ...options })),
+    .action((runs: string[], options: Options, self: Command) =>
+      carryOut(self, (cli) => cancel(cli, runs, options)),
     );
 }
 
-async function cancel(cli: Cli, options: Options & { readonly text: string }): Promise<void> {
-  await cli.withClient(async (client) => {
-    const run = await findRun(client, options);
-    const { taskName, runId } = run;
-    const { status, outcome } = (await run.view()).state;
-    if (outcome === undefined) await run.cancel(options.reason);
-    cli.output.note(
-      outcome === undefined
-        ? `${printable(runText(run))} is asked to end.`
-        : `${printable(runText(run))} has ended already: it ${status === "completed" ? status : `is ${status}`}.`,
-    );
-    cli.output.onlyJson({ taskName, runId, requested: outcome === undefined, status });
+async function cancel(cli: Cli, runs: readonly string[], options: Options): Promise<number> {
+  checkSelection("cancel", runs, options);
+  if (!options.all) return cli.withClient((client) => named(cli, client, runs, options));
+  return selectAll(cli, options.terminate ? "terminate" : "cancel", options, {
+    which: "open runs",
+    would: "would be asked to end",
+    does: "are asked to end",
   });
+}
+
+async function named(
+  cli: Cli,
+  client: Client,
+  runs: readonly string[],
+  { task, reason, terminate = false }: Options,
+): Promise<number> {
+  let exitCode: number = EXIT.done;
+  for (const text of runs)
+    try {
+      const run = await findRun(client, { text, ...(task === undefined ? {} : { task }) });
+      const { taskName, runId } = run;
+      const { status, outcome } = (await run.view()).state;
+      if (outcome === undefined) await run[terminate ? "terminate" : "cancel"](reason);
+      cli.output.note(
+        outcome === undefined
+          ? `${printable(runText(run))} is asked to end.`
+          : `${printable(runText(run))} has ended already: it ${status === "completed" ? status : `is ${status}`}.`,
+      );
+      cli.output.onlyJson({ taskName, runId, requested: outcome === undefined, status });
+    } catch (error) {
+      cli.output.fail(error);
+      exitCode = EXIT.failed;
+    }
+  return exitCode;
 }

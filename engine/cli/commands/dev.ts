@@ -118,7 +118,7 @@ async function serve(cli: Cli, session: Session): Promise<number> {
   });
   running.worker = new DevWorker({
     args: ["worker", ...workerArguments(cli, files, options)],
-    env: { ...process.env, NATS_URL: server },
+    env: { ...process.env, ...workerEnvironment(cli), NATS_URL: server },
     files,
     clock: cli.clock,
     note: (text) => output.note(text),
@@ -130,16 +130,26 @@ async function serve(cli: Cli, session: Session): Promise<number> {
   );
 }
 
-/** The worker finds server, namespace and user in its environment, as this process may have. */
-function workerArguments(cli: Cli, files: readonly string[], options: Options): string[] {
-  const { namespace, json, quiet, debug, creds, user, password, token, nkey } = cli.options;
-  const { tlsCa, tlsCert, tlsKey } = cli.options;
-  const flags = { json, quiet, debug };
+/** Everybody on the machine sees the arguments of a process, and no secret is to be among them. */
+function workerEnvironment({ options }: Cli): NodeJS.ProcessEnv {
   const values = {
-    ...{ namespace, creds, user, password, token, nkey },
-    ...{ "tls-ca": tlsCa, "tls-cert": tlsCert, "tls-key": tlsKey },
-    ...{ regular: options.regular, durable: options.durable },
+    CONTRAIL_NAMESPACE: options.namespace,
+    NATS_CREDS: options.creds,
+    NATS_USER: options.user,
+    NATS_PASSWORD: options.password,
+    NATS_TOKEN: options.token,
+    NATS_NKEY: options.nkey,
+    NATS_CA: options.tlsCa,
+    NATS_CERT: options.tlsCert,
+    NATS_KEY: options.tlsKey,
   };
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
+function workerArguments(cli: Cli, files: readonly string[], options: Options): string[] {
+  const { json, quiet, debug } = cli.options;
+  const flags = { json, quiet, debug };
+  const values = { regular: options.regular, durable: options.durable };
   return [
     ...["--child", "--drain", DRAIN],
     ...Object.entries(flags).flatMap(([name, isSet]) => (isSet ? [`--${name}`] : [])),

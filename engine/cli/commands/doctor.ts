@@ -15,6 +15,7 @@ const SIGNS: { readonly [V in Verdict]: string } = {
 };
 
 interface Options {
+  readonly runs?: boolean;
   readonly monitor?: readonly string[];
   readonly systemUser?: string;
   readonly systemPassword?: string;
@@ -29,6 +30,7 @@ export function addDoctor(program: Command): void {
     .description(
       "Examines the server and its limits, what a loss of power would cost, streams and consumers field by field, engines, workers and clocks. Changes nothing. Exit code 1 when there is a problem.",
     )
+    .option("--runs", "also prove for every live run that something will wake it")
     .option("--monitor <url...>", "monitoring ports of the servers, such as http://host:8222")
     .option("--system-user <name>", "a user of the system account, who sees how servers are set")
     .option("--system-password <text>", "password of that user")
@@ -47,6 +49,7 @@ async function doctor(cli: Cli, options: Options): Promise<number> {
   const findings = await examine({
     ...cli.nats,
     namespace: cli.namespace,
+    runs: options.runs === true,
     ...(options.monitor === undefined ? {} : { monitors: options.monitor }),
     ...(system === undefined ? {} : { system }),
   });

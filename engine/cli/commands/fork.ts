@@ -15,7 +15,7 @@ interface Options {
   readonly entries?: number;
   readonly input?: string;
   readonly results?: string;
-  readonly reason: string;
+  readonly reason?: string;
 }
 
 /** Adds `contrail fork`. */
@@ -36,7 +36,7 @@ export function addFork(program: Command): void {
     )
     .option("--input <json>", "another input; @file reads a file")
     .option("--results <json>", "other results of steps: an object by their names or keys")
-    .option("--reason <text>", "why; the history says so", "")
+    .option("--reason <text>", "why; the history says so")
     .addHelpText(
       "after",
       example(
@@ -50,7 +50,7 @@ export function addFork(program: Command): void {
 }
 
 async function fork(cli: Cli, options: Options & { readonly text: string }): Promise<void> {
-  const { id, entries, input, results, reason } = options;
+  const { id, entries, input, results, reason = "" } = options;
   const given = {
     reason,
     ...(id === undefined ? {} : { id }),

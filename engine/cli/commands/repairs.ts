@@ -1,22 +1,17 @@
 /** `contrail resume`, `contrail retry` and `contrail skip`: repair runs that stand still. */
-import { type Command, Option } from "commander";
-import { type BulkFilter, type Client, InvalidInputError } from "../../../shared/index.ts";
-import { duration, jsonValue } from "../arguments.ts";
+import type { Command } from "commander";
+import type { Client } from "../../../shared/index.ts";
+import { jsonValue } from "../arguments.ts";
 import type { Cli } from "../cli.ts";
 import { carryOut, example } from "../command.ts";
 import { printable } from "../format.ts";
 import { EXIT } from "../output.ts";
 import { findRun, runText } from "../run-reference.ts";
+import { addSelection, checkSelection, type SelectionOptions, selectAll } from "../selection.ts";
 
 type Action = "resume" | "retry";
 
-interface Options {
-  readonly task?: string;
-  readonly reason: string;
-  readonly all?: boolean;
-  readonly since?: number;
-  readonly because?: string;
-  readonly dryRun?: boolean;
+interface Options extends SelectionOptions {
   readonly from?: string;
 }
 
@@ -30,7 +25,7 @@ export function addResume(program: Command): void {
     .description(
       "Lets paused runs go on from their last checkpoint: those that are named, or with --all those that the options select.",
     );
-  addSelection(command, "resume");
+  select(command, "resume");
   const text = example(
     'resume --all --task fulfil-order --because "replayed differently" --dry-run',
     "Counts the orders that the changed code could not go on with.",
@@ -47,43 +42,30 @@ export function addRetry(program: Command): void {
       "Reopens failed runs under their ids. What was recorded before the failed step is kept; steps that were undone are done again.",
     )
     .option("--from <step>", "the step to go back to; by default the one that failed the run");
-  addSelection(command, "retry");
+  select(command, "retry");
   const text = example("retry --all --since 2h", "Retries what failed in the last two hours.");
   command.addHelpText("after", text);
 }
 
-function addSelection(command: Command, action: Action): void {
-  const status = WHICH[action];
-  command
-    .argument("[runs...]", "TASK/RUN, or the ids of runs alone")
-    .option("--task <name>", "the task: of the ids, or with --all of the runs to select")
-    .option("--all", `select all ${status} runs`)
-    .addOption(
-      new Option("--since <duration>", "with --all: that changed so long ago at most").argParser(
-        duration,
-      ),
-    )
-    .option("--because <text>", `with --all: whose reason to be ${status} contains this`)
-    .option("--dry-run", "with --all: only count them")
-    .option("--reason <text>", "why; the history says so", "")
-    .action((runs: string[], options: Options, self: Command) =>
-      carryOut(self, (cli) => repair(cli, action, runs, options)),
-    );
+function select(command: Command, action: Action): void {
+  addSelection(command, WHICH[action]).action((runs: string[], options: Options, self: Command) =>
+    carryOut(self, (cli) => repair(cli, action, runs, options)),
+  );
 }
 
-function repair(
+async function repair(
   cli: Cli,
   action: Action,
   runs: readonly string[],
   options: Options,
 ): Promise<number> {
-  if ((options.all ?? false) === runs.length > 0)
-    throw new InvalidInputError(
-      `Name the runs to ${action}, or select them with --all, not both. See "contrail ${action} --help".`,
-    );
-  return cli.withClient((client) =>
-    options.all ? many(cli, client, action, options) : named(cli, client, action, runs, options),
-  );
+  checkSelection(action, runs, options);
+  if (!options.all) return cli.withClient((client) => named(cli, client, action, runs, options));
+  return selectAll(cli, action, options, {
+    which: `${WHICH[action]} runs`,
+    would: "would be asked to go on",
+    does: "go on as soon as workers take them",
+  });
 }
 
 async function named(
@@ -91,7 +73,7 @@ async function named(
   client: Client,
   action: Action,
   runs: readonly string[],
-  { task, reason, from }: Options,
+  { task, reason = "", from }: Options,
 ): Promise<number> {
   let exitCode: number = EXIT.done;
   for (const text of runs)
@@ -108,32 +90,9 @@ async function named(
   return exitCode;
 }
 
-async function many(
-  cli: Cli,
-  client: Client,
-  action: Action,
-  { task, since, because, reason, dryRun = false }: Options,
-): Promise<number> {
-  const filter: BulkFilter = {
-    ...(task === undefined ? {} : { taskName: task }),
-    ...(since === undefined ? {} : { since: cli.clock.now() - since }),
-    ...(because === undefined ? {} : { because }),
-  };
-  const found = await client.bulk(action, filter, { isDryRun: dryRun, reason });
-  const { matched, done, refused } = found;
-  for (const { error } of refused) cli.output.fail(error);
-  cli.output.note(
-    dryRun
-      ? `${matched} ${WHICH[action]} runs would be asked to go on.`
-      : `${done} of ${matched} ${WHICH[action]} runs go on as soon as workers take them.`,
-  );
-  cli.output.onlyJson({ matched, done, refused: refused.length, dryRun });
-  return refused.length === 0 ? EXIT.done : EXIT.failed;
-}
-
 interface SkipOptions {
   readonly task?: string;
-  readonly reason: string;
+  readonly reason?: string;
 }
 
 /** Adds `contrail skip`. */
@@ -148,7 +107,7 @@ export function addSkip(program: Command): void {
     .argument("<step>", 'the step\'s name, or its key, such as "s1 charge" for the second "charge"')
     .argument("[result]", 'the result as JSON; "@file" reads a file, "-" standard input', "null")
     .option("--task <name>", "the task; the run is then an id")
-    .option("--reason <text>", "why; the history says so", "")
+    .option("--reason <text>", "why; the history says so")
     .addHelpText(
       "after",
       example(`skip order-42 charge '{"paid":"in cash"}'`, "Goes on as if the step returned that."),
@@ -160,7 +119,7 @@ export function addSkip(program: Command): void {
 
 async function skip(
   cli: Cli,
-  { reason, ...which }: SkipOptions & { readonly text: string },
+  { reason = "", ...which }: SkipOptions & { readonly text: string },
   step: string,
   result: string,
 ): Promise<void> {

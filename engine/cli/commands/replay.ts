@@ -6,6 +6,7 @@ import {
   InvalidInputError,
   instantText,
   parseHistory,
+  RUN_STATUSES,
   type RunStatus,
 } from "../../../shared/index.ts";
 import type { AnyTask } from "../../../shared/task.ts";
@@ -17,7 +18,6 @@ import { isoTime, printable } from "../format.ts";
 import { EXIT, type JsonLine } from "../output.ts";
 import { runText } from "../run-reference.ts";
 import { loadTasks } from "../task-files.ts";
-import { STATUSES } from "./runs.ts";
 
 const HIGHEST_LIMIT = 1_000_000;
 
@@ -44,7 +44,7 @@ export function addReplay(program: Command): void {
       'only runs started since then: an instant, or how long ago as "7d"',
       instantOrAgo,
     )
-    .addOption(new Option("--status <status>", "only runs in this status").choices(STATUSES))
+    .addOption(new Option("--status <status>", "only runs in this status").choices(RUN_STATUSES))
     .option(
       "--limit <count>",
       "of each task so many at most, the newest",

@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import {
   durationText,
   instantText,
+  RUN_STATUSES,
   type RunStatus,
   type RunSummary,
 } from "../../../shared/index.ts";
@@ -11,10 +12,6 @@ import type { Cli } from "../cli.ts";
 import { carryOut, example } from "../command.ts";
 import { isoTime, table } from "../format.ts";
 
-/** What `--status` takes. */
-export const STATUSES: readonly RunStatus[] = [
-  ...(["queued", "running", "waiting", "paused", "completed", "failed", "canceled"] as const),
-];
 const LIMIT = 50;
 const HIGHEST_LIMIT = 1_000_000;
 
@@ -33,7 +30,7 @@ export function addRuns(program: Command): void {
       "Lists runs, the newest first. A run that holds a slot and has recorded nothing yet is listed as queued.",
     )
     .option("--task <name>", "only runs of this task")
-    .addOption(new Option("--status <status>", "only runs in this status").choices(STATUSES))
+    .addOption(new Option("--status <status>", "only runs in this status").choices(RUN_STATUSES))
     .option("--limit <count>", "so many at most", wholeNumber(1, HIGHEST_LIMIT), LIMIT)
     .addHelpText(
       "after",

@@ -15,6 +15,7 @@ import { type LoadedTasks, loadTasks } from "../task-files.ts";
 /** The most slots a pool can have. */
 export const MOST_SLOTS = 100_000;
 const DRAIN_MS = 10_000;
+const END_WHEN_BLOCKED_MS = 30_000;
 
 /** Slots of a worker as options. */
 export interface SlotOptions {
@@ -24,6 +25,7 @@ export interface SlotOptions {
 
 interface Options extends SlotOptions {
   readonly drain: number;
+  readonly endWhenBlocked: number;
   readonly child?: boolean;
 }
 
@@ -38,7 +40,19 @@ export function addWorker(program: Command): void {
       )
       .argument("<files...>", "files that export tasks"),
   )
-    .option("--drain <duration>", "how long runs may go on after Ctrl-C", duration, DRAIN_MS)
+    .addOption(
+      new Option("--drain <duration>", "how long runs may go on after Ctrl-C")
+        .argParser(duration)
+        .default(DRAIN_MS, durationText(DRAIN_MS)),
+    )
+    .addOption(
+      new Option(
+        "--end-when-blocked <duration>",
+        "how long code may block the event loop before the process ends itself, with exit code 70, to be started again by whatever looks after it",
+      )
+        .argParser(duration)
+        .default(END_WHEN_BLOCKED_MS, durationText(END_WHEN_BLOCKED_MS)),
+    )
     .addOption(new Option("--child", "report to the process that started this one").hideHelp())
     .addHelpText(
       "after",
@@ -89,6 +103,7 @@ async function runWorker(cli: Cli, files: readonly string[], options: Options): 
       ...(durable === undefined ? {} : { durable }),
     },
     drainTimeout: { milliseconds: options.drain },
+    endWhenBlocked: { milliseconds: options.endWhenBlocked },
     log: output,
   });
   if (!stop.signal.aborted) {

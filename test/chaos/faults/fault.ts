@@ -23,11 +23,6 @@ export const FAMILIES = [
   "garbage",
   "edit",
 ] as const;
-/**
- * All but what nothing brings back yet: a run whose timer somebody deleted sleeps for ever, until there
- * is a sweeper for runs without any wake source.
- */
-export const DEFAULT_FAMILIES: readonly Family[] = FAMILIES.filter((family) => family !== "edit");
 /** One of them. */
 export type Family = (typeof FAMILIES)[number];
 

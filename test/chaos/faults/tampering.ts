@@ -1,7 +1,6 @@
 /** Somebody with all rights who deletes or edits what is ours. */
 import { callApi } from "../../../shared/jetstream/api.ts";
 import { KvBucket } from "../../../shared/jetstream/kv.ts";
-import { HEADERS } from "../../../shared/subjects.ts";
 import { readMessages } from "../dump.ts";
 import type { World } from "../world.ts";
 import type { FaultKind } from "./fault.ts";
@@ -18,25 +17,28 @@ const deletedConsumer: FaultKind = {
   },
 };
 
-/** A run that sleeps loses its timer. */
-const deletedTimer: FaultKind = {
-  family: "edit",
-  kind: "delete-timer",
-  lastsMs: [0, 0],
-  async inject(world, random) {
-    const stream = world.names.logStream(random.whole(0, world.names.shardCount - 1));
-    const found: { readonly subject: string; readonly sequence: number }[] = [];
-    const state = await world.link.reader.streamState(stream);
-    const last = state?.lastSequence ?? 0;
-    for await (const message of readMessages(world.link, stream, last - 300, last))
-      if (message.headers.some(([name]) => name === HEADERS.schedule)) found.push(message);
-    if (found.length === 0) return undefined;
-    const { subject, sequence } = random.pick(found);
-    await callApi(world.link.requests, `STREAM.PURGE.${stream}`, { filter: subject });
-    const detail = { subject, sequences: [sequence] };
-    return { target: stream, detail, heal: async () => undefined };
-  },
-};
+/** A run loses what would have woken it: one message of its log, of those written last. */
+function deletedMessage(kind: string, logKind: "timer" | "wait" | "ready"): FaultKind {
+  return {
+    family: "edit",
+    kind,
+    lastsMs: [0, 0],
+    async inject(world, random) {
+      const stream = world.names.logStream(random.whole(0, world.names.shardCount - 1));
+      const found: { readonly subject: string; readonly sequence: number }[] = [];
+      const state = await world.link.reader.streamState(stream);
+      const last = state?.lastSequence ?? 0;
+      for await (const message of readMessages(world.link, stream, last - 300, last))
+        if (message.subject.endsWith(`.${logKind}`)) found.push(message);
+      if (found.length === 0) return undefined;
+      const { subject, sequence } = random.pick(found);
+      const deletion = { seq: sequence, no_erase: true };
+      await callApi(world.link.requests, `STREAM.MSG.DELETE.${stream}`, deletion);
+      const detail = { subject, sequences: [sequence] };
+      return { target: stream, detail, heal: async () => undefined };
+    },
+  };
+}
 
 /** Somebody turns off what the live feed or cheap reads need. */
 const editedStream: FaultKind = {
@@ -78,7 +80,9 @@ async function update(world: World, stream: string, config: object): Promise<unk
 /** The faults of this family. */
 export const tampering: readonly FaultKind[] = [
   deletedConsumer,
-  deletedTimer,
+  deletedMessage("delete-timer", "timer"),
+  deletedMessage("delete-registration", "wait"),
+  deletedMessage("delete-token", "ready"),
   editedStream,
   deletedLead,
 ];

@@ -151,8 +151,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     rule: "3",
     shows: ["P1"],
     file: "shared/client.ts",
-    find: "await this.#link.publisher.guardedPublish(subject, body, { expect: 0 });",
-    replace: "await this.#link.publisher.publish(subject, body, []);",
+    find: ".publisher.guardedPublish(subject, body, { expect: 0 });",
+    replace: ".publisher.publish(subject, body, []);",
     faults: ["kill"],
   },
   {

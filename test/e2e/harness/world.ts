@@ -36,6 +36,8 @@ export interface WorldOptions {
   readonly shards?: number;
   /** Servers for this test alone, which it may stop and pause. Default false: the file's. */
   readonly ownServers?: boolean;
+  /** Configuration of own servers, with the users e2e0, e2e1 and so on. Default an account for each. */
+  readonly config?: string;
 }
 
 /** How to start a worker process. */
@@ -47,6 +49,7 @@ export interface WorkerProcessOptions {
   readonly slots?: { readonly regular?: number; readonly durable?: number };
   readonly warmRuns?: number;
   readonly drainTimeout?: string;
+  readonly endWhenBlocked?: string;
   /** Rules for CONTRAIL_FAILPOINTS, such as `after-commit@3=kill`. */
   readonly failpoints?: string;
   readonly env?: { readonly [name: string]: string };
@@ -177,7 +180,10 @@ async function openWorld(
   t.teardown(() => shared.leave());
   const folder = mkdtempSync(join(tmpdir(), "contrail-e2e-"));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  const topology = await (options.ownServers ? shared.start(configFile()) : shared.topology());
+  const { config } = options;
+  const file = config === undefined ? configFile() : join(folder, "nats.conf");
+  if (config !== undefined) writeFileSync(file, config);
+  const topology = await (options.ownServers ? shared.start(file) : shared.topology());
   if (options.ownServers) t.teardown(() => topology.stop());
   const access = { servers: topology.urls, ...userOf(shared.nextAccount()) };
   const link = await connectNats({ ...access, name: "test" });

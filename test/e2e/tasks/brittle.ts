@@ -84,16 +84,38 @@ export const brittleRegular: Task<Needs, string> = task({
   },
 });
 
+/** How a run ends the process it is in. */
+export type Death = "crash" | "memory" | "loop";
+
 /** Kills its worker a moment after it was taken up. */
-export const lateKiller: Task<undefined, void> = durableTask({
+export const lateKiller: Task<Death, void> = durableTask({
   name: "late-killer",
-  run: async (_: undefined, ctx) => {
+  run: async (death: Death, ctx) => {
     await ctx.step("kill", async () => {
       effect(ctx.runId, "kill");
       await new Promise((resolve) => setTimeout(resolve, 400));
-      process.kill(process.pid, "SIGKILL");
+      const kept: unknown[] = [];
+      switch (death) {
+        case "crash":
+          return process.kill(process.pid, "SIGKILL");
+        case "memory":
+          for (;;) kept.push(Array.from({ length: 100_000 }, (_, i) => ({ i })));
+        case "loop":
+          for (;;) kept.length = 0;
+      }
     });
   },
+});
+
+/** Keeps the event loop for itself for a while. */
+export const hog: Task<number, string> = durableTask({
+  name: "hog",
+  run: (ms: number, ctx) =>
+    ctx.step("hog", () => {
+      const from = performance.now();
+      while (performance.now() - from < ms);
+      return "done";
+    }),
 });
 
 /** Has a step that takes as long as a file is missing. */

@@ -47,3 +47,19 @@ export const guarded: Task<number, string> = durableTask({
     return `${code} ${isNew}`;
   },
 });
+
+/** The first step says how it is undone, and has another name from the second version on. */
+export const undoing: Task<number, void> = durableTask({
+  name: "undoing",
+  run: async (ms: number, ctx) => {
+    await ctx.step(code > 1 ? "bill" : "charge", () => effect(ctx.runId, "charge"), {
+      undo: () => effect(ctx.runId, "undo"),
+    });
+    try {
+      await ctx.sleepFor({ milliseconds: ms });
+      await ctx.sleepFor("1h");
+    } finally {
+      await ctx.step("clean up", () => effect(ctx.runId, "clean up"));
+    }
+  },
+});

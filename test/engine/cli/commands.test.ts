@@ -46,6 +46,8 @@ const shaky = durableTask({
       { retries: 0 },
     ),
 });
+/** All of its runs are ended together. */
+const linger = durableTask({ name: "linger", run: (_: undefined, ctx) => ctx.sleepFor("1h") });
 let letGo: () => void = () => {};
 const busy = task({ name: "busy", run: () => new Promise<void>((resolve) => (letGo = resolve)) });
 
@@ -62,7 +64,7 @@ test.before(async (t) => {
   const server = await startTestServer();
   const servers = server.url;
   const engine = await startEngine({ servers, shards: 2 });
-  const tasks = [hello, wait, fail, shaky, busy];
+  const tasks = [hello, wait, fail, shaky, linger, busy];
   const worker = await startWorker({ servers, tasks, slots: { regular: 3, durable: 5 } });
   const client = await connect({ servers });
   t.context = { server, engine, worker, client };
@@ -279,6 +281,23 @@ test("cancel asks a run to end, once, with its reason", async (t) => {
   t.deepEqual(again, { taskName: "wait/for", runId: "c1", requested: false, status: "canceled" });
   const { cancelRequest } = await t.context.client.get(wait, "c1").view();
   t.deepEqual(cancelRequest, asked, "nothing is asked of a run that has ended");
+});
+
+test("cancel ends many runs by a filter, after a dry run that counts, and terminates them if told to", async (t) => {
+  const { client } = t.context;
+  const names = ["many-1", "many-2"];
+  for (const id of names) await client.start(linger, undefined, { id });
+  const select = ["--all", "--task", linger.name];
+  const counted = await json(t, "cancel", ...select, "--dry-run");
+  t.deepEqual(counted, { matched: 2, done: 0, refused: 0, dryRun: true });
+  t.is((await client.get(linger, "many-1").view()).cancelRequest, undefined);
+  const { code, stderr } = await run(t, "cancel", ...select, "--terminate", "--reason", "over");
+  t.is(code, 0);
+  t.is(stderr, "2 of 2 open runs are asked to end.\n");
+  for (const id of names)
+    await t.throwsAsync(client.get(linger, id).result(), { message: /terminated by .*over/ });
+  for (const args of [["cancel"], ["cancel", "x", "--all"]])
+    t.regex((await run(t, ...args)).stderr, /Name the runs to cancel, or select them with --all/);
 });
 
 test("publish wakes who waits, and prints the number of the event", async (t) => {

@@ -100,6 +100,25 @@ export const die = task({ name: "die", retries: 0, run: () => process.kill(proce
   await until(() => !isAlive(next), { withinMs: 60_000, what: "the end of the worker" });
 });
 
+test("dev logs its worker in without a secret among the arguments, which everybody sees", async (t) => {
+  const cwd = projectFolder(t, {
+    "tasks.js": `import { task } from "contrail/task";
+export const given = task({ name: "given", run: () => process.argv.slice(2) });
+`,
+    "nats.conf": 'authorization { user: "ann", password: "s3cret" }',
+  });
+  const server = await startTestServer(join(cwd, "nats.conf"));
+  t.teardown(() => server.stop());
+  const user = ["--user", "ann", "--password", "s3cret", "--namespace", "mine"];
+  const dev = startContrail(t, ["dev", "tasks.js", ...user], { cwd, server: server.url });
+  await dev.printed(/executes given/);
+  const ask = { cwd, server: server.url };
+  const { stdout } = await contrail(["start", "given", "--wait", ...user], ask);
+  const given = JSON.parse(stdout) as string[];
+  t.is(given[0], "worker");
+  t.false(given.join(" ").includes("s3cret"));
+});
+
 test("a note that dev left behind when it was killed misleads nobody", async (t) => {
   const cwd = projectFolder(t, {});
   writeFiles(cwd, { ".contrail/dev.json": '{"server":"nats://127.0.0.1:1","pid":2147483646}' });

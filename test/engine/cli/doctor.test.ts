@@ -2,7 +2,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
+import { setupNamespace } from "../../../engine/setup.ts";
+import { connectNats } from "../../../shared/jetstream/connection.ts";
 import { contrail, jsonLines } from "../../helpers/contrail.ts";
+import { FakeRun } from "../../helpers/fake-run.ts";
 import { temporaryFolder } from "../../helpers/folders.ts";
 import { startTestServer } from "../../helpers/nats.ts";
 
@@ -47,6 +50,50 @@ test("setup creates a namespace as asked, and doctor examines it", async (t) => 
   t.is(text.stderr, "One problem was found.\n");
   const { stderr } = await contrail(["doctor", "--namespace", "shop", "--quiet"], at);
   t.is(stderr, "");
+});
+
+test("doctor --runs counts live runs by what will wake them, and names those that nobody will wake", async (t) => {
+  const server = await startTestServer();
+  t.teardown(() => server.stop());
+  const at = { cwd: process.cwd(), server: server.url };
+  const link = await connectNats({ servers: server.url });
+  t.teardown(() => link.close());
+  const { names } = await setupNamespace(link, {});
+  await new FakeRun(link, names, { runId: "queued" }).start();
+  const ended = await new FakeRun(link, names, { runId: "ended" }).start();
+  await ended.end();
+  const heard = await new FakeRun(link, names, { runId: "heard" }).start();
+  await heard.waitFor([{ kind: "event", name: "x", after: 0 }]);
+  const paused = await new FakeRun(link, names, { runId: "paused" }).start();
+  await paused.commit([{ kind: "paused", reason: "why", details: null }], "paused");
+  const runsOf = (stdout: string) => jsonLines(stdout).filter(({ check }) => check === "run");
+  const fine = await contrail(["doctor", "--runs", "--json"], at);
+  t.like(runsOf(fine.stdout), [
+    {
+      verdict: "ok",
+      details: {
+        ...{ looked: 3, queued: 1, running: 0, waiting: 1, paused: 1, lost: 0 },
+        sources: { "queued by token": 1, "waiting by wait": 1, "paused by person": 1 },
+      },
+    },
+  ]);
+  const lost = await new FakeRun(link, names, { runId: "lost" }).start();
+  await lost.suspend("timer");
+  const found = await contrail(["doctor", "--runs", "--json"], at);
+  t.is(found.code, 1);
+  t.like(runsOf(found.stdout), [
+    { verdict: "problem", details: { task: "fake", id: "lost", reason: "no-timer" } },
+    { verdict: "problem", details: { looked: 4, lost: 1 } },
+  ]);
+  const text = await contrail(["doctor", "--runs"], at);
+  t.regex(
+    text.stdout,
+    /^PROBLEM {2}Nobody will wake run "lost" of task "fake": it waits for a time/m,
+  );
+  t.regex(
+    text.stdout,
+    /^PROBLEM {2}4 live runs were looked at in [\d.]+ m?s: 1 queued, 0 running, 1 waiting, 1 paused\. 1 will not be woken\.$/m,
+  );
 });
 
 test("credentials come from options or the environment, also those of the system account", async (t) => {

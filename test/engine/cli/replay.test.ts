@@ -4,10 +4,10 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import test, { type ExecutionContext } from "ava";
 import { startEngine } from "../../../engine/index.ts";
-import { connect } from "../../../shared/index.ts";
+import { connect, parseHistory } from "../../../shared/index.ts";
 import { durableTask, type Task } from "../../../shared/task.ts";
 import { testKit } from "../../../testing/index.ts";
-import { startWorker } from "../../../worker/index.ts";
+import { replayHistory, startWorker } from "../../../worker/index.ts";
 import { contrail, jsonLines } from "../../helpers/contrail.ts";
 import { temporaryFolder } from "../../helpers/folders.ts";
 import { startTestServer } from "../../helpers/nats.ts";
@@ -21,6 +21,16 @@ const nap: Task<string, string> = durableTask({
     const text = await ctx.step("look", () => input);
     await ctx.sleepFor("1 day");
     return text;
+  },
+});
+
+/** Its steps have names of its own. */
+const labeled: Task<null, string> = durableTask({
+  name: "labeled",
+  run: async (_: null, ctx) => {
+    await ctx.step(`pack ${ctx.uuid()}`, () => 1);
+    await ctx.sleepFor("1 day");
+    return ctx.step(`ship ${ctx.uuid()}`, () => "shipped");
   },
 });
 
@@ -78,7 +88,7 @@ test("a run of a namespace is exported, and all of them are replayed where they 
   const server = await startTestServer();
   const servers = server.url;
   const engine = await startEngine({ servers, shards: 1 });
-  const worker = await startWorker({ servers, tasks: [nap] });
+  const worker = await startWorker({ servers, tasks: [nap, labeled] });
   const client = await connect({ servers });
   t.teardown(async () => {
     await client.close();
@@ -100,6 +110,13 @@ test("a run of a namespace is exported, and all of them are replayed where they 
     [all.code, all.stdout.trim().split("\n").sort()],
     [0, ["same      nap/a", "same      nap/b"]],
   );
+  const labels = await client.start(labeled, null, { id: "labels" });
+  await until(async () => (await labels.view()).state.status === "waiting");
+  const fork = await labels.fork();
+  await until(async () => (await fork.view()).state.status === "waiting");
+  t.is((await run("export", `labeled/${fork.runId}`, "fork.json")).code, 0);
+  const history = parseHistory(readFileSync(join(cwd, "fork.json"), "utf8"), "fork.json");
+  t.like(await replayHistory(labeled, history), { verdict: "same" }, "a fork keeps its names");
   t.is((await run("replay", "renamed.mjs", "--status", "waiting")).code, 1);
   const none = await run("replay", "renamed.mjs", "--status", "completed");
   t.deepEqual([none.code, none.stdout], [0, ""]);

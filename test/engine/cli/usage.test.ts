@@ -88,10 +88,12 @@ test("help is printed for the program and every command, each with an example", 
   const commands = [...stdout.matchAll(/^ {2}(\w+) /gm)].map(([, name]) => name);
   const all = ["dev", "engine", "worker", "start", "runs", "show", "why", "cancel", "publish"];
   for (const name of [...all, "slots", "setup", "doctor"]) t.true(commands.includes(name), name);
-  for (const name of ["start", "dev", "doctor"]) {
-    const help = await contrail([name, "--help"], { cwd });
+  for (const name of commands.filter((each) => each !== "help")) {
+    const help = await contrail([name as string, "--help"], { cwd });
     t.is(help.code, 0);
     t.regex(help.stdout, /Example:\n {2}\$ contrail /);
+    t.notRegex(help.stdout, /default: ""/);
+    if (name === "worker") t.regex(help.stdout, /--drain .*\(default: 10 s\)/);
     t.is(help.stderr, "");
   }
 });
@@ -110,6 +112,15 @@ test("a server that does not answer is named, with what to do", async (t) => {
   t.is(code, 1);
   t.is(stdout, "");
   t.regex(stderr, /^error unavailable: Cannot connect to nats:\/\/127\.0\.0\.1:1: .*NATS_URL.*\n$/);
+});
+
+test("a variable that is empty says nothing", async (t) => {
+  const { stderr } = await contrail(["runs", "--server", NOBODY], {
+    cwd: temporaryFolder(t),
+    server: "",
+    env: { CONTRAIL_NAMESPACE: "", NATS_USER: "", NATS_CREDS: "", NATS_CA: "" },
+  });
+  t.regex(stderr, /^error unavailable: Cannot connect to nats:\/\/127\.0\.0\.1:1: /);
 });
 
 test("--debug shows where an error comes from", async (t) => {

@@ -9,6 +9,7 @@ import { setupNamespace } from "../../../engine/setup.ts";
 import { callApi, errorOf } from "../../../shared/jetstream/api.ts";
 import { connectNats, type NatsLink } from "../../../shared/jetstream/connection.ts";
 import { ensureTaskConsumer } from "../../../shared/jetstream/task-consumer.ts";
+import { Names } from "../../../shared/subjects.ts";
 import { task } from "../../../shared/task.ts";
 import { startWorker } from "../../../worker/index.ts";
 import { temporaryFolder } from "../../helpers/folders.ts";
@@ -65,9 +66,9 @@ test("a sound namespace with an engine and a worker has no problem", async (t) =
   t.deepEqual(
     findings.map(({ check, verdict }) => `${check} ${verdict}`),
     [
-      ...["server ok", "limits ok", "sync unknown", "namespace ok", "clock ok"],
+      ...["server ok", "limits ok", "sync unknown", "namespace ok", "clock ok", "durability note"],
       ...Array.from({ length: 7 }, () => "stream ok"),
-      ...["consumer ok", "engine ok", "worker ok"],
+      ...["consumer ok", "message ok", "engine ok", "worker ok"],
     ],
   );
   const of = (check: Check): Finding | undefined =>
@@ -115,6 +116,40 @@ test("a stream that differs is a problem that names the field, and one that is g
       "Stream contrail_LOG_1 is not as expected: max_age is 60000000000, expected 0.",
     ],
   );
+});
+
+test("messages that nobody could read are told one by one, until they are gone", async (t) => {
+  const server = await serverWith(t);
+  const engine = await startEngine({ servers: server.url, shards: 1 });
+  t.teardown(() => engine.close());
+  const worker = await startWorker({
+    servers: server.url,
+    tasks: [task({ name: "to do", run: () => 1 })],
+    name: "reader",
+  });
+  t.teardown(() => worker.close());
+  const link = await linkTo(t, server);
+  const names = new Names("contrail", 1);
+  const run = names.run({ taskName: "to do", runId: "1" });
+  const garbage = new TextEncoder().encode("hello");
+  for (const subject of [`${run.prefix}.start`, `${run.prefix}.cancel`])
+    await link.publisher.publish(subject, garbage);
+  const [summary, ...each] = await until(async () => {
+    const found = await findingsOf(server, "message");
+    return found.length === 3 && found;
+  });
+  t.like(summary, { verdict: "problem", details: { count: 2 } });
+  const bySequence = [...each].sort(
+    (a, b) => (a.details["sequence"] as number) - (b.details["sequence"] as number),
+  );
+  t.like(bySequence[0]?.details, { subject: `${run.prefix}.start`, sequence: 1 });
+  t.regex(
+    bySequence[0]?.message ?? "",
+    /by worker reader-\S+ .* The run that it was to start has failed/,
+  );
+  t.like(bySequence[1]?.details, { subject: `${run.prefix}.cancel`, fate: "It cancels nothing." });
+  await call(link, `STREAM.PURGE.${names.logStream(0)}`, {});
+  t.like(await findingsOf(server, "message"), [{ verdict: "ok", details: { count: 0 } }]);
 });
 
 test("consumers are compared on every shard, and tokens that nobody asks for are told", async (t) => {

@@ -1,8 +1,14 @@
 /** What the readings mean, without a server. */
 import test from "ava";
 import { clockFinding } from "../../../engine/doctor/clock.ts";
+import { engineIn } from "../../../engine/doctor/processes.ts";
 import { bytesText } from "../../../engine/doctor/server.ts";
-import { parseVarz, type SyncSetting, syncFinding } from "../../../engine/doctor/sync.ts";
+import {
+  parseVarz,
+  type SyncSetting,
+  settingIn,
+  syncFinding,
+} from "../../../engine/doctor/sync.ts";
 
 const always: SyncSetting = { server: "a", isAlways: true, intervalMs: 120_000 };
 const later: SyncSetting = { server: "b", isAlways: false, intervalMs: 120_000 };
@@ -42,8 +48,19 @@ test("only what a server says about JetStream is taken for a setting", (t) => {
     {},
     { jetstream: {} },
     { jetstream: { config: {} } },
+    { server_name: { toString: null }, jetstream: { config } },
   ])
     t.is(parseVarz(other), undefined);
+});
+
+test("answers that are none are passed over, whatever they are", (t) => {
+  const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
+  for (const text of ["", "null", "1", '"x"', "[]", "{", '{"data":null}', '{"metadata":null}']) {
+    t.is(settingIn(utf8(text)), undefined, text);
+    t.is(engineIn(utf8(text)), undefined, text);
+  }
+  t.is(engineIn(utf8('{"metadata":{"engine":"e1"}}')), "e1");
+  t.is(engineIn(utf8('{"metadata":{"engine":{}}}')), undefined);
 });
 
 test("clocks agree within a second and what the question took", (t) => {

@@ -24,6 +24,45 @@ test("no servers, or credentials that cannot be read, are refused", async (t) =>
   });
 });
 
+test("what is no address, or no key, is refused by name before anybody is asked", async (t) => {
+  const bad: readonly (readonly [servers: unknown, message: RegExp])[] = [
+    [undefined, /^No servers were given/],
+    [[], /^No servers were given/],
+    [4222, /^4222 is no address of a server\. Expected host:port, nats:/],
+    [[undefined], /^undefined is no address/],
+    ["http://127.0.0.1:1", /^"http:.*is no address/],
+    ["nats://a b:1", /^"nats:\/\/a b:1" is no address/],
+    ["127.0.0.1:99999", /is no address/],
+    ["nats://me:secret@127.0.0.1:1/path", /^"nats:\/\/127\.0\.0\.1:1\/path" is no address/],
+  ];
+  for (const [servers, message] of bad) {
+    const refused = connectNats({ servers: servers as string });
+    await t.throwsAsync(refused, { instanceOf: InvalidInputError, message }, String(servers));
+  }
+  const file = join(temporaryFolder(t), "no.creds");
+  writeFileSync(file, "no credentials");
+  for (const secret of [{ credsFile: file }, { nkey: "SUNOKEY" }, { nkey: file }])
+    await t.throwsAsync(connectNats({ servers: "127.0.0.1:1", ...secret }), {
+      instanceOf: InvalidInputError,
+      message: /cannot be used: /,
+    });
+});
+
+test("addresses are taken in every usual form, and tls:// never without TLS", async (t) => {
+  const server = await startTestServer();
+  t.teardown(() => server.stop());
+  const place = `127.0.0.1:${server.port}`;
+  for (const servers of [place, `nats://${place}/`, ` ${place} , nats://[::1]:1`]) {
+    const link = await connectNats({ servers });
+    t.true(link.isConnected);
+    await link.close();
+  }
+  await t.throwsAsync(connectNats({ servers: `tls://${place}` }), {
+    instanceOf: UnavailableError,
+    message: /tls/,
+  });
+});
+
 test("credentials are passed on, and wrong ones are told apart from an absent server", async (t) => {
   const plain = await startTestServer();
   t.teardown(() => plain.stop());

@@ -61,6 +61,13 @@ test("what is no answer of a stream is none", (t) => {
     t.is(parse(text), undefined, text);
 });
 
+test("a refusal that somebody makes long or odd is read at once", (t) => {
+  const error = { code: 400, err_code: 10071, description: `${"1".repeat(900_000)}x` };
+  t.deepEqual(parse(JSON.stringify({ error })), { ok: false, kind: "guard" });
+  const odd = { ...error, description: [{ toString: 1 }] };
+  t.deepEqual(parse(JSON.stringify({ error: odd })), { ok: false, kind: "guard" });
+});
+
 test("the quick way reads whatever JSON reads, and nothing else", (t) => {
   const name = fc.stringMatching(/^[A-Za-z0-9_-]{1,40}$/);
   const sequence = fc.nat({ max: Number.MAX_SAFE_INTEGER });
