@@ -151,6 +151,19 @@ const LIES: [title: string, rules: string[], tell: (story: Story) => void][] = [
     },
   ],
   [
+    "a run that is woken only because the engine finds it lost",
+    ["P3"],
+    (s) => {
+      waiting(s, "chaos-plan/x", { kind: "sleep", dueAt: BEGIN + 81_000 }, false);
+      const token = s.wait(9_000).ready("chaos-plan/x", { poke: "wake-lost" });
+      s.commit("chaos-plan/x", "w2/d21", token, [
+        { kind: "claimed", worker: "w2", because: "poke" },
+        { kind: "wait-settled", key: SLEEP, leaf: 0, outcome: { kind: "sleep" } },
+        { kind: "ended", outcome: DONE },
+      ]);
+    },
+  ],
+  [
     "a child that has ended and whose parent waits",
     ["P3"],
     (s) => {

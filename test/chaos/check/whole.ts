@@ -3,7 +3,7 @@ import type { Life } from "./directory.ts";
 import { candidates, type Run } from "./history.ts";
 import { groupBy, type Judge, type Told } from "./judge.ts";
 import { isSame } from "./runs.ts";
-import { bodyOf, type Line } from "./wire.ts";
+import { bodyOf, headerOf, type Line } from "./wire.ts";
 
 /** So long a time without an engine shows something. */
 const WINDOW_MS = 5_000;
@@ -295,10 +295,10 @@ function judgePublishedFor(judge: Judge): void {
   }
 }
 
-/** Whether a message answers a commit. What is no message of a run's is nobody's business. */
+/** Whether a timer is for this waiting commit. What is no schedule wakes nobody, and is nobody's business. */
 function isFor(line: Line, sequence: number | undefined): boolean {
-  const body = bodyOf(line);
-  return !body || body[0] === sequence;
+  if (headerOf(line, "Nats-Schedule") === undefined) return true;
+  return sequence !== undefined && bodyOf(line)?.[0] === sequence;
 }
 
 /** The law of timers and registrations: who waits has what will wake it. */
