@@ -42,7 +42,16 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   known("consumed-events-are-not-noted", ["published"], "kill"),
   known("timer-token-does-not-look-around", ["P3"], "kill"),
   known("fencing-token-stays-the-same", ["P2"], "kill"),
-  known("claimer-goes-by-its-own-clock", ["P3"], "clock"),
+  {
+    name: "claimer-goes-by-the-wall-clock",
+    rule: "14",
+    shows: ["P3"],
+    file: "worker/claims.ts",
+    find: "const now = Math.max(run.serverClock.earliest(), read.token.timeMs + sinceMs);",
+    replace: "const now = Date.now();",
+    faults: ["clock"],
+    seconds: 20,
+  },
   {
     ...known("short-history-is-believed", ["P1", "P3"], "server", "partition"),
     topology: "r3",
@@ -73,6 +82,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     }
     /** Nothing is offered`,
     faults: ["kill", "engine"],
+    seconds: 60,
   },
   {
     name: "acknowledges-before-the-commit",
@@ -95,7 +105,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "steps-are-executed-at-every-replay",
     rule: "R1",
-    shows: ["P1", "P2"],
+    shows: ["P7"],
     file: "worker/replay-cursor.ts",
     find: "return steps.has(key) || waits.has(key) || children.has(key);",
     replace: "return waits.has(key) || children.has(key);",
@@ -156,17 +166,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     faults: ["kill"],
   },
   {
-    name: "slot-is-given-back-twice",
-    rule: "S2",
+    name: "slot-is-granted-twice",
+    rule: "S1",
     shows: ["P4"],
     file: "worker/slots.ts",
-    find: `if (!this.#held.delete(slot))
-            return;`,
-    replace: `if (!this.#held.delete(slot)) {
-            const [other] = this.#held;
-            if (!other) return;
-            this.#held.delete(other);
-        }`,
+    find: "this.#held.add(slot);",
+    replace: "if (this.#held.size % 2 === 0) this.#held.add(slot);",
     faults: ["kill"],
   },
   {
@@ -188,6 +193,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     find: "if (this.#hasLast) return;",
     replace: "",
     faults: ["kill"],
+    seconds: 45,
   },
   {
     name: "interrupted-run-goes-on",
