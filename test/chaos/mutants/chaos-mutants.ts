@@ -8,6 +8,8 @@ export interface PlantedBug extends Mutant {
   readonly shows: readonly string[];
   /** Families of faults; none: the workload alone shows it. */
   readonly faults: readonly string[];
+  /** Among the named places between two writes, those that lead into it. */
+  readonly places?: readonly string[];
   /** Default r1. */
   readonly topology?: "r3";
   /** How long faults are injected. Default 12. */
@@ -30,10 +32,13 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   known("token-claims-any-wait", ["P6"], "duplicate"),
   known("spent-token-claims-again", ["P6"], "failpoint"),
   { ...known("spent-token-is-dropped", ["P3", "scheduled"], "failpoint"), seconds: 40 },
-  { ...known("acknowledges-before-registering", ["P3", "scheduled"], "failpoint"), seconds: 40 },
+  {
+    ...known("acknowledges-before-registering", ["P3", "scheduled"], "failpoint"),
+    places: ["before-registration", "before-timer", "before-wait"],
+    seconds: 25,
+  },
   known("loser-reads-again-and-goes-on", ["P6", "P2"], "pause"),
   known("commits-are-not-guarded", ["P6", "P1", "P2"], "pause"),
-  { ...known("silence-is-a-failure", ["P1", "P2", "P8"], "server", "network"), seconds: 30 },
   known("slots-are-granted-without-end", ["P4"], "kill"),
   known("token-without-a-slot-is-dropped", ["P1", "P3"], "kill"),
   known("cancel-waits-for-a-registration", ["P3"], "kill"),
@@ -92,6 +97,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     find: `committer.add({ kind: "ended", outcome });`,
     replace: `committer.add({ kind: "ended", outcome }); run.token.ack();`,
     faults: ["failpoint"],
+    places: ["before-commit"],
+    seconds: 25,
   },
   {
     name: "look-back-is-left-out",
@@ -203,6 +210,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     find: `return at <= position || work.kind !== "step";`,
     replace: "return false;",
     faults: ["kill"],
+    seconds: 25,
   },
   {
     name: "waiting-run-is-called-running",
@@ -277,7 +285,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     file: "shared/jetstream/publish-ack.ts",
     find: 'return { ok: false, kind: "conflict" };',
     replace: 'return { ok: false, kind: "guard", lastSequence: 0 };',
-    faults: ["kill"],
+    faults: ["duplicate", "pause"],
     topology: "r3",
+    seconds: 45,
   },
 ];
