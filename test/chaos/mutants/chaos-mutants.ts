@@ -33,7 +33,15 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   known("spent-token-claims-again", ["P6"], "failpoint"),
   { ...known("spent-token-is-dropped", ["P3", "scheduled"], "failpoint"), seconds: 40 },
   {
-    ...known("acknowledges-before-registering", ["P3", "scheduled"], "failpoint"),
+    name: "acknowledges-before-its-registration",
+    rule: "5",
+    shows: ["P3", "scheduled"],
+    file: "worker/suspension.ts",
+    find: `const point = services.failpoint("before-registration");`,
+    replace: `run.token.ack();
+    await services.link.nc.flush();
+    const point = services.failpoint("before-registration");`,
+    faults: ["failpoint"],
     places: ["before-registration", "before-timer", "before-wait"],
     seconds: 25,
   },
@@ -72,30 +80,14 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     faults: ["kill"],
   },
   {
-    name: "wait-knows-more-than-it-has-room-for",
-    rule: "21",
-    shows: ["P3", "published"],
-    file: "engine/conditions.ts",
-    find: `for (const sequence of found)
-            this.offer(sequence);
-        this.#know(knownTo);
-    }
-    /** Nothing is offered`,
-    replace: `for (const sequence of found)
-            this.offer(sequence);
-        this.knownTo = knownTo;
-    }
-    /** Nothing is offered`,
-    faults: ["kill", "engine"],
-    seconds: 60,
-  },
-  {
     name: "acknowledges-before-the-commit",
     rule: "5",
     shows: ["P1"],
     file: "worker/regular-pass.ts",
     find: `committer.add({ kind: "ended", outcome });`,
-    replace: `committer.add({ kind: "ended", outcome }); run.token.ack();`,
+    replace: `committer.add({ kind: "ended", outcome });
+    run.token.ack();
+    await services.link.nc.flush();`,
     faults: ["failpoint"],
     places: ["before-commit"],
     seconds: 25,
