@@ -126,6 +126,7 @@ async function disturb(
     ...{ patienceMs, isExcused: ({ runId }) => world.excused.has(runId) },
     isAsked: () => clients.every(({ life }) => !life?.isRunning()),
   });
+  note({ listedAt: quiet.listedAt });
   tell(`Quiet after ${Math.round(quiet.tookMs)} ms, ${quiet.stuck.length} runs are stuck.`);
   await recorder.close();
   await dumpConsumers(link, folder, "consumers.json");

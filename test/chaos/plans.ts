@@ -43,6 +43,8 @@ export type Op =
   | { op: "child"; name: string; plan: Op[] }
   | { op: "left"; name: string; ms: number }
   | { op: "parallel"; name: string; of: Op[] }
+  /** Whatever is thrown there is caught, and the code goes on, also when the run was told to stop. */
+  | { op: "guarded"; name: string; of: Op[] }
   | { op: "random"; name: string };
 
 /** An event that the client has to publish for a run. */
@@ -65,7 +67,7 @@ const EVENT_NAMES = ["chaos.paid", "chaos.approved", "chaos.delivered"];
 export function newPlan(random: Random, runId: string): Plan {
   const maker = new PlanMaker(random, runId);
   const plan = maker.ops(random.whole(1, 4), 0);
-  if (random.chance(0.04)) return { plan: [...plan, maker.endless()], never: true };
+  if (random.chance(0.06)) return { plan: [...plan, maker.endless()], never: true };
   return random.chance(0.05) ? { plan, end: "fail" } : { plan };
 }
 
@@ -87,7 +89,7 @@ export function newJob(random: Random, value: number): Job {
 /** The events that a program needs: some before it waits, some meanwhile, some late. */
 export function eventsOf(random: Random, ops: readonly Op[]): PlannedEvent[] {
   return ops.flatMap((op): PlannedEvent[] => {
-    if (op.op === "parallel") return eventsOf(random, op.of);
+    if (op.op === "parallel" || op.op === "guarded") return eventsOf(random, op.of);
     if (op.op === "child") return eventsOf(random, op.plan);
     const isWait = op.op === "event" || op.op === "events" || op.op === "race" || op.op === "both";
     if (!isWait || ("unpublished" in op && op.unpublished)) return [];
@@ -133,7 +135,7 @@ class PlanMaker {
 
   #op(depth: number): Op {
     const random = this.#random;
-    const nested = depth < 2 ? { child: 1, parallel: 2 } : {};
+    const nested = depth < 2 ? { child: 1, parallel: 2, guarded: 2 } : {};
     const simple = { step: 6, sleep: 3, event: 3, events: 1, race: 2, both: 1, random: 1 };
     const isFragile = random.chance(0.3);
     const op = random.weighted({ ...simple, ...nested, children: 1, singles: 1, left: 0.5 });
@@ -162,6 +164,8 @@ class PlanMaker {
         return { op, name, plan: this.ops(random.whole(1, 2), depth + 1) };
       case "parallel":
         return { op, name, of: this.ops(random.whole(2, 3), depth + 1) };
+      case "guarded":
+        return { op, name, of: this.ops(1, depth + 1) };
       case "left":
       case "random":
         return op === "left" ? { op, name, ms } : { op, name };

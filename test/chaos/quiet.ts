@@ -32,6 +32,8 @@ export interface QuietOptions {
 export interface Quiet {
   readonly stuck: StuckRun[];
   readonly runs: readonly RunSummary[];
+  /** When they were listed. */
+  readonly listedAt: number;
   readonly tookMs: number;
 }
 
@@ -47,6 +49,7 @@ export async function untilQuiet(
   const startedAt = performance.now();
   const waitsForNever = new Set<string>();
   for (;;) {
+    const listedAt = trueNow();
     const runs = await client.list({ limit: MOST_RUNS });
     const open = runs.filter(
       ({ status, runId }) => !ENDED.includes(status) && !waitsForNever.has(runId),
@@ -60,10 +63,10 @@ export async function untilQuiet(
       else left.push(run);
     }
     const tookMs = performance.now() - startedAt;
-    if (left.length === 0 && isAsked()) return { stuck: [], runs, tookMs };
+    if (left.length === 0 && isAsked()) return { stuck: [], runs, listedAt, tookMs };
     if (tookMs > patienceMs) {
       const stuck = await Promise.all(left.map((run) => explained(client, run)));
-      return { stuck, runs, tookMs };
+      return { stuck, runs, listedAt, tookMs };
     }
     await pause(LOOK_EVERY_MS);
   }

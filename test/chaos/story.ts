@@ -116,7 +116,8 @@ export class Story {
   /** A timer for the last commit. */
   timer(run: string, dueAt: number): number {
     const last = this.of(run, "h")?.sequence ?? 0;
-    return this.message(run, "timer", this.#token(run, last, { timer: BEGIN + dueAt }));
+    const headers: [string, string][] = [["Nats-Schedule", `@at ${BEGIN + dueAt}`]];
+    return this.message(run, "timer", this.#token(run, last, { timer: BEGIN + dueAt }), headers);
   }
 
   /** A registration for the last commit. */

@@ -126,6 +126,12 @@ async function follow(op: Op, ctx: DurableContext): Promise<unknown> {
       return "left";
     case "parallel":
       return Promise.all(op.of.map((part) => follow(part, ctx)));
+    case "guarded":
+      try {
+        return await Promise.all(op.of.map((part) => follow(part, ctx)));
+      } catch {
+        return "caught";
+      }
     case "random":
       return ctx.random();
   }

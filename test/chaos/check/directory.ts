@@ -89,8 +89,12 @@ export interface Summary {
   readonly namespace: string;
   readonly startedAt: number;
   readonly healedAt?: number;
+  /** When the list of runs was taken. */
+  readonly listedAt?: number;
   readonly endedAt: number;
   readonly ended: string;
+  /** Whether everything came to rest. */
+  readonly quiet?: boolean;
   readonly reason?: string;
   readonly command?: string;
   readonly settings: {

@@ -50,6 +50,7 @@ function isResult(op: Op, result: unknown, runId: string): boolean {
       );
     case "child": // judged as a run of its own, and its end as what its parent recorded
       return Array.isArray((result as { results?: unknown })?.results);
+    case "guarded": // whoever was told to stop does not complete
     case "parallel":
       return areResults(op.of, result, runId);
     default:

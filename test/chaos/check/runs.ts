@@ -8,6 +8,9 @@ import { bodyOf, type Outcome } from "./wire.ts";
 /** A wake-up that comes by another way than the one that is lost may take so long. */
 const PATIENCE_MS = 5_000;
 
+/** Faults after which something may be gone, or was refused once. */
+const LOSING = ["edit", "tamper", "limit", "disk", "server"];
+
 /** Judges every run. */
 export function judgeRuns(judge: Judge): void {
   for (const run of judge.runs) {
@@ -74,7 +77,9 @@ function judgePasses(judge: Judge, run: Run): void {
         `was claimed behind ${before.sequence} with token ${token}, which answers ${answers ?? "nothing that is stored"}`,
         run,
       );
-    if (!isRest && token !== before.token)
+    const stands = run.lines.find(({ sequence }) => sequence === token);
+    const isMended = stands !== undefined && isMend(bodyOf(stands)?.[3]);
+    if (!isRest && token !== before.token && !(isMended && answers === before.sequence))
       judge.violate("P6", `was taken over with token ${token}, not ${before.token}`, run);
     moved ||= isRest && commit.worker !== before.worker && commit.worker !== "engine";
   });
@@ -175,11 +180,21 @@ function judgeWakeUps(judge: Judge, run: Run): void {
   const overdue = [...run.retries].find(([, at]) => at < closedAt - PATIENCE_MS);
   if (run.status === "waiting" && overdue)
     judge.violate("P3", `waits for the next attempt of "${overdue[0]}", which was due`, run);
+  const mend = run.lines.find(
+    (line) => line.subject.endsWith(".ready") && isMend(bodyOf(line)?.[3]),
+  );
+  if (mend && !judge.spans.some(({ family }) => LOSING.includes(family)))
+    judge.violate("P3", "was lost until the engine found it, and nothing was taken away", run);
   const cancel = run.lines.find(({ subject }) => subject.endsWith(".cancel"));
   if (cancel && bodyOf(cancel)) judge.saw("P3");
   if (cancel && bodyOf(cancel)?.[0] === run.starts[0]?.sequence && run.ends.length === 0)
     if (!run.interruptedAt && cancel.timeMs < closedAt - PATIENCE_MS)
       judge.violate("P3", "has not been told of its cancellation", run);
+}
+
+/** Whether a token says that the engine has found that nobody would wake the run. */
+function isMend(because: unknown): boolean {
+  return (because as { readonly poke?: unknown } | undefined)?.poke === "wake-lost";
 }
 
 /** What has happened to a leaf by a time, whether or not the run was told. */

@@ -68,10 +68,13 @@ export function judgeSlots(judge: Judge): void {
   const held = new Set<string>();
   for (const { value, operation, at } of last.values())
     for (const { task, run: runId, since } of (operation === "put" && value?.held) || []) {
-      if (!value || !living.has(value.worker)) continue; // the server takes it away
+      // Of a dead worker, or not renewed: the server takes it away.
+      const isOver = at < judge.closedAt - summary.settings.claimTimeoutMs;
+      if (!value || isOver || !living.has(value.worker)) continue;
       held.add(`${value.worker} ${task} ${runId} ${since}`);
       const run = judge.world.runs.get(`${task}/${runId}`);
-      if (run && run.status !== "running" && at < judge.closedAt - ANSWER_MS)
+      const restAt = run?.commits.at(-1)?.timeMs ?? judge.closedAt;
+      if (run && run.status !== "running" && restAt < judge.closedAt - late)
         judge.violate("granted", `is ${run.status}, and ${value.worker} still holds its slot`, run);
     }
   const released = [...seen.keys()].filter((grant) => !held.has(grant)).length;

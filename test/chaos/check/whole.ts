@@ -3,10 +3,12 @@ import type { Life } from "./directory.ts";
 import { candidates, type Run } from "./history.ts";
 import { groupBy, type Judge, type Told } from "./judge.ts";
 import { isSame } from "./runs.ts";
-import { bodyOf, type Line } from "./wire.ts";
+import { bodyOf, headerOf, type Line } from "./wire.ts";
 
 /** So long a time without an engine shows something. */
 const WINDOW_MS = 5_000;
+/** A list of runs is at most so much behind the log. */
+const LAG_MS = 1_000;
 /** Sooner than this a sleep is kept in its worker. */
 const SHORT_SLEEP_MS = 1_000;
 
@@ -211,7 +213,11 @@ function judgeAccepted(judge: Judge): void {
   const listed = judge.evidence.listed ?? [];
   const byName = new Map(listed.map((l) => [`${l.taskName}/${l.runId}`, l.status]));
   judge.needs("accepted", listed.length > 0, "the list of all runs");
-  for (const run of listed.length > 0 ? judge.runs : [])
+  const { listedAt = judge.evidence.summary.endedAt, quiet = true } = judge.evidence.summary;
+  const rested = judge.runs.filter(
+    ({ commits }) => (commits.at(-1)?.timeMs ?? 0) < listedAt - LAG_MS,
+  );
+  for (const run of listed.length > 0 ? rested : [])
     if (byName.get(run.name) !== run.status)
       judge.violate(
         "accepted",
@@ -225,7 +231,7 @@ function judgeAccepted(judge: Judge): void {
   for (const name of byName.keys())
     if (!accepted.has(name) && !judge.excused.has(name))
       judge.violate("accepted", `${name} is in the list, and nobody has started it`);
-  judge.balance("accepted", accepted.size, counted);
+  if (quiet) judge.balance("accepted", accepted.size, counted); // else they have gone on
 }
 
 /** The law of events: every cursor consumes what matches in order, each once. */
@@ -289,10 +295,10 @@ function judgePublishedFor(judge: Judge): void {
   }
 }
 
-/** Whether a message answers a commit. What is no message of a run's is nobody's business. */
+/** Whether a timer is for this waiting commit. What is no schedule wakes nobody, and is nobody's business. */
 function isFor(line: Line, sequence: number | undefined): boolean {
-  const body = bodyOf(line);
-  return !body || body[0] === sequence;
+  if (headerOf(line, "Nats-Schedule") === undefined) return true;
+  return sequence !== undefined && bodyOf(line)?.[0] === sequence;
 }
 
 /** The law of timers and registrations: who waits has what will wake it. */

@@ -10,6 +10,15 @@ const PLACES = {
   engine: ["engine-before-look-back", "engine-before-ready", "engine-after-ready"],
 } as const;
 
+/** Environment variable with the places to choose from, for who wants to see some of them in particular. */
+export const PLACES_VARIABLE = "CONTRAIL_CHAOS_PLACES";
+
+function placesOf(role: keyof typeof PLACES): readonly string[] {
+  const wanted = process.env[PLACES_VARIABLE]?.split(",") ?? [];
+  const chosen = PLACES[role].filter((place) => wanted.includes(place));
+  return chosen.length > 0 ? chosen : PLACES[role];
+}
+
 /** The process is killed and started again with the order to end at the place, or to stop there. */
 function atPlace(role: "worker" | "engine", action: "kill" | "stop", weight: number): FaultKind {
   return {
@@ -21,7 +30,7 @@ function atPlace(role: "worker" | "engine", action: "kill" | "stop", weight: num
       const lane = world.pick(random, role);
       const { life, lives } = lane;
       if (!life?.isRunning()) return undefined;
-      const place = random.pick<string>(PLACES[role]);
+      const place = random.pick(placesOf(role));
       const rule = `${place}@${random.whole(1, 8)}=${action}`;
       lane.failpoints = rule;
       life.kill("SIGKILL");

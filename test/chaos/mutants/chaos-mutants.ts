@@ -8,6 +8,8 @@ export interface PlantedBug extends Mutant {
   readonly shows: readonly string[];
   /** Families of faults; none: the workload alone shows it. */
   readonly faults: readonly string[];
+  /** Among the named places between two writes, those that lead into it. */
+  readonly places?: readonly string[];
   /** Default r1. */
   readonly topology?: "r3";
   /** How long faults are injected. Default 12. */
@@ -29,11 +31,22 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   known("every-token-takes-over", ["P6"], "duplicate"),
   known("token-claims-any-wait", ["P6"], "duplicate"),
   known("spent-token-claims-again", ["P6"], "failpoint"),
-  known("spent-token-is-dropped", ["P3", "scheduled"], "failpoint"),
-  known("acknowledges-before-registering", ["P3", "scheduled"], "failpoint"),
+  { ...known("spent-token-is-dropped", ["P3", "scheduled"], "failpoint"), seconds: 40 },
+  {
+    name: "acknowledges-before-its-registration",
+    rule: "5",
+    shows: ["P3", "scheduled"],
+    file: "worker/suspension.ts",
+    find: `const point = services.failpoint("before-registration");`,
+    replace: `run.token.ack();
+    await services.link.nc.flush();
+    const point = services.failpoint("before-registration");`,
+    faults: ["failpoint"],
+    places: ["before-registration", "before-timer", "before-wait"],
+    seconds: 25,
+  },
   known("loser-reads-again-and-goes-on", ["P6", "P2"], "pause"),
   known("commits-are-not-guarded", ["P6", "P1", "P2"], "pause"),
-  known("silence-is-a-failure", ["P1", "P2", "P8"], "server"),
   known("slots-are-granted-without-end", ["P4"], "kill"),
   known("token-without-a-slot-is-dropped", ["P1", "P3"], "kill"),
   known("cancel-waits-for-a-registration", ["P3"], "kill"),
@@ -42,7 +55,16 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   known("consumed-events-are-not-noted", ["published"], "kill"),
   known("timer-token-does-not-look-around", ["P3"], "kill"),
   known("fencing-token-stays-the-same", ["P2"], "kill"),
-  known("claimer-goes-by-its-own-clock", ["P3"], "clock"),
+  {
+    name: "claimer-goes-by-the-wall-clock",
+    rule: "14",
+    shows: ["P3"],
+    file: "worker/claims.ts",
+    find: "const now = Math.max(run.serverClock.earliest(), read.token.timeMs + sinceMs);",
+    replace: "const now = Date.now();",
+    faults: ["clock"],
+    seconds: 20,
+  },
   {
     ...known("short-history-is-believed", ["P1", "P3"], "server", "partition"),
     topology: "r3",
@@ -58,30 +80,17 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     faults: ["kill"],
   },
   {
-    name: "wait-knows-more-than-it-has-room-for",
-    rule: "21",
-    shows: ["P3", "published"],
-    file: "engine/conditions.ts",
-    find: `for (const sequence of found)
-            this.offer(sequence);
-        this.#know(knownTo);
-    }
-    /** Nothing is offered`,
-    replace: `for (const sequence of found)
-            this.offer(sequence);
-        this.knownTo = knownTo;
-    }
-    /** Nothing is offered`,
-    faults: ["kill", "engine"],
-  },
-  {
     name: "acknowledges-before-the-commit",
     rule: "5",
     shows: ["P1"],
     file: "worker/regular-pass.ts",
     find: `committer.add({ kind: "ended", outcome });`,
-    replace: `committer.add({ kind: "ended", outcome }); run.token.ack();`,
+    replace: `committer.add({ kind: "ended", outcome });
+    run.token.ack();
+    await services.link.nc.flush();`,
     faults: ["failpoint"],
+    places: ["before-commit"],
+    seconds: 25,
   },
   {
     name: "look-back-is-left-out",
@@ -95,7 +104,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "steps-are-executed-at-every-replay",
     rule: "R1",
-    shows: ["P1", "P2"],
+    shows: ["P7"],
     file: "worker/replay-cursor.ts",
     find: "return steps.has(key) || waits.has(key) || children.has(key);",
     replace: "return waits.has(key) || children.has(key);",
@@ -156,17 +165,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     faults: ["kill"],
   },
   {
-    name: "slot-is-given-back-twice",
-    rule: "S2",
+    name: "slot-is-granted-twice",
+    rule: "S1",
     shows: ["P4"],
     file: "worker/slots.ts",
-    find: `if (!this.#held.delete(slot))
-            return;`,
-    replace: `if (!this.#held.delete(slot)) {
-            const [other] = this.#held;
-            if (!other) return;
-            this.#held.delete(other);
-        }`,
+    find: "this.#held.add(slot);",
+    replace: "if (this.#held.size % 2 === 0) this.#held.add(slot);",
     faults: ["kill"],
   },
   {
@@ -188,6 +192,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     find: "if (this.#hasLast) return;",
     replace: "",
     faults: ["kill"],
+    seconds: 45,
   },
   {
     name: "interrupted-run-goes-on",
@@ -197,6 +202,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     find: `return at <= position || work.kind !== "step";`,
     replace: "return false;",
     faults: ["kill"],
+    seconds: 25,
   },
   {
     name: "waiting-run-is-called-running",
@@ -271,7 +277,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     file: "shared/jetstream/publish-ack.ts",
     find: 'return { ok: false, kind: "conflict" };',
     replace: 'return { ok: false, kind: "guard", lastSequence: 0 };',
-    faults: ["kill"],
+    faults: ["duplicate", "pause"],
     topology: "r3",
+    seconds: 45,
   },
 ];

@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildMutant, PRODUCT } from "../../mutants/mutant.ts";
 import { judgeAll } from "../check/judgment.ts";
+import { PLACES_VARIABLE } from "../faults/failpoints.ts";
 import { PLANTED_BUGS, type PlantedBug } from "./chaos-mutants.ts";
 
 const SECONDS = 12;
@@ -71,7 +72,7 @@ async function hunt(bug: PlantedBug): Promise<{ violated: string[]; seeds: numbe
 
 async function judged(
   folder: string,
-  bug: Pick<PlantedBug, "name" | "faults" | "topology" | "seconds">,
+  bug: Pick<PlantedBug, "name" | "faults" | "places" | "topology" | "seconds">,
   seed: number,
 ): Promise<string[]> {
   const directory = join(scratch, `${bug.name}-${seed}`);
@@ -81,6 +82,7 @@ async function judged(
   };
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`]);
   const runner = spawn(process.execPath, [join(folder, "test", "chaos", "run.js"), ...args], {
+    env: { ...process.env, [PLACES_VARIABLE]: bug.places?.join(",") ?? "" },
     stdio: ["ignore", isVerbose ? "inherit" : "ignore", "inherit"],
   });
   await once(runner, "exit");

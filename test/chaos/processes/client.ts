@@ -115,8 +115,9 @@ async function oneRun(random: Random, runId: string): Promise<void> {
   const run = client.get(task.name, runId) as RunHandle;
   const under = isDurable ? publishAll(random, plan) : Promise.resolve();
   const end = (async (): Promise<void> => {
-    if (random.chance(0.1)) await cancel(run, random);
-    if (isDurable && (plan as Plan).never && !wasCanceled.has(runId)) return;
+    const isEndless = isDurable && (plan as Plan).never === true;
+    if (random.chance(isEndless ? 0.6 : 0.1)) await cancel(run, random);
+    if (isEndless && !wasCanceled.has(runId)) return;
     await awaitEnd(run);
   })();
   await Promise.all([...others, under, end]);

@@ -4,6 +4,7 @@ import type { RunHandle } from "../../../shared/client.ts";
 import type { Outcome } from "../../../shared/entries.ts";
 import { ContrailError, RunCanceledError, RunFailedError } from "../../../shared/errors.ts";
 import { TAKEOVERS_BEFORE_PAUSE } from "../../../shared/limits.ts";
+import { sightings } from "./sightings.ts";
 import { type Plan, Simulation } from "./simulation.ts";
 import { type Begun, Effects, tasksOf } from "./simulation-tasks.ts";
 
@@ -267,6 +268,7 @@ function checkHistory(
 ): void {
   const runId = `run-${index}`;
   const entries = simulation.commitsOf({ taskName, runId }).flatMap((commit) => commit.entries);
+  sightings.history(entries, simulation.tokensOf({ taskName, runId }));
   const fail = (what: string): never => {
     throw new Error(`${runId} of ${taskName} ${what}`);
   };

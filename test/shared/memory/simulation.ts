@@ -17,6 +17,7 @@ import { ProcessClock } from "../../../shared/memory/process-clock.ts";
 import { EVENTS_PREFIX, type Names, type RunAddress } from "../../../shared/subjects.ts";
 import type { AnyTask } from "../../../shared/task-reference.ts";
 import { type Worker, workerOver } from "../../../worker/worker.ts";
+import { sightings } from "./sightings.ts";
 
 /** What a simulation is made of. Rates are from 0 to 1. */
 export interface Plan {
@@ -218,6 +219,7 @@ export class Simulation {
 
   /** Writes something into the trace. */
   note(what: string, subject: string, number: number): void {
+    sightings.note(what, number);
     const line = `${this.world.time.monotonic().toFixed(3)} ${what} ${subject} ${number}`;
     this.#trace.update(`${line}\n`);
     this.#lines.push(line);
@@ -255,6 +257,13 @@ export class Simulation {
         decodeCommit(store?.get(sequence)?.data ?? NOTHING, sequence, prefix),
       ),
     );
+  }
+
+  /** How many tokens were published for a run besides its start. */
+  tokensOf(address: RunAddress): number {
+    const { stream, prefix } = this.names.run(address);
+    const store = this.world.server.streams.get(stream)?.store;
+    return store?.sequencesOf(`${prefix}.ready`).length ?? 0;
   }
 
   /** How many runs, children included, are paused. */
