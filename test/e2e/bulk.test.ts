@@ -7,7 +7,8 @@ import { checkHistory, checkQuiet, command, forEachWorld, type World } from "./h
 import { CODE_VARIABLE, changed, guarded, undoing } from "./tasks/versioned.ts";
 
 const tasksFile = new URL("./tasks/versioned.js", import.meta.url);
-const SLEEP_MS = 1_200;
+/** Long enough that all runs wait while the worker that began them is ended. */
+const SLEEP_MS = 4_000;
 const RUNS = 5;
 
 function startVersion(world: World, version: number) {

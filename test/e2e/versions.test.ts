@@ -44,17 +44,20 @@ forEachWorld(test, (title, open) => {
 
   test(`${title}: a newer worker that is compatible goes on with runs of an older version, which have its version from then on`, async (t) => {
     const world = await open(t);
+    await world.startEngine();
     const old = await startVersion(world, 1);
     const runs = await Promise.all(
-      Array.from({ length: RUNS }, () => world.client.start(compatible, SLEEP_MS)),
+      Array.from({ length: RUNS }, () => world.client.start(compatible, null)),
     );
     for (const run of runs) await world.untilStatus(run, "waiting");
     await old.end();
     const young = await startVersion(world, 2);
+    await world.client.publish("first");
     for (const run of runs) await until(async () => (await run.view()).state.version === "2");
     for (const run of runs) await world.untilStatus(run, "waiting");
     await young.end();
     const oldAgain = await startVersion(world, 1);
+    await world.client.publish("second");
     await until(() =>
       oldAgain.hasLogged(/^3 runs of task "compatible" cannot go on at this worke/),
     );

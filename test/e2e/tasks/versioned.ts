@@ -21,16 +21,16 @@ export const pinned: Task<number, number> = durableTask({
   },
 });
 
-/** Pinned: from the second version on it also goes on with runs of the first. Sleeps twice. */
-export const compatible: Task<number, number> = durableTask({
+/** Pinned: from the second version on it also goes on with runs of the first. Waits twice. */
+export const compatible: Task<null, number> = durableTask({
   name: "compatible",
   version: code,
   ...(code > 1 ? { compatibleWith: [1] } : {}),
-  run: async (ms: number, ctx) => {
+  run: async (_: null, ctx) => {
     await ctx.step("begin", () => effect(ctx.runId, "begin", code));
-    await ctx.sleepFor({ milliseconds: ms });
+    await ctx.waitForEvent("first");
     await ctx.step("middle", () => effect(ctx.runId, "middle", code));
-    await ctx.sleepFor({ milliseconds: ms });
+    await ctx.waitForEvent("second");
     await ctx.step("end", () => effect(ctx.runId, "end", code));
     return code;
   },
