@@ -201,7 +201,7 @@ test("show prints passes with worker and pool, steps, waits and what is waited f
     /^run {6}wait\/for\/s1\nstatus {3}waiting since .*\nstarted {2}.* by client\ninput {4}"s1"\n/,
     pass,
     /\d+ ms +1 +step "look"/,
-    /waits for event "thing\.done" where \{ id: "s1" \} or the time .* \(in 1 d\)/,
+    /waits for event "thing\.done" where \{ id: "s1" \} or the time .* \(in (?:1 d|23 h 59 min)\)/,
     /gives its slot back/,
     /\nwaits {4}since .* for event "thing\.done"/,
   ])
