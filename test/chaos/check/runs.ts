@@ -8,6 +8,8 @@ import { bodyOf, type Outcome } from "./wire.ts";
 /** A wake-up that comes by another way than the one that is lost may take so long. */
 const PATIENCE_MS = 5_000;
 
+/** Within this, the engine may take for lost what a busy machine has not come to yet. */
+const SLOW_MS = 2_000;
 /** Faults after which something may be gone, or was refused once. */
 const LOSING = ["edit", "tamper", "limit", "disk", "server"];
 
@@ -184,7 +186,9 @@ function judgeWakeUps(judge: Judge, run: Run): void {
   const mend = run.lines.find(
     (line) => line.subject.endsWith(".ready") && isMend(bodyOf(line)?.[3]),
   );
-  if (mend && !judge.spans.some(({ family }) => LOSING.includes(family)))
+  const before = run.commits.findLast(({ timeMs }) => timeMs <= (mend?.timeMs ?? 0))?.timeMs ?? 0;
+  const isSlow = mend !== undefined && judge.slowMs(before, mend.timeMs) > SLOW_MS;
+  if (mend && !isSlow && !judge.spans.some(({ family }) => LOSING.includes(family)))
     judge.violate("P3", "was lost until the engine found it, and nothing was taken away", run);
   const cancel = run.lines.find(({ subject }) => subject.endsWith(".cancel"));
   if (cancel && bodyOf(cancel)) judge.saw("P3");
