@@ -88,7 +88,9 @@ function collectCovering<T>(node: Node<T>, tokens: string[], at: number, found: 
   if (rest?.value !== undefined) found.push(rest.value);
   const any = node.next.get("*");
   if (any) collectCovering(any, tokens, at + 1, found);
-  const same = node.next.get(tokens[at] as string);
+  const token = tokens[at] as string;
+  // An event may be called "*.*.*": the way through the wildcard is not gone twice, or it doubles.
+  const same = token === "*" || token === ">" ? undefined : node.next.get(token);
   if (same) collectCovering(same, tokens, at + 1, found);
 }
 

@@ -39,6 +39,12 @@ export interface TermStatus {
   readonly positions: { readonly events: number; readonly shards: readonly number[] };
 }
 
+/**
+ * Looking for lost runs must not slow down those that move: of all shards together at most 512 headers
+ * in so many milliseconds are read, some 4,000 a second. While more are stored, it looks later.
+ */
+const LIVE_REST_MS = 125;
+
 /** An engine while it leads. */
 export class Term {
   readonly #services: EngineServices;
@@ -212,6 +218,7 @@ export class Term {
         subjects: (["start", "h", "c"] as const).map((kind) => names.everyRun(shard, kind)),
         from: "last-per-subject",
         headersOnly: true,
+        restMs: LIVE_REST_MS * names.shardCount,
         onMessage: (message) => {
           this.#lost.live.note(message, clock.monotonic());
           if (!message.subject.endsWith(".start"))

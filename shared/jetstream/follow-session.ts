@@ -2,6 +2,7 @@
  * One ephemeral consumer of a follower, from its first message to whatever ends it. It hands over
  * what is delivered without gaps, and ends at the first sign of one.
  */
+import type { CancelTimer, Clock } from "../clock.ts";
 import type { DeliveredMessage } from "./delivery.ts";
 import { type PullEnd, Puller } from "./puller.ts";
 import type { Wire } from "./wire.ts";
@@ -17,9 +18,20 @@ const REQUEST_BYTES = 1024 * 1024;
 const EXPIRES_MS = 30_000;
 const HEARTBEAT_MS = 1_000;
 
+/** How a session that is in no hurry bounds what it costs. */
+export interface Rest {
+  readonly clock: Clock;
+  /** Nothing is asked for during so many milliseconds after each full request. */
+  readonly ms: number;
+  /** Whether there is no hurry now. */
+  isDue(): boolean;
+}
+
 /** Messages of one consumer, in order. */
 export class FollowSession {
   readonly #puller: Puller;
+  readonly #rest: Rest | undefined;
+  #stopResting: CancelTimer | undefined;
   #queue: SessionItem[] = [];
   #next = 0;
   #queuedBytes = 0;
@@ -27,11 +39,18 @@ export class FollowSession {
   #consumerSequence = 0;
   #ending: string | undefined;
   #isTooLarge = false;
+  /** Whether a request brought all that it asked for, and nothing was asked for since. */
+  #isFull = false;
   #isForbidden = false;
   #wake: (() => void) | undefined;
 
-  constructor(wire: Wire, consumer: { readonly stream: string; readonly consumer: string }) {
+  constructor(
+    wire: Wire,
+    consumer: { readonly stream: string; readonly consumer: string },
+    rest?: Rest,
+  ) {
     this.#puller = new Puller(wire, consumer);
+    this.#rest = rest;
   }
 
   /** Why it ended; undefined while it goes on. */
@@ -69,6 +88,7 @@ export class FollowSession {
   end(reason: string): void {
     if (this.#ending !== undefined) return;
     this.#ending = reason;
+    this.#stopResting?.();
     this.#puller.discard();
     this.#signal();
   }
@@ -78,7 +98,7 @@ export class FollowSession {
     const waiting = this.#queue.length - this.#next;
     const room = WINDOW - waiting - this.#outstanding;
     if (this.#outstanding > 0 && room < WINDOW / 2) return;
-    if (room <= 0) return;
+    if (room <= 0 || this.#isResting()) return;
     const batch = this.#isTooLarge ? 1 : room;
     let received = 0;
     this.#outstanding += batch;
@@ -98,12 +118,27 @@ export class FollowSession {
       },
       onEnd: (end) => {
         this.#outstanding -= end.missing;
+        this.#isFull ||= end.reason === "complete" || end.reason === "full";
         // A message larger than a request may be: ask for it alone, whatever its size.
         this.#isTooLarge = end.reason === "full" && received === 0;
         this.#finish(end);
       },
     });
     this.#isTooLarge = false;
+  }
+
+  /** Whether the next request has to wait: for the one under way, or for a rest behind a full one. */
+  #isResting(): boolean {
+    if (this.#stopResting) return true;
+    if (!this.#rest?.isDue()) return false;
+    if (this.#outstanding > 0) return true;
+    if (!this.#isFull) return false;
+    this.#isFull = false;
+    this.#stopResting = this.#rest.clock.after(this.#rest.ms, () => {
+      this.#stopResting = undefined;
+      this.#ask();
+    });
+    return true;
   }
 
   #receive(message: DeliveredMessage): void {

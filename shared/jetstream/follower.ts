@@ -32,6 +32,11 @@ export interface FollowerOptions {
   /** Leaves payloads out. Default false. */
   readonly headersOnly?: boolean;
   /**
+   * What is in no hurry rests for so many milliseconds after each 512 messages, once it has caught up:
+   * the stream may then grow faster than it is followed. Default 0.
+   */
+  readonly restMs?: number;
+  /**
    * Takes one message. The next one waits until it has returned or its promise is done. When it
    * throws, the follower ends and `done` is rejected with that error.
    */
@@ -133,7 +138,10 @@ export class Follower {
       await this.#look();
       await this.#create(consumer);
       if (this.#abort.signal.aborted) return "closed";
-      session = new FollowSession(this.#link, { stream: this.#options.stream, consumer });
+      const { stream, restMs: ms = 0 } = this.#options;
+      const isDue = (): boolean => ms > 0 && this.#settleCaughtUp === undefined;
+      const rest = { clock: this.#link.clock, ms, isDue };
+      session = new FollowSession(this.#link, { stream, consumer }, rest);
       this.#session = session;
     } catch (error) {
       if (error instanceof UnavailableError) return error.message;

@@ -25,7 +25,7 @@ async function bench(...args: string[]): Promise<{ code: unknown; out: string; e
 }
 
 test("the suite prints one JSON object for each figure, and its progress beside it", async (t) => {
-  const { code, out, err } = await bench("noop-1", "--json", "--passes", "1", "--duration", "0.2");
+  const { code, out, err } = await bench("noop-1", "--json", "--passes", "1", "--duration", "1");
   t.is(code, 0, err);
   const lines = out.trimEnd().split("\n");
   const results = lines.map((line) => JSON.parse(line) as Record<string, unknown>);

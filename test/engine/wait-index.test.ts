@@ -77,6 +77,18 @@ test("a tree of names finds what comparing with each would find", (t) => {
   );
 });
 
+test("an event whose name has wildcards in it is found once, and in no more time than another", (t) => {
+  const tree = new NameTree<string>();
+  const stars = Array.from({ length: 60 }, () => "*").join(".");
+  for (const key of [stars, "a.*", "a.>", ">"]) tree.set(key, key);
+  t.deepEqual(
+    tree.covering(stars).sort(),
+    ["*", ">"].map((key) => (key === "*" ? stars : key)),
+  );
+  t.deepEqual(tree.covering("a.*").sort(), ["a.*", "a.>", ">"].sort());
+  t.deepEqual(tree.covering("a.>").sort(), ["a.*", "a.>", ">"].sort());
+});
+
 test("the index of events finds exactly those whom an event matches", (t) => {
   const watcher = fc.record({
     name: pattern,

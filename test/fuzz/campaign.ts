@@ -48,8 +48,8 @@ export interface CampaignOptions {
 export const AT = { target: 0, number: 1, count: 2 } as const;
 
 const SLICE_MS = 200;
-/** One in so many inputs is weighed. */
-const WEIGHED = 64;
+/** One in so many inputs is weighed, behind a garbage collection, which takes milliseconds. */
+const WEIGHED = 997;
 /** What reading one input may leave behind until the next garbage collection. */
 const INPUT_BYTES = 64 * 1024 * 1024;
 /** ... and for each byte of the input, at most. */
@@ -119,7 +119,7 @@ async function slice(
     turn.inputs++;
     Atomics.store(at, AT.number, number);
     Atomics.add(at, AT.count, 1);
-    const failure = await one(target, seed, number, turn.inputs % WEIGHED === 0);
+    const failure = await one(target, seed, number, growth.isWeighed());
     if (failure) return failure;
     const then = performance.now();
     if (then - now > turn.slowestMs) [turn.slowestMs, turn.slowest] = [then - now, number];
@@ -141,6 +141,7 @@ export async function one(
   let input: unknown;
   try {
     input = target.make(new Random(seed, target.name, number));
+    if (isWeighed) collect();
     const before = isWeighed ? weight() : 0;
     const checked = target.check(input as never);
     if (checked instanceof Promise) await checked;
@@ -151,6 +152,9 @@ export async function one(
     return { target: target.name, number, error: shown(error), input: shown(input) };
   }
 }
+
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
 
 function weight(): number {
   const { heapUsed, arrayBuffers } = process.memoryUsage();
@@ -177,18 +181,17 @@ function untouched(): void {
 
 /** Looks from time to time at what is left after a garbage collection. */
 class Growth {
-  readonly #collect: () => void;
   #inputs = 0;
   #first: number | undefined;
 
-  constructor() {
-    setFlagsFromString("--expose-gc");
-    this.#collect = runInNewContext("gc") as () => void;
+  /** Whether it is the turn of an input to be weighed. */
+  isWeighed(): boolean {
+    return this.#inputs % WEIGHED === WEIGHED - 1;
   }
 
   after(target: string, number: number): Failure | undefined {
     if (++this.#inputs % GROWTH_EVERY !== 0) return undefined;
-    this.#collect();
+    collect();
     const now = weight();
     this.#first ??= now;
     const grown = now - this.#first;

@@ -34,7 +34,7 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
                 const { reader, stream } = this.#options;
                 const last = await reader.lastFor(stream, history, { leader: true });
                 state.tail = last.sequence;
-                return this.#append(body, headers);
+                return this.#settle(await this.#publish(body, headers), body, headers);
             }`,
   },
   {
@@ -59,7 +59,7 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     replace: `{
                 const { reader, stream } = this.#options;
                 state.tail = (await reader.lastFor(stream, history, { leader: true })).sequence;
-                return this.#append(body, headers);
+                return this.#settle(await this.#publish(body, headers), body, headers);
             }`,
   },
   {

@@ -6,6 +6,7 @@ import {
   type Because,
   type CancelRequest,
   decodeCancel,
+  decodeEnclosed,
   decodeExpiry,
   decodeReady,
   decodeStart,
@@ -337,4 +338,20 @@ test("a registration that would cost the engine more than a run may have is unde
     ...event,
     where,
   } as never);
+});
+
+test("copies of events in a token are read as they were written, and what is no copy is left out", (t) => {
+  const ready: Ready = {
+    answers: 7,
+    startSequence: 1,
+    isChild: false,
+    because: { events: [["w0 paid", 0, 5]] },
+  };
+  const copy = { sequence: 5, name: "paid", timeMs: 1_000, contentType: "", data: Buffer.of(49) };
+  const [read] = decodeEnclosed(encodeReady(ready, [copy]), "here");
+  t.deepEqual({ ...read, data: Buffer.from(read?.data ?? []) }, copy);
+  t.deepEqual(decodeEnclosed(encodeReady(ready), "here"), []);
+  const row = [5, "paid", 1_000, "", Buffer.of(49)];
+  const broken = row.map((_, i) => row.map((field, j) => (i === j ? null : field)));
+  t.deepEqual(decodeEnclosed(encode([7, 1, false, {}, [1, ...broken]], "token"), "here"), []);
 });

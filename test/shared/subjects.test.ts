@@ -190,3 +190,10 @@ test("consumers, streams and buckets have names of their own that the server tak
     ["ns_EVENTS", "ns_slots_regular", "ns_slots_durable", "ns_engine", "ns.api"],
   );
 });
+
+test("parts and facts of a payload have the subjects of an object store", (t) => {
+  const ns = new Names("ns", 1);
+  t.is(ns.payloadChunks("pack.o-1.a"), "$O.ns_payloads.C.pack.o-1.a");
+  t.is(ns.payloadInformation("pack"), "$O.ns_payloads.M.cGFjaw==");
+  t.is(ns.payloadInformation("packed"), "$O.ns_payloads.M.cGFja2Vk");
+});

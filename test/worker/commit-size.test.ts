@@ -4,7 +4,7 @@ import { type Commit, decodeCommit, type Entry, type Outcome } from "../../share
 import { LimitExceededError } from "../../shared/errors.ts";
 import { COMMIT_BYTES } from "../../shared/limits.ts";
 import { evolve, initialState, type RunState } from "../../shared/run-state.ts";
-import { fitCommits, storedForm } from "../../worker/commit-size.ts";
+import { fitCommits, smallCommit, storedForm } from "../../worker/commit-size.ts";
 
 const MAX = 1_048_576;
 const large = "x".repeat(2 * MAX);
@@ -297,4 +297,20 @@ test("whatever a commit holds and however little the server accepts, it is store
     ),
     { numRuns: 300 },
   );
+});
+
+test("a commit is small when all of it can be stored as it is, in few bytes", (t) => {
+  const commit = commitOf(step("s1 a", "x"));
+  const small = smallCommit(commit, 1_000, "history");
+  t.is(small?.commit, commit);
+  t.is(smallCommit(commit, (small?.bytes.length ?? 0) - 1, "history"), undefined);
+  t.is(smallCommit(commitOf(step("s1 a", () => 1)), 1_000, "history"), undefined);
+  const broken = {
+    get entries(): never {
+      throw new RangeError("no entries");
+    },
+  };
+  t.throws(() => smallCommit(broken as unknown as Commit, 1_000, "history"), {
+    instanceOf: RangeError,
+  });
 });

@@ -39,6 +39,7 @@ test("an operation is refused by the limit that it exceeds, and not before", (t)
   const cases: readonly [Work, typeof few, LimitName | undefined, number?][] = [
     [step, { entries: HISTORY_ENTRIES - 1, waits: WAITS_PER_RUN }, undefined],
     [step, long, "history-length", HISTORY_ENTRIES],
+    [{ kind: "continue", input: 1, firstOrdinal: 0 }, long, undefined],
     [wait, { ...open, entries: HISTORY_ENTRIES + 5 }, "history-length", HISTORY_ENTRIES + 5],
     [wait, { ...open, waits: WAITS_PER_RUN - 1 }, undefined],
     [wait, open, "waits-per-run", WAITS_PER_RUN + 1],

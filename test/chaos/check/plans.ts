@@ -11,25 +11,16 @@ interface Op {
 }
 
 /** Whether a completed run returned what its input asked for. Tasks of others are not judged. */
-export function isAsPlanned(
-  { taskName, runId, input, interruptedAt }: Run,
-  output: unknown,
-): boolean {
+export function isAsPlanned(run: Run, output: unknown): boolean {
+  const { taskName, input } = run;
   const { plan, value } = input as { readonly plan?: readonly Op[]; readonly value?: unknown };
   const given = output as { readonly results?: unknown; readonly value?: unknown };
   if (taskName === "chaos-job" || taskName === "chaos-limited") return given?.value === value;
   if (!taskName.startsWith("chaos-") || !plan) return true;
-  const run = { runId, wasTold: interruptedAt !== undefined };
   return areResults(plan, given?.results, run);
 }
 
-/** The run, and whether it was told to stop: then its code may have caught that. */
-interface Told {
-  readonly runId: string;
-  readonly wasTold: boolean;
-}
-
-function areResults(plan: readonly Op[], results: unknown, run: Told): boolean {
+function areResults(plan: readonly Op[], results: unknown, run: Run): boolean {
   return (
     Array.isArray(results) &&
     results.length === plan.length &&
@@ -37,7 +28,7 @@ function areResults(plan: readonly Op[], results: unknown, run: Told): boolean {
   );
 }
 
-function isResult(op: Op, result: unknown, run: Told): boolean {
+function isResult(op: Op, result: unknown, run: Run): boolean {
   switch (op.op) {
     case "step":
       return result === `${run.runId}/${op.name}`;
@@ -60,8 +51,9 @@ function isResult(op: Op, result: unknown, run: Told): boolean {
       );
     case "child": // judged as a run of its own, and its end as what its parent recorded
       return Array.isArray((result as { results?: unknown })?.results);
-    case "guarded":
-      return (run.wasTold && result === "caught") || areResults(op.of, result, run);
+    case "guarded": // whoever was told to stop may return all the same
+      if (result === "caught") return run.interruptedAt !== undefined;
+      return areResults(op.of, result, run);
     case "parallel":
       return areResults(op.of, result, run);
     default:

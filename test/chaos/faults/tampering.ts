@@ -17,8 +17,8 @@ const deletedConsumer: FaultKind = {
   },
 };
 
-/** A run loses what would have woken it: one message of its log, of those written last. */
-function deletedMessage(kind: string, logKind: "timer" | "wait" | "ready"): FaultKind {
+/** A run loses what would have woken it, of what was written last. */
+function purgedMessages(kind: string, logKind: "timer" | "wait" | "ready"): FaultKind {
   return {
     family: "edit",
     kind,
@@ -32,9 +32,13 @@ function deletedMessage(kind: string, logKind: "timer" | "wait" | "ready"): Faul
         if (message.subject.endsWith(`.${logKind}`)) found.push(message);
       if (found.length === 0) return undefined;
       const { subject, sequence } = random.pick(found);
-      const deletion = { seq: sequence, no_erase: true };
-      await callApi(world.link.requests, `STREAM.MSG.DELETE.${stream}`, deletion);
-      const detail = { subject, sequences: [sequence] };
+      // The streams let nobody delete a message; a purge takes those before it along.
+      const stored = await world.link.reader.readSubject(stream, subject);
+      const purge = { filter: subject, seq: sequence + 1 };
+      const answer = await callApi(world.link.requests, `STREAM.PURGE.${stream}`, purge);
+      if (answer.error) return undefined;
+      const sequences = stored.map((each) => each.sequence).filter((each) => each <= sequence);
+      const detail = { subject, sequences };
       return { target: stream, detail, heal: async () => undefined };
     },
   };
@@ -80,9 +84,9 @@ async function update(world: World, stream: string, config: object): Promise<unk
 /** The faults of this family. */
 export const tampering: readonly FaultKind[] = [
   deletedConsumer,
-  deletedMessage("delete-timer", "timer"),
-  deletedMessage("delete-registration", "wait"),
-  deletedMessage("delete-token", "ready"),
+  purgedMessages("delete-timer", "timer"),
+  purgedMessages("delete-registration", "wait"),
+  purgedMessages("delete-tokens", "ready"),
   editedStream,
   deletedLead,
 ];

@@ -339,6 +339,39 @@ test("retry, resume and skip repair runs that are named or selected, and say wha
     t.is((await run(t, ...args)).code, 2, args.join(" "));
 });
 
+test("show numbers the entries of a run as fork keeps them", async (t) => {
+  await waiting(t, "n1");
+  const { stdout } = await run(t, "show", "n1");
+  t.regex(stdout, /^ENTRY +WHEN +PASS /m);
+  const number = /^(\d+) .* step "look"$/m.exec(stdout)?.[1] ?? "none";
+  const timeline = (await json(t, "show", "n1"))["timeline"] as readonly JsonObject[];
+  t.is(timeline.find(({ kind }) => kind === "step")?.["entry"], Number(number));
+  t.regex(
+    (await run(t, "help", "fork")).stdout,
+    /up to the one that\s+"contrail show" gives this number/,
+  );
+  t.regex((await run(t, "help", "show")).stdout, /ENTRY counts the entries/);
+  const forked = async (entries: string): Promise<readonly string[]> => {
+    const { runId } = await json(t, "fork", "wait/for/n1", "--entries", entries);
+    const origin = await t.context.client.get(wait, String(runId)).history();
+    const copied = origin.commits.filter(({ sequence }) => sequence === origin.startSequence);
+    return copied.flatMap(({ entries: kept }) => kept.map(({ kind }) => kind));
+  };
+  t.deepEqual(await forked(number), ["step-completed"]);
+  t.deepEqual(await forked(String(Number(number) - 1)), []);
+});
+
+test.serial("why tells of an event that came and cannot match the filter", async (t) => {
+  await waiting(t, "42");
+  const { sequence } = await t.context.client.publish("thing.done", { id: 42 });
+  t.regex(
+    (await run(t, "why", "wait/for/42")).stdout,
+    new RegExp(
+      `where \\{ id: "42" \\} .*event "thing\\.done", number ${sequence} of the events, came and cannot match: its "id" is the number 42, and the filter asks for the text "42"\\.`,
+    ),
+  );
+});
+
 test("a run id that two tasks have is refused with both, and found with its task", async (t) => {
   await t.context.client.start(hello, { name: "x" }, { id: "both" });
   await t.context.client.start("other", 1, { id: "both" });

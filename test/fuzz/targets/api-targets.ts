@@ -43,7 +43,7 @@ class Door {
   async ask({ subject, data }: Request): Promise<{ status: number; body: Uint8Array }> {
     const nc = this.#link?.nc;
     if (!nc) throw new TypeError("The door is not open.");
-    const reply = `reply.${this.#replies++}`;
+    const reply = `_INBOX.${this.#replies++}`; // no answer goes anywhere else
     const answered = new Promise<{ status: number; body: Uint8Array }>((resolve) => {
       nc.subscribe(reply, {
         max: 1,

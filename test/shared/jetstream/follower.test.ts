@@ -252,6 +252,29 @@ forEachTopology((title, topology) => {
     t.deepEqual(sequences, range(1, 40));
   });
 
+  test(`${title}: a follower that is in no hurry rests behind each full request, and misses nothing`, async (t) => {
+    const { link, stream, prefix, publish } = await open(t);
+    const restMs = 7_654_321;
+    const rests: (() => void)[] = [];
+    const after = (ms: number, fire: () => void) =>
+      ms === restMs ? rests.push(fire) && (() => {}) : link.clock.after(ms, fire);
+    const calm = bound(link, { clock: bound(link.clock, { after }) });
+    const options = { stream, subjects: [`${prefix}.a`], headersOnly: true, restMs };
+    const { follower, sequences } = start(t, calm, options);
+    await follower.caughtUp;
+    await publish("a", 1_300);
+    for (const count of [512, 1_024]) {
+      await until(() => rests.length === 1 && sequences.length === count);
+      // What was on its way is here after these.
+      for (let i = 0; i < 5; i++) await link.reader.streamState(stream);
+      t.is(sequences.length, count);
+      rests.pop()?.();
+    }
+    await until(() => sequences.length === 1_300);
+    t.deepEqual(sequences, range(1, 1_300));
+    t.deepEqual(rests, []);
+  });
+
   test(`${title}: a follower whose consumer is deleted goes on where it was`, async (t) => {
     const { link, stream, prefix, publish } = await open(t);
     const { follower, sequences, interruptions } = start(t, link, {

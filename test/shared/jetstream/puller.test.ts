@@ -1,5 +1,3 @@
-import { once } from "node:events";
-import { Worker } from "node:worker_threads";
 import test, { type ExecutionContext } from "ava";
 import { deleteConsumer, deleteStream, ensureConsumer } from "../../../shared/jetstream/admin.ts";
 import { callApi } from "../../../shared/jetstream/api.ts";
@@ -13,6 +11,7 @@ import {
   stopTopologies,
   type TestTopology,
 } from "../../helpers/nats.ts";
+import { standStillWhilePublishing } from "../../helpers/standstill.ts";
 import { until } from "../../helpers/until.ts";
 import { bytes, leaderOf, openLink, openStream, text } from "./fixtures.ts";
 
@@ -308,40 +307,12 @@ test("a message that came while the process stood still is received, however lon
   const setup = await setUp(t, server);
   const pull = new Pull(setup.puller, { heartbeatMs: 200 });
   await setup.link.nc.flush(); // the request is there
-  // A thread publishes while this one does nothing, like code that computes.
-  const turns = new Int32Array(new SharedArrayBuffer(8));
-  const message = `PUB ${setup.prefix}.1.start 1\r\n1\r\nPING\r\n`;
-  const workerData = { turns, port: server.port, message };
-  const thread = new Worker(PUBLISHING_THREAD, { eval: true, workerData });
-  t.teardown(() => thread.terminate());
-  await once(thread, "message"); // it is connected
-  Atomics.store(turns, 0, 1);
-  Atomics.notify(turns, 0);
-  t.not(Atomics.wait(turns, 1, 0, 10_000), "timed-out");
-  Atomics.wait(turns, 0, 1, 1_500); // more than two heartbeats are missed
+  // More than two heartbeats are missed, and the message comes meanwhile.
+  const subject = `${setup.prefix}.1.start`;
+  await standStillWhilePublishing(t, { port: server.port, subject, forMs: 1_500 });
   await until(() => pull.messages.length === 1);
   t.is(pull.end, undefined);
 });
-
-const PUBLISHING_THREAD = `
-  const { connect } = require("node:net");
-  const { parentPort, workerData: { turns, port, message } } = require("node:worker_threads");
-  const socket = connect(port, "127.0.0.1", () => {
-    socket.write("CONNECT {\\"verbose\\":false}\\r\\nPING\\r\\n");
-    let pongs = 0;
-    socket.on("data", (data) => {
-      for (const _ of String(data).matchAll(/PONG/g)) pongs++;
-      if (pongs === 1) {
-        parentPort.postMessage("connected");
-        Atomics.wait(turns, 0, 0);
-        socket.write(message);
-      } else if (pongs === 2) {
-        Atomics.store(turns, 1, 1);
-        Atomics.notify(turns, 1);
-      }
-    });
-  });
-`;
 
 test("a request to a paused server ends as lost when its heartbeats fail to come", async (t) => {
   const server = await startTestServer();
