@@ -97,12 +97,13 @@ export async function readUndecodable(link: NatsLink, names: Names): Promise<Und
   return notes.filter((_, index) => isThere[index]);
 }
 
-function parseNote(data: Uint8Array): UndecodableNote | undefined {
+/** Reads a note; nothing when it is none. */
+export function parseNote(data: Uint8Array): UndecodableNote | undefined {
   try {
     const note = JSON.parse(new TextDecoder().decode(data)) as UndecodableNote;
     const texts = [note.stream, note.subject, note.problem, note.fate, note.by, note.at];
-    const isNote = texts.every((text) => typeof text === "string") && note.sequence > 0;
-    return isNote ? note : undefined;
+    const isNote = texts.every((text) => typeof text === "string");
+    return isNote && Number.isSafeInteger(note.sequence) ? note : undefined;
   } catch {
     return undefined; // somebody else wrote there
   }

@@ -85,6 +85,8 @@ export interface NatsLink extends Wire {
 const PING_INTERVAL_MS = 2_000;
 const DIAL_TIMEOUT_MS = 2_500;
 const RECONNECT_PAUSE_MS = 250;
+/** How often a first connection is tried that the server gave up on. */
+const DIAL_TRIES = 5;
 /** What a server accepts unless it says otherwise. */
 const DEFAULT_MAX_PAYLOAD = 1_048_576;
 
@@ -113,7 +115,7 @@ export async function connectNats(options: NatsOptions): Promise<NatsLink> {
   const authenticator = authenticatorOf(options);
   let nc: NatsConnection;
   try {
-    nc = await connect(clientOptions(options, servers, authenticator));
+    nc = await dial(clientOptions(options, servers, authenticator));
   } catch (cause) {
     throw firstConnectError(servers, cause);
   }
@@ -374,6 +376,20 @@ function readSecret(file: string): Buffer {
   } catch (cause) {
     throw new InvalidInputError(`The credentials file "${file}" cannot be read.`, { cause, file });
   }
+}
+
+/**
+ * Connects. A server gives up on who has not said within 2 s who they are, which a busy machine may not
+ * let them: that is no refusal, and is tried again.
+ */
+async function dial(options: NodeConnectionOptions): Promise<NatsConnection> {
+  for (let tries = 1; ; tries++)
+    try {
+      return await connect(options);
+    } catch (error) {
+      const isLate = error instanceof errors.AuthorizationError && /timeout/i.test(error.message);
+      if (!isLate || tries === DIAL_TRIES) throw error;
+    }
 }
 
 function firstConnectError(servers: string[], cause: unknown): UnavailableError {

@@ -265,11 +265,15 @@ const SAME_TIME_MS = 50;
 /** P7. */
 function judgeDivergence(judge: Judge, run: Run): void {
   const isChanged = judge.spans.some(({ family }) => family === "code");
+  // A run that was told to stop in a step of changed code has that step in its history for good.
+  const isKept = run.commits.some(({ entries }) =>
+    entries.some(({ key }) => stepOf(key ?? "").startsWith("changed ")),
+  );
   for (const commit of run.commits)
     for (const { kind, details } of commit.entries) {
       if (kind !== "paused" || details?.code !== "replay-diverged") continue;
       judge.saw("P7");
-      if (commit === run.commits.at(-1))
+      if (commit === run.commits.at(-1) && !isKept)
         judge.violate("P7", "is still paused although its code is as it was", run);
       if (!isChanged) judge.violate("P7", "diverged although its code is the same", run);
       if (!Array.isArray(details.asked)) judge.violate("P7", "diverged and does not say how", run);

@@ -19,6 +19,7 @@ import {
 } from "../../../shared/jetstream/stored-message.ts";
 import { parseLease } from "../../../shared/leases.ts";
 import { keepEndedMsOf, parseSetup } from "../../../shared/setup.ts";
+import { parseNote } from "../../../shared/undecodable.ts";
 import type { Random } from "../../chaos/random.ts";
 import { changed, noise } from "../inputs/bytes.ts";
 import { mutatedText, text, word } from "../inputs/texts.ts";
@@ -87,6 +88,10 @@ const SETUP = {
 const LEASE = {
   ...{ worker: "w", host: "h", pid: 1, pool: "durable", capacity: 3, at: "2026-01-01T00:00:00Z" },
   held: [{ task: "a", run: "b", since: "2026-01-01T00:00:00Z" }],
+};
+const NOTE = {
+  ...{ stream: "ns_LOG_0", sequence: 7, subject: "ns.log.0.a.b.h", problem: "not CBOR" },
+  ...{ fate: "It is passed over.", by: "engine e", at: "2026-01-01T00:00:00Z" },
 };
 const VARZ = {
   server_name: "n",
@@ -195,6 +200,18 @@ export const serverTargets: readonly Target[] = [
     check(data) {
       const lease = parseLease(data);
       for (const slot of lease?.held ?? []) hold(typeof slot.run === "string", "a slot of no run");
+    },
+  }),
+  target({
+    name: "server/undecodable",
+    covers: ["shared/undecodable.ts parseNote"],
+    make: (random) => jsonBody(random, NOTE),
+    check(data) {
+      const note = parseNote(data);
+      if (!note) return;
+      hold(Number.isSafeInteger(note.sequence), "a note of no sequence");
+      for (const field of [note.stream, note.subject, note.problem, note.fate, note.by, note.at])
+        hold(typeof field === "string", "a note whose fields are no texts");
     },
   }),
   target({

@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import test from "ava";
 import { InvalidInputError, UnavailableError } from "../../../shared/errors.ts";
@@ -240,4 +241,39 @@ test("a subject that may not be published to is refused by its name", async (t) 
   const outcome = await link.publisher.publish("secret.a", bytes("x"));
   t.like(outcome, { kind: "refused", code: 0, isTransient: false });
   t.regex("description" in outcome ? outcome.description : "", /secret\.a/);
+});
+
+test("a server that did not hear in time who connects is tried again, a few times", async (t) => {
+  const server = await startTestServer();
+  t.teardown(() => server.stop());
+  let late = 0;
+  let tries = 0;
+  const info = JSON.stringify({
+    server_id: "s",
+    version: "2.15.1",
+    max_payload: 1e6,
+    headers: true,
+  });
+  const refuse = (peer: Socket): void => {
+    peer.write(`INFO ${info}\r\n`);
+    peer.once("data", () => peer.end("-ERR 'Authentication Timeout'\r\n"));
+  };
+  const listener = createServer((peer) => {
+    peer.on("error", () => {}); // it may be gone
+    if (++tries <= late) return refuse(peer);
+    const upstream = connect(server.port, "127.0.0.1").on("error", () => {});
+    peer.pipe(upstream).pipe(peer);
+  });
+  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  t.teardown(() => listener.close());
+  const servers = `127.0.0.1:${(listener.address() as AddressInfo).port}`;
+  late = 2;
+  const link = await connectNats({ servers });
+  t.is(tries, 3);
+  await link.close();
+  late = 100;
+  tries = 0;
+  const expected = { instanceOf: UnavailableError, message: /Authentication Timeout/ };
+  await t.throwsAsync(connectNats({ servers }), expected);
+  t.is(tries, 5);
 });
