@@ -3,7 +3,12 @@ import { hostname } from "node:os";
 import { clientOver } from "../shared/client.ts";
 import { type Clock, systemClock } from "../shared/clock.ts";
 import { type Failpoint, failpointsFrom } from "../shared/failpoints.ts";
-import { connectNats, type NatsLink, type NatsOptions } from "../shared/jetstream/connection.ts";
+import {
+  checkOptions,
+  connectNats,
+  type NatsLink,
+  type NatsOptions,
+} from "../shared/jetstream/connection.ts";
 import { type LogSink, silentLog } from "../shared/logger.ts";
 import type { NamespaceSetup } from "../shared/setup.ts";
 import { UndecodableNotes } from "../shared/undecodable.ts";
@@ -50,6 +55,7 @@ export interface Engine {
  * const engine = await startEngine({ servers: "127.0.0.1:4222" });
  */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
+  checkOptions(options, "startEngine()");
   return engineOver((name) => connectNats({ ...options, name }), options);
 }
 

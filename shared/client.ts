@@ -17,7 +17,12 @@ import { InvalidInputError, RunConflictError, UnavailableError } from "./errors.
 import { checkEventName } from "./event-names.ts";
 import { EventsPosition } from "./events-position.ts";
 import { newId } from "./ids.ts";
-import { connectNats, type NatsLink, type NatsOptions } from "./jetstream/connection.ts";
+import {
+  checkOptions,
+  connectNats,
+  type NatsLink,
+  type NatsOptions,
+} from "./jetstream/connection.ts";
 import { unstoredError } from "./jetstream/unstored.ts";
 import { startMessage } from "./large-start.ts";
 import { type LeaseRecord, readLeases } from "./leases.ts";
@@ -116,8 +121,10 @@ export interface Client {
  * Connects a client to a namespace that was set up by an engine.
  * @throws {UnavailableError} When no server answers.
  * @throws {IncompatibleSetupError} When the namespace is not set up.
+ * @throws {InvalidInputError} When an option cannot be used, or there are none.
  */
 export async function connect(options: ClientOptions): Promise<Client> {
+  checkOptions(options, "connect()");
   const { namespace = DEFAULT_NAMESPACE } = options;
   const link = await connectNats({ name: "contrail client", ...options });
   try {

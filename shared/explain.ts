@@ -2,6 +2,7 @@
 import { waitText } from "./condition-text.ts";
 import { describe } from "./describe.ts";
 import type { LeafCondition } from "./entries.ts";
+import type { FilterMismatch } from "./filter-mismatches.ts";
 import type { LeaseRecord } from "./leases.ts";
 import { CLAIM_TIMEOUT_MS } from "./limits.ts";
 import { parsePassId } from "./pass-id.ts";
@@ -24,6 +25,8 @@ export interface RunFacts {
   readonly hasEngine: boolean;
   /** Sequence of the oldest event that is still kept. */
   readonly firstEvent: number;
+  /** Newest events of the names that it waits for, of which its filters want other types. */
+  readonly mismatches?: readonly FilterMismatch[];
 }
 
 /** Why a run is where it is. */
@@ -48,7 +51,7 @@ export function explainRun(view: RunView, facts: RunFacts): Explanation {
   const status = state.status === "queued" && holder ? "running" : state.status;
   const asked =
     view.cancelRequest && !state.interruption && !state.outcome
-      ? `, and has not yet noticed that ${describe(view.cancelRequest.by)} asked to cancel it`
+      ? `, and has not yet noticed that ${describe(view.cancelRequest.by)} asked to cancel it${teller(status, facts)}`
       : view.repairRequest
         ? `, and ${describe(view.repairRequest.by)} asked to ${nameOfRepair(view.repairRequest)} it: ${forWorkers(facts)}`
         : "";
@@ -62,6 +65,12 @@ export function explainRun(view: RunView, facts: RunFacts): Explanation {
     : "";
   const sentence = `Run ${JSON.stringify(runId)} of task ${JSON.stringify(taskName)} ${text}${asked}${at}.`;
   return { status, since, sentence };
+}
+
+/** A run that stands still is told of a cancellation by an engine. */
+function teller(status: RunStatus, { hasEngine }: RunFacts): string {
+  if (hasEngine || (status !== "waiting" && status !== "paused")) return "";
+  return ': no engine is running, which would have to tell it; start one with "contrail engine"';
 }
 
 /** Who holds a slot for a run, and since when. */
@@ -112,11 +121,7 @@ function textOf(status: RunStatus, view: RunView, facts: Facts): string {
     case "waiting":
       return waitingText(view, facts);
     case "paused": {
-      const reason = state.paused?.reason.replace(/\.$/, "") ?? "it does not say why";
-      const rest = state.interruption
-        ? "; it is to end, and cleans up and undoes its steps when it is resumed with code that fits; terminate it to end it without that"
-        : "";
-      return `is paused since ${when} and a person must look: ${oneLine(reason)}${rest}`;
+      return `is paused since ${when} and a person must look: ${pauseText(view)}`;
     }
     case "completed":
       return `completed at ${when}, ${durationText(state.changedAt - view.startedAt)} after its start`;
@@ -128,6 +133,20 @@ function textOf(status: RunStatus, view: RunView, facts: Facts): string {
       return `${verb} at ${when}: ${oneLine(`${name}: ${message}`).replace(/\.$/, "")}`;
     }
   }
+}
+
+/** Why a run is paused, in one line, and what becomes of it when it is to end. */
+export function pauseText({ state }: RunView): string {
+  const reason = oneLine(state.paused?.reason.replace(/\.$/, "") ?? "it does not say why");
+  const { interruption } = state;
+  if (!interruption) return reason;
+  const why =
+    interruption.kind === "cancel"
+      ? `${describe(interruption.by)} asked to cancel it`
+      : "its time limit is over";
+  const details = state.paused?.details as { readonly code?: unknown } | null | undefined;
+  const how = details?.code === "replay-diverged" ? " with code that follows its history" : "";
+  return `${reason}; ${why}, but it stays paused until it is resumed${how}, and then cleans up, undoes its steps and ends; or terminate it, which ends it without that ("contrail cancel --terminate")`;
 }
 
 /** A run that the log calls running, although nobody shows a slot for it. */
@@ -152,6 +171,7 @@ function waitingText({ state, hasRegistration }: RunView, facts: Facts): string 
   const wakers = [
     ...timerText(leaves, facts),
     ...matchText(leaves, { ...facts, isRegistered: hasRegistration }),
+    ...mismatchText(facts),
     ...lostEventsText(waits, facts),
   ];
   const when = relativeText(facts.since, facts.now);
@@ -182,6 +202,19 @@ function matchText(
     ...(hasChildren ? ["when children end"] : []),
   ];
   return [`an engine wakes it ${what.join(" or ")}`];
+}
+
+/** A filter that may never be true is seen by this. */
+function mismatchText({ mismatches = [] }: Facts): string[] {
+  return mismatches.map(
+    ({ name, sequence, path, expected, found }) =>
+      `event ${describe(name)}, number ${sequence} of the events, came and cannot match: its ${describe(path)} is ${typed(found)}, and the filter asks for ${typed(expected)}`,
+  );
+}
+
+function typed(value: string | number | boolean): string {
+  if (typeof value === "boolean") return String(value);
+  return `the ${typeof value === "string" ? "text" : "number"} ${describe(value)}`;
 }
 
 /** Rule 23: what was published and removed before anybody looked is missed, and is said. */

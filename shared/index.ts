@@ -11,7 +11,7 @@ export { type Clock, systemClock } from "./clock.ts";
 export type { DivergenceDetails, DivergenceSide, RecordedSide } from "./divergence.ts";
 export { toDurationMs } from "./durations.ts";
 export * from "./errors.ts";
-export { type Explanation, explainRun, type RunFacts } from "./explain.ts";
+export { type Explanation, explainRun, pauseText, type RunFacts } from "./explain.ts";
 export { type History, historyText, parseHistory } from "./history-file.ts";
 export type { NatsOptions, TlsFiles } from "./jetstream/connection.ts";
 export type { HeldSlot, LeaseRecord } from "./leases.ts";

@@ -1,11 +1,12 @@
 /** A run as its client sees it: asks for its end, its view, and that it be canceled. */
 import type { Outcome } from "./entries.ts";
 import { type Explanation, explainRun } from "./explain.ts";
+import { readMismatches } from "./filter-mismatches.ts";
 import type { History } from "./history-file.ts";
 import { newId } from "./ids.ts";
 import { unstoredError } from "./jetstream/unstored.ts";
 import { encodeCancel, type Start } from "./messages.ts";
-import { checkText } from "./option-fields.ts";
+import { checkFields, checkText } from "./option-fields.ts";
 import { PayloadReference } from "./payload-reference.ts";
 import { readFacts } from "./run-facts.ts";
 import { followRun } from "./run-follow.ts";
@@ -36,15 +37,17 @@ export interface RunHandle<out Output = unknown> extends RunRepairs {
    */
   result(options?: { readonly signal?: AbortSignal }): Promise<Output>;
   /**
-   * Asks to cancel the run. It ends when its code has noticed; a run that has ended stays as it is.
+   * Asks to cancel the run. It ends when its code has noticed; a run that has ended stays as it is. A
+   * paused run whose code does not follow its history stays paused, until it is resumed or terminated.
+   * @param why The reason; the history says so.
    * @throws {RunNotFoundError} When there is no such run.
    */
-  cancel(reason?: string): Promise<void>;
+  cancel(why?: string | RepairOptions): Promise<void>;
   /**
    * Ends the run as canceled without asking its code: no cleanup, no undos. Its children are canceled.
    * @throws {RunNotFoundError} When there is no such run.
    */
-  terminate(reason?: string): Promise<void>;
+  terminate(why?: string | RepairOptions): Promise<void>;
   /**
    * Starts a new run of the task that has this one's recorded results, and executes none of these
    * steps again. Children that this run waits for are started anew. `ctx.random`, `ctx.uuid` and
@@ -129,12 +132,12 @@ export class LinkedRun implements RunHandle {
     return this.#repairs.skip(step, result, options);
   }
 
-  cancel(reason = ""): Promise<void> {
-    return this.#cancel(reason, false);
+  cancel(why: string | RepairOptions = ""): Promise<void> {
+    return this.#cancel(why, false);
   }
 
-  terminate(reason = ""): Promise<void> {
-    return this.#cancel(reason, true);
+  terminate(why: string | RepairOptions = ""): Promise<void> {
+    return this.#cancel(why, true);
   }
 
   async fork({ id = newId(), ...options }: ForkOptions = {}): Promise<RunHandle<never>> {
@@ -161,7 +164,9 @@ export class LinkedRun implements RunHandle {
   async why(): Promise<Explanation> {
     const { link, names } = this.#hub;
     const facts = await readFacts(link, names, this);
-    return explainRun(await readView(link, names, this), facts);
+    const view = await readView(link, names, this);
+    const mismatches = await readMismatches(link, names, view);
+    return explainRun(view, { ...facts, mismatches });
   }
 
   get #repairs(): RunRepairs {
@@ -173,8 +178,8 @@ export class LinkedRun implements RunHandle {
     return runRepairs(this.#hub, this, onAsked);
   }
 
-  async #cancel(reason: string, isTermination: boolean): Promise<void> {
-    checkText(reason, "reason"); // else nobody could read the request
+  async #cancel(why: string | RepairOptions, isTermination: boolean): Promise<void> {
+    const reason = reasonIn(why, isTermination ? "terminate()" : "cancel()");
     const { link, names, by } = this.#hub;
     const address = { taskName: this.taskName, runId: this.runId };
     const { prefix, stream } = names.run(address);
@@ -198,4 +203,12 @@ export class LinkedRun implements RunHandle {
       advice: "Asking again is safe.",
     });
   }
+}
+
+/** The reason, by itself or in options. What is no text nobody could read in the request. */
+function reasonIn(why: string | RepairOptions, caller: string): string {
+  if (typeof why === "object" && why !== null) checkFields(why, `options of ${caller}`, ["reason"]);
+  const reason = typeof why === "object" && why !== null ? (why.reason ?? "") : why;
+  checkText(reason, "reason");
+  return reason;
 }

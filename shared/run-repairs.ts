@@ -39,7 +39,8 @@ export interface ForkOptions extends RepairOptions {
   /** Id of the new run. @defaultValue A new random id. */
   readonly id?: string;
   /**
-   * So many entries of the history are kept.
+   * So many entries of the history are kept: those up to the one with this number in `timelineOf`
+   * and `contrail show`. 0 keeps none.
    * @defaultValue All before the end, or before it was canceled; of a failed run what a retry keeps.
    */
   readonly entries?: number;

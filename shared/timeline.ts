@@ -47,6 +47,11 @@ export interface TimelineRow {
   readonly pool: Pool | undefined;
   readonly kind: TimelineKind;
   readonly text: string;
+  /**
+   * Number of its entry in the history, from 1: a fork with `entries` of this number keeps it and all
+   * before it. Undefined for what no entry records.
+   */
+  readonly entry?: number;
   /** Of a step: all its attempts and the pauses between them. */
   readonly durationMs?: number;
   /** Of a step: how often it was tried. */
@@ -70,13 +75,15 @@ export function timelineOf(view: RunView): TimelineRow[] {
   const rows: TimelineRow[] = [startRow(view)];
   let pass = 0;
   let last = "";
+  let count = 0;
   let cancelIsShown = false;
   for (const commit of view.commits) {
     const isNew = commit.pass !== last;
     if (isNew) pass++;
     const previous = isNew ? workerOf(last) : undefined;
     last = commit.pass;
-    rows.push(...commitRows(commit, { pass, isNew, previous }));
+    rows.push(...commitRows(commit, { pass, isNew, previous, before: count }));
+    count += commit.entries.length;
     cancelIsShown ||= commit.entries.some(({ kind }) => kind === "cancel-requested");
   }
   const { cancelRequest } = view;
@@ -123,9 +130,14 @@ interface PassPosition {
   readonly isNew: boolean;
   /** The worker of the pass before, where this commit begins another. */
   readonly previous: string | undefined;
+  /** How many entries come before this commit's. */
+  readonly before: number;
 }
 
-function commitRows(commit: StoredCommit, { pass, isNew, previous }: PassPosition): TimelineRow[] {
+function commitRows(
+  commit: StoredCommit,
+  { pass, isNew, previous, before }: PassPosition,
+): TimelineRow[] {
   const claim = commit.entries.find((entry) => entry.kind === "claimed");
   const origin = parsePassId(commit.pass);
   const worker = origin?.worker ?? claim?.worker;
@@ -133,9 +145,9 @@ function commitRows(commit: StoredCommit, { pass, isNew, previous }: PassPositio
   const rows: TimelineRow[] = [];
   // A first pass may begin without a claim: its first commit shows who it was.
   if (isNew && !claim) rows.push({ ...base, kind: "claimed", text: "begins" });
-  for (const entry of commit.entries) {
+  for (const [index, entry] of commit.entries.entries()) {
     const row = rowOf(entry, { at: commit.time, worker, previous });
-    if (row) rows.push({ ...base, ...row });
+    if (row) rows.push({ ...base, ...row, entry: before + index + 1 });
   }
   return rows;
 }

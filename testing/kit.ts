@@ -16,7 +16,7 @@ import { historyText } from "../shared/history-file.ts";
 import { type LogSink, silentLog } from "../shared/logger.ts";
 import { MemoryWorld } from "../shared/memory/memory-world.ts";
 import { checkFields } from "../shared/option-fields.ts";
-import type { RunRepairs } from "../shared/run-repairs.ts";
+import type { RepairOptions, RunRepairs } from "../shared/run-repairs.ts";
 import type { RunView } from "../shared/run-view.ts";
 import type { AnyTask, Task } from "../shared/task-reference.ts";
 import { type Worker, workerOver } from "../worker/worker.ts";
@@ -67,9 +67,9 @@ export interface TestRun<out Output = unknown> extends RunRepairs {
    */
   result(): Promise<Output>;
   /** Asks to cancel the run. */
-  cancel(reason?: string): Promise<void>;
+  cancel(why?: string | RepairOptions): Promise<void>;
   /** Ends the run without asking its code. */
-  terminate(reason?: string): Promise<void>;
+  terminate(why?: string | RepairOptions): Promise<void>;
   /** What its log says. */
   view(): Promise<RunView>;
   /** Why it is where it is, in one sentence. */
@@ -282,8 +282,8 @@ export class MemoryKit implements TestKit {
       taskName,
       runId,
       result: () => this.#result(run.result(), () => run.why()),
-      cancel: (reason) => this.#drive(run.cancel(reason)),
-      terminate: (reason) => this.#drive(run.terminate(reason)),
+      cancel: (why) => this.#drive(run.cancel(why)),
+      terminate: (why) => this.#drive(run.terminate(why)),
       resume: (how) => this.#drive(run.resume(how)),
       retry: (how) => this.#drive(run.retry(how)),
       skip: (step, result, how) => this.#drive(run.skip(step, result, how)),

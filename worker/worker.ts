@@ -7,7 +7,12 @@ import { InvalidInputError } from "../shared/errors.ts";
 import { EventsPosition } from "../shared/events-position.ts";
 import { type Failpoint, failpointsFrom } from "../shared/failpoints.ts";
 import { newId } from "../shared/ids.ts";
-import { connectNats, type NatsLink, type NatsOptions } from "../shared/jetstream/connection.ts";
+import {
+  checkOptions,
+  connectNats,
+  type NatsLink,
+  type NatsOptions,
+} from "../shared/jetstream/connection.ts";
 import type { DeliveredMessage } from "../shared/jetstream/delivery.ts";
 import { Puller } from "../shared/jetstream/puller.ts";
 import { ensureTaskConsumer } from "../shared/jetstream/task-consumer.ts";
@@ -102,6 +107,7 @@ const MOST_SLOTS = 100_000;
  * @throws {IncompatibleSetupError} When the namespace is not set up, or differently.
  */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
+  checkOptions(options, "startWorker()");
   const { endWhenBlocked, log = silentLog } = options;
   const endAfterMs =
     endWhenBlocked === undefined ? undefined : toTimeoutMs(endWhenBlocked, "endWhenBlocked");

@@ -89,6 +89,19 @@ const RECONNECT_PAUSE_MS = 250;
 const DEFAULT_MAX_PAYLOAD = 1_048_576;
 
 /**
+ * Checks that there are options at all, for programs without types.
+ * @param caller The function that they were given to, for instance "connect()".
+ * @throws {InvalidInputError} When they are no object; says what to write.
+ */
+export function checkOptions(options: unknown, caller: string): void {
+  // What was given instead is not shown: an address may hold a password.
+  if (typeof options !== "object" || options === null)
+    throw new InvalidInputError(
+      `${caller} was called without an object of options. It has to know the servers, as in { servers: "nats://127.0.0.1:4222" }.`,
+    );
+}
+
+/**
  * Connects to the first server that answers. A connection lost later comes back by itself, for as
  * long as the process lives; nothing that was under way is repeated, except by whoever asked.
  * @throws {UnavailableError} When no server answers or accepts the credentials.

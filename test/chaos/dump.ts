@@ -40,12 +40,13 @@ export async function dumpStreams(link: NatsLink, folder: string): Promise<void>
   writeFileSync(join(folder, "dump", "streams.json"), told);
 }
 
-/** Dumps what the servers say of all consumers. */
+/** Dumps what the servers say of all consumers, for people: where they say nothing, it is left out. */
 export async function dumpConsumers(link: NatsLink, folder: string, file: string): Promise<void> {
   mkdirSync(join(folder, "dump"), { recursive: true });
   const all: unknown[] = [];
   for (const stream of await streamNames(link)) {
-    const answer = await callApi(link.requests, `CONSUMER.LIST.${stream}`, {});
+    const path = `CONSUMER.LIST.${stream}`;
+    const answer: ApiAnswer = await callApi(link.requests, path, {}).catch(() => ({}));
     for (const info of (answer["consumers"] ?? []) as unknown[]) all.push({ stream, info });
   }
   writeFileSync(join(folder, "dump", file), JSON.stringify(all, undefined, 1));

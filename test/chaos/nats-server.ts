@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { findServerBinary } from "../helpers/nats.ts";
 import { until } from "../helpers/until.ts";
 import type { Fleet } from "./fleet.ts";
+import { pause } from "./pause.ts";
 
 /** What a server is configured with. */
 export interface ServerSettings {
@@ -19,6 +20,8 @@ export interface ServerSettings {
 export const CHAOS_USER = { user: "chaos", pass: "secret" } as const;
 /** What the account may store unless it is to reach its limit. */
 const PLENTY = "4G";
+/** How long a server may take to shut down. */
+const SHUTDOWN_MS = 20_000;
 
 /** One server, over its lives. */
 export class NatsServer {
@@ -87,7 +90,10 @@ export class NatsServer {
     this.#child?.kill(signal);
   }
 
-  /** SIGKILL, or another end; resolves when it is gone. */
+  /**
+   * SIGKILL, or another end; resolves when it is gone. A server that has met a full disk may hang while
+   * it shuts down (seen with 2.15.1): then whoever operates it kills it.
+   */
   async end(signal: "SIGKILL" | "SIGTERM" = "SIGKILL"): Promise<void> {
     const child = this.#child;
     if (!child) return;
@@ -95,6 +101,10 @@ export class NatsServer {
     const gone = new Promise((resolve) => child.once("exit", resolve));
     child.kill(signal);
     child.kill("SIGCONT"); // a stopped process takes only SIGKILL
+    const over = new AbortController();
+    void gone.then(() => over.abort());
+    await pause(SHUTDOWN_MS, over.signal);
+    child.kill("SIGKILL"); // says nothing to one that is gone
     await gone;
   }
 

@@ -12,8 +12,11 @@ import { Journal, trueNow } from "./journal.ts";
 import { pause } from "./pause.ts";
 
 const LOOK_EVERY_MS = 300;
+const BEAT_MS = 100;
+/** Sooner than this, a beat that is late says nothing. */
+const LATE_MS = 50;
 
-/** Writes `leases.jsonl` and `live/`. */
+/** Writes `leases.jsonl`, `slowness.jsonl` and `live/`. */
 export class Recorder {
   readonly #link: NatsLink;
   readonly #stops: (() => void)[] = [];
@@ -37,6 +40,7 @@ export class Recorder {
       });
       this.#stops.push(() => subscription.unsubscribe());
     }
+    this.#stops.push(beat(new Journal(folder, "slowness.jsonl")));
     this.#live = join(folder, "live");
     mkdirSync(this.#live, { recursive: true });
     const logs = Array.from({ length: names.shardCount }, (_, shard) => names.logStream(shard));
@@ -79,4 +83,16 @@ function parsed(data: Uint8Array): unknown {
   } catch {
     return null;
   }
+}
+
+/** Notes how late this machine is with what is due: a judge must not take that for somebody's fault. */
+function beat(journal: Journal): () => void {
+  let dueAt = performance.now() + BEAT_MS;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    const lateMs = Math.round(now - dueAt);
+    if (lateMs > LATE_MS) journal.write({ at: trueNow(), lateMs });
+    dueAt = now + BEAT_MS;
+  }, BEAT_MS);
+  return () => clearInterval(timer);
 }

@@ -2,8 +2,8 @@
 import test from "ava";
 import type { DivergenceDetails, RunHandle } from "../../shared/index.ts";
 import { until } from "../helpers/until.ts";
-import { checkHistory, checkQuiet, forEachWorld, type World } from "./harness/index.ts";
-import { CODE_VARIABLE, changed, guarded, pinned, undoing } from "./tasks/versioned.ts";
+import { checkHistory, checkQuiet, command, forEachWorld, type World } from "./harness/index.ts";
+import { CODE_VARIABLE, changed, compatible, guarded, pinned, undoing } from "./tasks/versioned.ts";
 
 const tasksFile = new URL("./tasks/versioned.js", import.meta.url);
 const SLEEP_MS = 1_200;
@@ -24,6 +24,9 @@ forEachWorld(test, (title, open) => {
     await old.end();
     const young = await startVersion(world, 2);
     await until(() => young.hasLogged(/^3 runs of task "pinned" cannot go on at this worker/));
+    const [told] = young.lines.filter(({ message }) => message.startsWith("3 runs of task"));
+    t.regex(told?.message ?? "", /which has version "2": 3 with version "1", such as "/);
+    for (const { runId } of runs) t.true(told?.message.includes(JSON.stringify(runId)), runId);
     await until(() => young.hasLogged(/with version "1" cannot go on.*left to other workers/));
     const later = await world.client.start(pinned, SLEEP_MS);
     t.is(await world.result(later), 2);
@@ -35,6 +38,43 @@ forEachWorld(test, (title, open) => {
       t.is(await world.result(run), 1);
       t.deepEqual(world.effects.counts(run.runId), { begin: 1, end: 1 });
       checkHistory(t, await world.endOf(run));
+    }
+    await checkQuiet(t, world);
+  });
+
+  test(`${title}: a newer worker that is compatible goes on with runs of an older version, which have its version from then on`, async (t) => {
+    const world = await open(t);
+    await world.startEngine();
+    const old = await startVersion(world, 1);
+    const runs = await Promise.all(
+      Array.from({ length: RUNS }, () => world.client.start(compatible, null)),
+    );
+    for (const run of runs) await world.untilStatus(run, "waiting");
+    await old.end();
+    const young = await startVersion(world, 2);
+    await world.client.publish("first");
+    for (const run of runs) await until(async () => (await run.view()).state.version === "2");
+    for (const run of runs) await world.untilStatus(run, "waiting");
+    await young.end();
+    const oldAgain = await startVersion(world, 1);
+    await world.client.publish("second");
+    await until(() =>
+      oldAgain.hasLogged(/^3 runs of task "compatible" cannot go on at this worke/),
+    );
+    await until(() => oldAgain.hasLogged(/with version "2" cannot go on.*left to other workers/));
+    t.regex((await runs[0]?.why())?.sentence ?? "", /only at workers that have version "2"/);
+    await startVersion(world, 2);
+    for (const run of runs) {
+      t.is(await world.result(run), 2);
+      const did = world.effects.read(run.runId).map(({ step, attempt }) => `${step} ${attempt}`);
+      t.deepEqual(did, ["begin 1", "middle 2", "end 2"]);
+      const view = await world.endOf(run);
+      const entries = view.commits.flatMap((commit) => commit.entries);
+      const pins = entries.flatMap((entry) =>
+        entry.kind === "version-pinned" ? [entry.version] : [],
+      );
+      t.deepEqual(pins, ["1", "2"]);
+      checkHistory(t, view);
     }
     await checkQuiet(t, world);
   });
@@ -96,14 +136,23 @@ forEachWorld(test, (title, open) => {
     await old.end();
     const young = await startVersion(world, 2);
     for (const run of [canceled, terminated]) await world.untilStatus(run, "paused");
-    await canceled.cancel("not wanted");
+    const answer = await command(world, ["cancel", canceled.runId, "--reason", "not wanted"]);
+    t.is(answer.code, 0);
+    t.regex(
+      answer.stderr,
+      /is asked to end\. It is paused: it cleans up, undoes its steps and ends if its code follows its history\. If not, it stays paused until you resume it with code that does, or terminate it \(--terminate\)/,
+    );
     const isToEnd = async (): Promise<boolean> => {
       const { state } = await canceled.view();
       return state.status === "paused" && state.interruption !== undefined;
     };
     await until(isToEnd, { what: "it is paused again, and is to end" });
-    t.regex((await canceled.why()).sentence, /is paused .*it is to end, and cleans up and undoes/);
-    await terminated.terminate("not wanted");
+    const why =
+      /"contrail cli" asked to cancel it, but it stays paused until it is resumed with code that follows its history, and then cleans up, undoes its steps and ends; or terminate it, which ends it without that \("contrail cancel --terminate"\)/;
+    t.regex((await canceled.why()).sentence, why);
+    const shown = await command(world, ["show", canceled.runId]);
+    t.regex(shown.stdout, new RegExp(`^paused   .*${why.source}$`, "m"));
+    await command(world, ["cancel", terminated.runId, "--terminate", "--reason", "not wanted"]);
     await t.throwsAsync(world.result(terminated), { code: "run-canceled" });
     t.deepEqual(world.effects.counts(terminated.runId), { charge: 1 });
     await young.end();

@@ -2,6 +2,7 @@
 import test from "ava";
 import type { Entry, StoredCondition } from "../../shared/entries.ts";
 import { explainRun, type RunFacts } from "../../shared/explain.ts";
+import { typeMismatch } from "../../shared/filter-mismatches.ts";
 import type { LeaseRecord } from "../../shared/leases.ts";
 import type { TaskGroup } from "../../shared/task-group.ts";
 import { STARTED_AT, viewOf } from "../helpers/run-view.ts";
@@ -183,6 +184,55 @@ test("a run of many waits names three and counts the rest", (t) => {
   t.is(since, STARTED_AT + 10_000);
 });
 
+test("a paused run that is to end says by whom, and what ends it", (t) => {
+  const paused = (code: string): Entry => ({
+    ...{ kind: "paused", reason: "It stopped." },
+    details: { code },
+  });
+  const canceled: Entry = { kind: "cancel-requested", by: "ann", reason: "enough" };
+  const late: Entry = { kind: "timed-out", limitMs: 5 };
+  const rest =
+    ', and then cleans up, undoes its steps and ends; or terminate it, which ends it without that ("contrail cancel --terminate").';
+  for (const [entries, text] of [
+    [
+      [canceled, paused("replay-diverged")],
+      '"ann" asked to cancel it, but it stays paused until it is resumed with code that follows its history',
+    ],
+    [
+      [canceled, paused("workers-lost")],
+      '"ann" asked to cancel it, but it stays paused until it is resumed',
+    ],
+    [
+      [late, paused("workers-lost")],
+      "its time limit is over, but it stays paused until it is resumed",
+    ],
+  ] as const) {
+    const { sentence } = explainRun(viewOf([{ afterMs: 0, entries }]), facts);
+    const when = `${PREFIX}is paused since ${AGO} and a person must look: It stopped`;
+    t.is(sentence, `${when}; ${text}${rest}`);
+  }
+});
+
+test("a waiting run tells of an event that cannot match its filter, whatever its value is", (t) => {
+  const where = { id: "42" };
+  const found = typeMismatch(where, { id: 42 }) ?? { path: "", expected: "", found: "" };
+  const mismatches = [{ name: "paid", sequence: 7, ...found }];
+  t.regex(
+    explainRun(waitingView({ ...event, where }), { ...facts, mismatches }).sentence,
+    /where { id: "42" }: .*; event "paid", number 7 of the events, came and cannot match: its "id" is the number 42, and the filter asks for the text "42"\.$/,
+  );
+  for (const [filter, payload] of [
+    [where, { id: "43" }],
+    [where, {}],
+    [where, undefined],
+    [where, { id: [7, "43"] }],
+    [{ id: { $gt: 5 } }, { id: "6" }],
+    [{ id: 42 }, { id: 43 }],
+  ] as const)
+    t.is(typeMismatch(filter, payload), undefined, JSON.stringify([filter, payload]));
+  t.like(typeMismatch({ a: { b: true } }, { a: { b: "true" } }), { path: "a.b", found: "true" });
+});
+
 test("a paused run says why", (t) => {
   const view = viewOf([
     { afterMs: 0, entries: [{ kind: "paused", reason: "It replayed\ndifferently.", details: {} }] },
@@ -216,6 +266,14 @@ test("a request to cancel that is not noticed yet is told", (t) => {
   const text = /, and has not yet noticed that "ann" asked to cancel it\.$/;
   t.regex(explainRun(viewOf([{ afterMs: 0, entries }], asked), facts).sentence, text);
   t.regex(explainRun(viewOf([], asked), facts).sentence, text);
+  const paused: Entry[] = [{ kind: "paused", reason: "why", details: null }];
+  const alone = { ...facts, hasEngine: false };
+  for (const standing of [entries, paused])
+    t.regex(
+      explainRun(viewOf([{ afterMs: 0, entries: standing }], asked), alone).sentence,
+      /asked to cancel it: no engine is running, which would have to tell it; start one with "contrail engine"\.$/,
+    );
+  t.regex(explainRun(viewOf([], asked), alone).sentence, text, "its first token tells it");
   const noticed: Entry[] = [{ kind: "cancel-requested", by: "ann", reason: "" }];
   t.notRegex(explainRun(viewOf([{ afterMs: 0, entries: noticed }], asked), facts).sentence, text);
 });

@@ -58,6 +58,25 @@ test("a run that moves to another worker shows each pass with its worker and poo
   t.like(stepRow, { at: STARTED_AT + 5, durationMs: 30, attempts: 2 });
 });
 
+test("rows have the numbers of their entries, which count those that have no row", (t) => {
+  const view = viewOf([
+    { afterMs: 5, pass: "w1/d1", entries: [step, sleep, { kind: "waiting" }] },
+    {
+      afterMs: 60_000,
+      pass: "w2/d7",
+      entries: [
+        { kind: "claimed", worker: "w2", because: "timer" },
+        { kind: "outlived" },
+        { kind: "ended", outcome: { status: "completed", output: 1 } },
+      ],
+    },
+  ]);
+  t.deepEqual(
+    timelineOf(view).map(({ kind, entry }) => `${kind} ${entry ?? "-"}`),
+    ["started -", "claimed -", "step 1", "wait 2", "evicted 3", "claimed 4", "ended 6"],
+  );
+});
+
 test("why a pass begins is told for every reason", (t) => {
   for (const [because, text] of [
     ["start", "begins"],

@@ -16,18 +16,17 @@ test("every fault, rule and planted bug that docs/chaos.md names exists, and eve
 });
 
 test("a page of chaos that names what does not exist is seen, and one that leaves something out", (t) => {
-  const [bug] = PLANTED_BUGS;
+  const name = PLANTED_BUGS[0]?.name ?? "";
   for (const [text, instead] of [
-    ["`kill-worker`", "`kill-somebody`"],
-    ["`full-disk`", "`full-restart`"],
-    ["| `P4` ", "| `P14` "],
-    [`| \`${bug?.name}\` |`, "| `no-such-bug` |"],
-    [`| \`${bug?.name}\` | ${bug?.rule} |`, `| \`${bug?.name}\` | 99 |`],
+    [/`kill-worker`/, "`kill-somebody`"],
+    [/`full-disk`/, "`full-restart`"],
+    [/\| `P4` /, "| `P14` "],
+    [new RegExp(`\`${name}\``), "`no-such-bug`"],
+    [new RegExp(`(\`${name}\` +\\| )[^|]*`), "$1 99 "],
+    [new RegExp(`(\`${name}\` +\\|[^|]*\\|[^|]*\\| )[^|]*`), "$1 P10 "],
   ] as const) {
-    const at = page.indexOf(text);
-    t.true(at >= 0, text);
-    const changed = page.slice(0, at) + instead + page.slice(at + text.length);
-    t.not(chaosOffenses(changed, facts).length, 0, instead);
+    t.regex(page, text);
+    t.not(chaosOffenses(page.replace(text, instead), facts).length, 0, instead);
   }
 });
 

@@ -12,13 +12,16 @@ interface Options extends SelectionOptions {
   readonly terminate?: boolean;
 }
 
+const PAUSED_ADVICE =
+  "It is paused: it cleans up, undoes its steps and ends if its code follows its history. If not, it stays paused until you resume it with code that does, or terminate it (--terminate), which ends it without cleanup and undos.";
+
 /** Adds `contrail cancel`. */
 export function addCancel(program: Command): void {
   const command = program
     .command("cancel")
     .summary("ask runs to end")
     .description(
-      "Asks runs to end: those that are named, or with --all those that the options select. A run ends when its code has noticed, at its next wait at the latest, has cleaned up, and its steps are undone. One that has ended stays as it is.",
+      "Asks runs to end: those that are named, or with --all those that the options select. A run ends when its code has noticed, at its next wait at the latest, has cleaned up, and its steps are undone. One that has ended stays as it is. A paused run whose code does not follow its history cannot be asked: it stays paused until it is resumed with code that does, or terminated.",
     )
     .option("--terminate", "end them without asking their code: nothing is cleaned up or undone");
   addSelection(command, "open")
@@ -54,10 +57,11 @@ async function named(
       const { taskName, runId } = run;
       const { status, outcome } = (await run.view()).state;
       if (outcome === undefined) await run[terminate ? "terminate" : "cancel"](reason);
+      const name = printable(runText(run));
       cli.output.note(
         outcome === undefined
-          ? `${printable(runText(run))} is asked to end.`
-          : `${printable(runText(run))} has ended already: it ${status === "completed" ? status : `is ${status}`}.`,
+          ? `${name} is asked to end.${status === "paused" && !terminate ? ` ${PAUSED_ADVICE}` : ""}`
+          : `${name} has ended already: it ${status === "completed" ? status : `is ${status}`}.`,
       );
       cli.output.onlyJson({ taskName, runId, requested: outcome === undefined, status });
     } catch (error) {

@@ -31,7 +31,7 @@ export function addFork(program: Command): void {
     .option("--id <id>", "the id of the new run; by default a random one")
     .option(
       "--entries <count>",
-      "keep so many entries of the history; by default what a retry keeps, or all before the end",
+      'keep so many entries of the history, up to the one that "contrail show" gives this number; 0 keeps none; by default what a retry keeps, or all before the end',
       wholeNumber(0, MOST_ENTRIES),
     )
     .option("--input <json>", "another input; @file reads a file")

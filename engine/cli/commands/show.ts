@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import {
   durationText,
   type PendingWait,
+  pauseText,
   pendingWaits,
   type RunView,
   relativeText,
@@ -27,7 +28,7 @@ export function addShow(program: Command): void {
     .command("show")
     .summary("show what a run did, where, and what it waits for")
     .description(
-      "Shows a run: each pass with its worker and the pool of its slot, steps, waits, evictions and resumes, then what it still waits for.",
+      'Shows a run: each pass with its worker and the pool of its slot, steps, waits, evictions and resumes, then what it still waits for. ENTRY counts the entries of its history as "contrail fork --entries" and "contrail replay" do.',
     )
     .argument("<run>", "TASK/RUN, or the id of the run alone")
     .option("--task <name>", "the task; the run is then an id")
@@ -56,6 +57,7 @@ function viewText(
     `status   ${state.status} since ${relativeText(state.changedAt, now)}`,
     `started  ${relativeText(view.startedAt, now)} by ${printable(view.startedBy)}`,
     `input    ${valueText(view.input)}`,
+    ...(state.paused ? [`paused   ${printable(pauseText(view))}`] : []),
     "",
     timelineTable(view, rows),
   ];
@@ -73,6 +75,7 @@ function timelineTable(view: RunView, rows: readonly TimelineRow[]): string {
     const isNew = row.pass !== lastPass && row.pass > 0;
     lastPass = row.pass > 0 ? row.pass : lastPass;
     return [
+      row.entry === undefined ? "" : String(row.entry),
       `+${durationText(Math.max(0, row.at - view.startedAt))}`,
       isNew ? String(row.pass) : "",
       isNew ? (row.worker ?? "unknown") : "",
@@ -82,7 +85,7 @@ function timelineTable(view: RunView, rows: readonly TimelineRow[]): string {
       row.text,
     ];
   });
-  return table(["WHEN", "PASS", "WORKER", "SLOT", "TOOK", "TRIES", "WHAT"], cells);
+  return table(["ENTRY", "WHEN", "PASS", "WORKER", "SLOT", "TOOK", "TRIES", "WHAT"], cells);
 }
 
 function viewLine(view: RunView, rows: readonly TimelineRow[], pending: readonly PendingWait[]) {

@@ -123,6 +123,8 @@ export interface Evidence {
   readonly faults: readonly Fault[];
   readonly lives: readonly Life[];
   readonly leases: readonly Lease[];
+  /** When the machine was late with what was due, and by how much. */
+  readonly slowness: readonly { readonly at: number; readonly lateMs: number }[];
   readonly listed: readonly Listed[] | undefined;
   /** Who holds slots when all workers are gone. */
   readonly slots: readonly { readonly worker: string }[] | undefined;
@@ -147,6 +149,7 @@ export function readEvidence(path: string): Evidence {
     faults: all("faults"),
     lives: all("processes"),
     leases: all("leases"),
+    slowness: all("slowness"),
     listed: jsonOf(join(path, "dump", "runs.json")),
     slots: jsonOf(join(path, "dump", "slots.json")),
     dump: streamsIn<Line>(join(path, "dump"), (line) => line),

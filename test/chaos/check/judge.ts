@@ -27,6 +27,9 @@ export const RULES: { readonly [rule: string]: string } = {
   scheduled: "scheduled = fired + canceled + pending",
 };
 
+/** Other processes may be so many times as late as the one that measures it. */
+const SLOWER = 3;
+
 /** Something that must not be. */
 export interface Violation {
   readonly rule: string;
@@ -127,6 +130,12 @@ export class Judge {
       .filter(({ target }) => /server|_LOG_|consumers/.test(target) || isOf(target, process))
       .map(({ to }) => to);
     return Math.max(since, ...ends);
+  }
+
+  /** How much later than it could everything may have happened between two instants: the machine was busy. */
+  slowMs(from: number, to: number): number {
+    const late = this.evidence.slowness.filter(({ at }) => at >= from && at <= to);
+    return SLOWER * late.reduce((sum, { lateMs }) => sum + lateMs, 0);
   }
 
   /** Checks a law of conservation, and notes it with its figures. */

@@ -11,26 +11,27 @@ interface Op {
 }
 
 /** Whether a completed run returned what its input asked for. Tasks of others are not judged. */
-export function isAsPlanned({ taskName, runId, input }: Run, output: unknown): boolean {
+export function isAsPlanned(run: Run, output: unknown): boolean {
+  const { taskName, input } = run;
   const { plan, value } = input as { readonly plan?: readonly Op[]; readonly value?: unknown };
   const given = output as { readonly results?: unknown; readonly value?: unknown };
   if (taskName === "chaos-job" || taskName === "chaos-limited") return given?.value === value;
   if (!taskName.startsWith("chaos-") || !plan) return true;
-  return areResults(plan, given?.results, runId);
+  return areResults(plan, given?.results, run);
 }
 
-function areResults(plan: readonly Op[], results: unknown, runId: string): boolean {
+function areResults(plan: readonly Op[], results: unknown, run: Run): boolean {
   return (
     Array.isArray(results) &&
     results.length === plan.length &&
-    plan.every((op, i) => isResult(op, results[i], runId))
+    plan.every((op, i) => isResult(op, results[i], run))
   );
 }
 
-function isResult(op: Op, result: unknown, runId: string): boolean {
+function isResult(op: Op, result: unknown, run: Run): boolean {
   switch (op.op) {
     case "step":
-      return result === `${runId}/${op.name}`;
+      return result === `${run.runId}/${op.name}`;
     case "sleep":
       return result === "slept";
     case "left":
@@ -50,9 +51,11 @@ function isResult(op: Op, result: unknown, runId: string): boolean {
       );
     case "child": // judged as a run of its own, and its end as what its parent recorded
       return Array.isArray((result as { results?: unknown })?.results);
-    case "guarded": // whoever was told to stop does not complete
+    case "guarded": // whoever was told to stop may return all the same
+      if (result === "caught") return run.interruptedAt !== undefined;
+      return areResults(op.of, result, run);
     case "parallel":
-      return areResults(op.of, result, runId);
+      return areResults(op.of, result, run);
     default:
       return result !== undefined;
   }

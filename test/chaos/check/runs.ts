@@ -8,6 +8,10 @@ import { bodyOf, type Outcome } from "./wire.ts";
 /** A wake-up that comes by another way than the one that is lost may take so long. */
 const PATIENCE_MS = 5_000;
 
+/** So long before the end it matters how busy the machine was. */
+const BUSY_MS = 20_000;
+/** Within this, the engine may take for lost what a busy machine has not come to yet. */
+const SLOW_MS = 2_000;
 /** Faults after which something may be gone, or was refused once. */
 const LOSING = ["edit", "tamper", "limit", "disk", "server"];
 
@@ -143,7 +147,8 @@ function judgeBegin(judge: Judge, run: Run, effect: Effect): void {
   if (effect.token !== undefined && done && token >= done.sequence && !run.isReopened)
     judge.violate("P2", `had "${step}" begun behind its checkpoint ${done.sequence}`, run);
   const interrupted = run.interruptedAt?.sequence ?? Number.POSITIVE_INFINITY;
-  const isCleanup = /^(cleanup|undo)/.test(step);
+  // Code that catches what it is told may do steps afterwards, as it would to clean up.
+  const isCleanup = /^(cleanup|undo)/.test(step) || JSON.stringify(run.input).includes('"guarded"');
   if (effect.token !== undefined && token >= interrupted && !isCleanup)
     judge.violate("P3", `had "${step}" begun after it was told to stop`, run);
   const lost = run.commits.find(({ sequence, worker: w }) => sequence > token && w !== worker);
@@ -159,6 +164,7 @@ function judgeBegin(judge: Judge, run: Run, effect: Effect): void {
 /** P3. */
 function judgeWakeUps(judge: Judge, run: Run): void {
   const { world, closedAt } = judge;
+  const longAgo = closedAt - PATIENCE_MS - judge.slowMs(closedAt - BUSY_MS, closedAt);
   for (const { wait, leaf, commit } of run.early) {
     const earlyMs = (wait.leaves[leaf]?.dueAt ?? 0) - commit.timeMs;
     judge.violate("P3", `was woken ${earlyMs} ms before "${wait.key}" was due`, run);
@@ -171,24 +177,26 @@ function judgeWakeUps(judge: Judge, run: Run): void {
     if (run.ends.length > 0 || run.status !== "waiting" || wait.isOver) continue;
     const settled = new Map(wait.settled);
     for (const [leaf, condition] of wait.leaves.entries()) {
-      const outcome = happened(world, run, leaf, condition, closedAt - PATIENCE_MS);
+      const outcome = happened(world, run, leaf, condition, longAgo);
       if (outcome) settled.set(leaf, outcome);
     }
     if (holds(wait.condition, settled))
       judge.violate("P3", `waits for "${wait.key}", which has happened`, run);
   }
-  const overdue = [...run.retries].find(([, at]) => at < closedAt - PATIENCE_MS);
+  const overdue = [...run.retries].find(([, at]) => at < longAgo);
   if (run.status === "waiting" && overdue)
     judge.violate("P3", `waits for the next attempt of "${overdue[0]}", which was due`, run);
   const mend = run.lines.find(
     (line) => line.subject.endsWith(".ready") && isMend(bodyOf(line)?.[3]),
   );
-  if (mend && !judge.spans.some(({ family }) => LOSING.includes(family)))
+  const before = run.commits.findLast(({ timeMs }) => timeMs <= (mend?.timeMs ?? 0))?.timeMs ?? 0;
+  const isSlow = mend !== undefined && judge.slowMs(before, mend.timeMs) > SLOW_MS;
+  if (mend && !isSlow && !judge.spans.some(({ family }) => LOSING.includes(family)))
     judge.violate("P3", "was lost until the engine found it, and nothing was taken away", run);
   const cancel = run.lines.find(({ subject }) => subject.endsWith(".cancel"));
   if (cancel && bodyOf(cancel)) judge.saw("P3");
   if (cancel && bodyOf(cancel)?.[0] === run.starts[0]?.sequence && run.ends.length === 0)
-    if (!run.interruptedAt && cancel.timeMs < closedAt - PATIENCE_MS)
+    if (!run.interruptedAt && cancel.timeMs < longAgo)
       judge.violate("P3", "has not been told of its cancellation", run);
 }
 

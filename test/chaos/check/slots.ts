@@ -40,7 +40,8 @@ export function judgeSlots(judge: Judge): void {
       const isRest = kind === "waiting" || kind === "ended" || kind === "paused";
       if (!rest || !isRest || rest.worker !== worker || firstAt >= rest.timeMs) continue;
       const process = processes.get(worker) ?? "";
-      if (at > judge.undisturbedAt(process, rest.timeMs, at) + late)
+      const knownAt = judge.undisturbedAt(process, rest.timeMs, at);
+      if (at > knownAt + late && at > knownAt + late + judge.slowMs(rest.timeMs, at))
         judge.violate(
           "P4",
           `held its slot ${Math.round(at - rest.timeMs)} ms after it gave up`,

@@ -66,11 +66,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     seconds: 20,
   },
   {
-    ...known("short-history-is-believed", ["P1", "P3"], "server", "partition"),
-    topology: "r3",
-    seconds: 20,
-  },
-  {
     name: "timeout-wins-while-the-run-is-at-work",
     rule: "22",
     shows: ["P3"],
@@ -193,16 +188,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replace: "",
     faults: ["kill"],
     seconds: 45,
-  },
-  {
-    name: "interrupted-run-goes-on",
-    rule: "cancel",
-    shows: ["P3"],
-    file: "worker/pass-operations.ts",
-    find: `return at <= position || work.kind !== "step";`,
-    replace: "return false;",
-    faults: ["kill"],
-    seconds: 25,
   },
   {
     name: "waiting-run-is-called-running",

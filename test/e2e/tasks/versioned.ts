@@ -21,12 +21,28 @@ export const pinned: Task<number, number> = durableTask({
   },
 });
 
-/** Not pinned: from the second version on another step comes first, unguarded. */
+/** Pinned: from the second version on it also goes on with runs of the first. Waits twice. */
+export const compatible: Task<null, number> = durableTask({
+  name: "compatible",
+  version: code,
+  ...(code > 1 ? { compatibleWith: [1] } : {}),
+  run: async (_: null, ctx) => {
+    await ctx.step("begin", () => effect(ctx.runId, "begin", code));
+    await ctx.waitForEvent("first");
+    await ctx.step("middle", () => effect(ctx.runId, "middle", code));
+    await ctx.waitForEvent("second");
+    await ctx.step("end", () => effect(ctx.runId, "end", code));
+    return code;
+  },
+});
+
+/** Not pinned: in the second version another step comes first, unguarded; from the third on with a guard. */
 export const changed: Task<number, number> = durableTask({
   name: "changed",
   run: async (ms: number, ctx) => {
     try {
-      if (code > 1) await ctx.step("check", () => effect(ctx.runId, "check"));
+      if (code === 2 || (code > 2 && ctx.changed("check first")))
+        await ctx.step("check", () => effect(ctx.runId, "check"));
       await ctx.step("charge", () => effect(ctx.runId, "charge"));
       await ctx.sleepFor({ milliseconds: ms });
     } catch {

@@ -201,7 +201,7 @@ test("show prints passes with worker and pool, steps, waits and what is waited f
     /^run {6}wait\/for\/s1\nstatus {3}waiting since .*\nstarted {2}.* by client\ninput {4}"s1"\n/,
     pass,
     /\d+ ms +1 +step "look"/,
-    /waits for event "thing\.done" where \{ id: "s1" \} or the time .* \(in 1 d\)/,
+    /waits for event "thing\.done" where \{ id: "s1" \} or the time .* \(in (?:1 d|23 h 59 min)\)/,
     /gives its slot back/,
     /\nwaits {4}since .* for event "thing\.done"/,
   ])
@@ -337,6 +337,39 @@ test("retry, resume and skip repair runs that are named or selected, and say wha
   t.deepEqual(await json(t, "resume", "--all"), { matched: 0, done: 0, refused: 0, dryRun: false });
   for (const args of [["resume"], ["retry", "r1", "--all"], ["skip", "r1", "act", "{"]])
     t.is((await run(t, ...args)).code, 2, args.join(" "));
+});
+
+test("show numbers the entries of a run as fork keeps them", async (t) => {
+  await waiting(t, "n1");
+  const { stdout } = await run(t, "show", "n1");
+  t.regex(stdout, /^ENTRY +WHEN +PASS /m);
+  const number = /^(\d+) .* step "look"$/m.exec(stdout)?.[1] ?? "none";
+  const timeline = (await json(t, "show", "n1"))["timeline"] as readonly JsonObject[];
+  t.is(timeline.find(({ kind }) => kind === "step")?.["entry"], Number(number));
+  t.regex(
+    (await run(t, "help", "fork")).stdout,
+    /up to the one that\s+"contrail show" gives this number/,
+  );
+  t.regex((await run(t, "help", "show")).stdout, /ENTRY counts the entries/);
+  const forked = async (entries: string): Promise<readonly string[]> => {
+    const { runId } = await json(t, "fork", "wait/for/n1", "--entries", entries);
+    const origin = await t.context.client.get(wait, String(runId)).history();
+    const copied = origin.commits.filter(({ sequence }) => sequence === origin.startSequence);
+    return copied.flatMap(({ entries: kept }) => kept.map(({ kind }) => kind));
+  };
+  t.deepEqual(await forked(number), ["step-completed"]);
+  t.deepEqual(await forked(String(Number(number) - 1)), []);
+});
+
+test.serial("why tells of an event that came and cannot match the filter", async (t) => {
+  await waiting(t, "42");
+  const { sequence } = await t.context.client.publish("thing.done", { id: 42 });
+  t.regex(
+    (await run(t, "why", "wait/for/42")).stdout,
+    new RegExp(
+      `where \\{ id: "42" \\} .*event "thing\\.done", number ${sequence} of the events, came and cannot match: its "id" is the number 42, and the filter asks for the text "42"\\.`,
+    ),
+  );
 });
 
 test("a run id that two tasks have is refused with both, and found with its task", async (t) => {

@@ -93,7 +93,7 @@ test("help is printed for the program and every command, each with an example", 
     t.is(help.code, 0);
     t.regex(help.stdout, /Example:\n {2}\$ contrail /);
     t.notRegex(help.stdout, /default: ""/);
-    if (name === "worker") t.regex(help.stdout, /--drain .*\(default: 10 s\)/);
+    if (name === "worker") t.regex(help.stdout, /--drain [^(]*\(default:\s+10 s\)/);
     t.is(help.stderr, "");
   }
 });
