@@ -3,7 +3,6 @@
  * one read for all the tokens that came together.
  */
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
-import { nextTurn } from "../shared/turn.ts";
 import type { WorkerLink } from "./services.ts";
 
 /** What is stored last on the subjects that were asked for. */
@@ -14,7 +13,7 @@ interface Batch {
   readonly result: Promise<Lasts>;
 }
 
-/** Collects the questions of one turn of the event loop into one read a stream. */
+/** Collects the questions of tokens that came in one piece into one read a stream. */
 export class FirstLook {
   readonly #link: WorkerLink;
   readonly #batches: Map<string, Batch> = new Map();
@@ -28,7 +27,8 @@ export class FirstLook {
     let batch = this.#batches.get(stream);
     if (!batch) {
       const collected: string[] = [];
-      const result = nextTurn().then(() => {
+      // Behind the call that hands the tokens out, and before what is written then goes its way.
+      const result = Promise.resolve().then(() => {
         this.#batches.delete(stream);
         return this.#read(stream, collected);
       });

@@ -54,6 +54,7 @@ export class Intake {
   readonly #options: IntakeOptions;
   readonly #sources: SourceState[];
   #isOpen = false;
+  #isToFill = false;
   #next = 0;
 
   constructor(options: IntakeOptions, sources: readonly TokenSource[]) {
@@ -77,8 +78,20 @@ export class Intake {
     this.#isOpen = false;
   }
 
-  /** Asks for what the free slots allow. Called whenever a slot may have become free. */
+  /**
+   * Asks for what the free slots allow. Called whenever a slot may have become free: once for all that
+   * become free together, since a request costs the server as much for one token as for many.
+   */
   fill(): void {
+    if (this.#isToFill) return;
+    this.#isToFill = true;
+    queueMicrotask(() => {
+      this.#isToFill = false;
+      this.#fill();
+    });
+  }
+
+  #fill(): void {
     const { pool, clock } = this.#options;
     const free = pool.free - pool.waiting;
     if (!this.#isOpen || free <= 0 || this.#sources.length === 0) return;

@@ -23,7 +23,7 @@ import { checkInbox } from "./permissions.ts";
 import { Publisher } from "./publisher.ts";
 import { Reader } from "./reader.ts";
 import { Requests } from "./requests.ts";
-import { hangUp, hangUpAtEnd } from "./transport.ts";
+import { gatherWrites, hangUp, hangUpAtEnd } from "./transport.ts";
 import { Listeners, type StopListening, type Wire } from "./wire.ts";
 
 /** Certificates for TLS; file names or contents in PEM format. */
@@ -164,6 +164,7 @@ class Link implements NatsLink {
     this.clock = options.clock ?? systemClock;
     this.inboxPrefix = `${options.inboxPrefix ?? "_INBOX"}.${newId()}.`;
     hangUpAtEnd(nc);
+    gatherWrites(nc);
     this.#noteServer();
     const { ackTimeoutMs } = options;
     this.publisher = new Publisher(this, ackTimeoutMs === undefined ? {} : { ackTimeoutMs });
@@ -230,6 +231,7 @@ class Link implements NatsLink {
     if (this.#state !== "disconnected") return;
     this.#state = "connected";
     hangUpAtEnd(this.nc);
+    gatherWrites(this.nc);
     this.#noteServer();
     this.#reconnected.call();
   }

@@ -17,10 +17,28 @@ export function hangUp(nc: NatsConnection, why: string): void {
  * off the socket: the event ends the process. After this, nothing is written any more.
  */
 export function hangUpAtEnd(nc: NatsConnection): void {
-  if (!(nc instanceof NatsConnectionImpl)) return;
+  // A transport that closes meanwhile removes the listener, so this never meets a later server.
+  socketOf(nc)?.on("end", () => hangUp(nc, "The server ended the connection."));
+}
+
+/**
+ * Sends what is written in answer to one piece that was read in one piece too; to be called for each
+ * new connection to a server. The client writes to the socket whenever its queue of microtasks gives
+ * it a chance, which is several times for one piece: each costs a call of the system, and wakes the
+ * server. What is written at another time goes at once.
+ */
+export function gatherWrites(nc: NatsConnection): void {
+  const socket = socketOf(nc);
+  socket?.on("data", () => {
+    if (socket.writableCorked > 0) return;
+    socket.cork();
+    setImmediate(() => socket.uncork());
+  });
+}
+
+function socketOf(nc: NatsConnection): Socket | undefined {
+  if (!(nc instanceof NatsConnectionImpl)) return undefined;
   const { transport } = nc.protocol;
   const socket = "socket" in transport ? transport.socket : undefined;
-  // A transport that closes meanwhile removes the listener, so this never meets a later server.
-  if (socket instanceof Socket)
-    socket.on("end", () => hangUp(nc, "The server ended the connection."));
+  return socket instanceof Socket ? socket : undefined;
 }

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, Socket } from "node:net";
 import { join } from "node:path";
+import type { NatsConnectionImpl } from "@nats-io/transport-node";
 import test from "ava";
 import { InvalidInputError, UnavailableError } from "../../../shared/errors.ts";
 import { connectNats } from "../../../shared/jetstream/connection.ts";
@@ -226,6 +227,41 @@ test("draining and closing end without a server, and writes and reads end with t
   await t.throwsAsync(read, { instanceOf: UnavailableError });
   t.true(drained.nc.isClosed());
 });
+
+test("what a link writes in answer to one piece that it read goes out in one piece, also after a reconnect", async (t) => {
+  const server = await startTestServer();
+  t.teardown(() => server.stop());
+  const link = await openLink(t, server);
+  const asking = await openLink(t, server);
+  const heard: string[] = [];
+  const held: number[] = [];
+  asking.nc.subscribe("answer.*", { callback: (_, { subject }) => void heard.push(subject) });
+  const answer = async (): Promise<void> => {
+    for (const name of ["answer.1", "answer.2"]) {
+      link.nc.publish(name);
+      for (let i = 0; i < 10; i++) await Promise.resolve(); // the client has written it by now
+      held.push(socketOf(link.nc as NatsConnectionImpl).writableLength);
+    }
+  };
+  link.nc.subscribe("question", { callback: () => void answer() });
+  const ask = async (answers: number): Promise<void> => {
+    await Promise.all([link.nc.flush(), asking.nc.flush()]);
+    asking.nc.publish("question");
+    await until(() => heard.length === answers);
+  };
+  await ask(2);
+  await server.restart();
+  await until(() => link.isConnected && asking.isConnected);
+  await ask(4);
+  const one = "PUB answer.1 0\r\n\r\n".length;
+  t.deepEqual(held, [one, 2 * one, one, 2 * one]);
+});
+
+function socketOf({ protocol }: NatsConnectionImpl): Socket {
+  const { transport } = protocol;
+  if ("socket" in transport && transport.socket instanceof Socket) return transport.socket;
+  throw new Error("The transport has no socket.");
+}
 
 test("a subject that may not be published to is refused by its name", async (t) => {
   const plain = await startTestServer();
