@@ -3,7 +3,6 @@
  * see that a server is gone and gives up after ten tries. These do neither.
  */
 import { readFileSync } from "node:fs";
-import { isIPv6 } from "node:net";
 import {
   type Authenticator,
   connect,
@@ -16,13 +15,13 @@ import {
   type Status,
 } from "@nats-io/transport-node";
 import { type Clock, systemClock } from "../clock.ts";
-import { describe } from "../describe.ts";
 import { InvalidInputError, UnavailableError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { checkInbox } from "./permissions.ts";
 import { Publisher } from "./publisher.ts";
 import { Reader } from "./reader.ts";
 import { Requests } from "./requests.ts";
+import { credentialsIn, isForTls, serverList, withoutSecrets } from "./server-addresses.ts";
 import { gatherWrites, hangUp, hangUpAtEnd } from "./transport.ts";
 import { Listeners, type StopListening, type Wire } from "./wire.ts";
 
@@ -112,10 +111,10 @@ export function checkOptions(options: unknown, caller: string): void {
  */
 export async function connectNats(options: NatsOptions): Promise<NatsLink> {
   const servers = serverList(options.servers);
-  const authenticator = authenticatorOf(options);
+  const wanted = clientOptions(options, servers, authenticatorOf(options));
   let nc: NatsConnection;
   try {
-    nc = await dial(clientOptions(options, servers, authenticator));
+    nc = await dial(wanted);
   } catch (cause) {
     throw firstConnectError(servers, cause);
   }
@@ -295,58 +294,13 @@ function clientOptions(
   };
 }
 
-/** User and password, or a token, from the options or else from the first address that has them. */
+/** From the options, or else from the addresses. */
 function credentialsOf(
   { user, pass, token }: NatsOptions,
   servers: readonly string[],
 ): { user?: string; pass?: string; token?: string } {
   if (user !== undefined) return { user, pass: pass ?? "" };
-  if (token !== undefined) return { token };
-  for (const server of servers) {
-    const [, found, secret] = /^(?:[a-z]+:\/\/)?([^@/:]+)(?::([^@/]*))?@/i.exec(server) ?? [];
-    if (found === undefined) continue;
-    if (secret === undefined) return { token: decodeURIComponent(found) };
-    return { user: decodeURIComponent(found), pass: decodeURIComponent(secret) };
-  }
-  return {};
-}
-
-function serverList(servers: unknown): string[] {
-  const given = typeof servers === "string" ? servers.split(",") : (servers ?? []);
-  if (!Array.isArray(given)) throw noAddress(servers);
-  const list = given.map((server: unknown) => checkAddress(server)).filter((it) => it !== "");
-  if (list.length === 0)
-    throw new InvalidInputError(
-      'No servers were given. Expected an address such as "nats://127.0.0.1:4222", in the option `servers` or in NATS_URL.',
-    );
-  return list;
-}
-
-/** @returns The address without the space around it; "" stays. */
-function checkAddress(server: unknown): string {
-  if (typeof server !== "string") throw noAddress(server);
-  const trimmed = server.trim();
-  const place = withoutSecrets(trimmed)
-    .replace(/^(nats|tls):\/\//i, "")
-    .replace(/\/$/, "");
-  const isPlace = isIPv6(place) || (!place.includes("/") && URL.canParse(`http://${place}`));
-  if (trimmed !== "" && !isPlace) throw noAddress(withoutSecrets(trimmed));
-  return trimmed;
-}
-
-function noAddress(value: unknown): InvalidInputError {
-  return new InvalidInputError(
-    `${describe(value)} is no address of a server. Expected host:port, nats://host:port or tls://host:port, one or several.`,
-    { value },
-  );
-}
-
-function isForTls(server: string): boolean {
-  return /^tls:/i.test(server);
-}
-
-function withoutSecrets(server: string): string {
-  return server.replace(/^([a-z]+:\/\/)?.*@/i, "$1");
+  return token === undefined ? credentialsIn(servers) : { token };
 }
 
 function authenticatorOf({ credsFile, nkey }: NatsOptions): Authenticator | undefined {

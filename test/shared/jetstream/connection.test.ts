@@ -35,6 +35,7 @@ test("what is no address, or no key, is refused by name before anybody is asked"
     ["http://127.0.0.1:1", /^"http:.*is no address/],
     ["nats://a b:1", /^"nats:\/\/a b:1" is no address/],
     ["127.0.0.1:99999", /is no address/],
+    ["nats://me:sec%ret@127.0.0.1:1", /in the address nats:\/\/127\.0\.0\.1:1 has a "%"/],
     ["nats://me:secret@127.0.0.1:1/path", /^"nats:\/\/127\.0\.0\.1:1\/path" is no address/],
   ];
   for (const [servers, message] of bad) {
