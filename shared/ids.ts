@@ -13,12 +13,18 @@ const randomIds: IdSource = () => {
     pool = randomBytes(POOL_BYTES);
     used = 0;
   }
+  const first = pool[used] ?? 0;
+  // Not "-" or "_": on a command line an id that begins so would look like an option.
+  if (first >= 0xf8) pool[used] = first & 0x7f;
   used += 16;
   return pool.toString("base64url", used - 16, used);
 };
 let nextId: IdSource = randomIds;
 
-/** A new id of 22 characters that no other process will make: 16 random bytes, base64url. */
+/**
+ * A new id of 22 characters that no other process will make: 16 random bytes, base64url. It begins with a
+ * letter or a digit.
+ */
 export function newId(): string {
   return nextId();
 }

@@ -3,11 +3,14 @@ import fc from "fast-check";
 import { childId, childIdPrefix, splitChildId } from "../../shared/child-ids.ts";
 import { hashId, jitter, newId, seededRandom, seedIds } from "../../shared/ids.ts";
 
-test.serial("new ids are of 22 characters that a subject takes, and all different", (t) => {
-  const ids = Array.from({ length: 5_000 }, () => newId());
-  t.is(new Set(ids).size, ids.length);
-  t.true(ids.every((id) => /^[A-Za-z0-9_-]{22}$/.test(id)));
-});
+test.serial(
+  "new ids are 22 characters that a subject takes, begin like no option, and differ",
+  (t) => {
+    const ids = Array.from({ length: 5_000 }, () => newId());
+    t.is(new Set(ids).size, ids.length);
+    t.true(ids.every((id) => /^[A-Za-z0-9][A-Za-z0-9_-]{21}$/.test(id)));
+  },
+);
 
 test.serial("ids and jitter of a seed repeat themselves, until it is taken away", (t) => {
   const draw = (): unknown[] => {
