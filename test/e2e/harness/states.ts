@@ -13,7 +13,7 @@ import {
   sleeper,
 } from "../tasks/stored.ts";
 import type { TestProcess } from "./child-process.ts";
-import { checkHistory } from "./histories.ts";
+import { checkHistory, checkQuiet } from "./histories.ts";
 import type { World } from "./world.ts";
 
 const CHILDREN = 6;
@@ -26,13 +26,11 @@ const LONG_MS = 45_000;
 export interface States {
   readonly engine: TestProcess;
   readonly worker: TestProcess;
-  /** Steps whose results were stored, as "run step". */
-  readonly done: readonly string[];
   /**
-   * Does what the runs wait for, waits for all ends, and checks them. The event for "told" is left
-   * to the test.
+   * Starts an engine and a worker, does what the runs wait for and checks their ends, that no step whose
+   * result was stored is executed again, and that nothing is left. The event for "told" is left to the test.
    */
-  finish(t: ExecutionContext): Promise<void>;
+  goOn(t: ExecutionContext): Promise<void>;
 }
 
 /** Starts an engine, a worker and the runs, and waits until each is in its state. */
@@ -67,9 +65,24 @@ export async function startStates(world: World, tasksFile: URL): Promise<States>
     ...["asleep before", "overdue before", "paused old"],
     ...kids.map(({ run }) => `${run} kid`),
   ];
-  return { engine, worker, done, finish: (t) => finish(t, world, { ...runs, paused }) };
+  const goOn = async (t: ExecutionContext): Promise<void> => {
+    const before = effects.read().length;
+    await world.startEngine();
+    await world.startWorker({ tasksFile });
+    await finish(t, world, { ...runs, paused });
+    const since = effects.read().slice(before);
+    const again = since.map(({ run, step }) => `${run} ${step}`);
+    t.deepEqual(
+      again.filter((effect) => done.includes(effect)),
+      [],
+      "no finished step was executed again",
+    );
+    await checkQuiet(t, world);
+  };
+  return { engine, worker, goOn };
 }
 
+/** Does what the runs wait for, waits for all ends, and checks them. */
 async function finish(
   t: ExecutionContext,
   world: World,
