@@ -1,5 +1,6 @@
 /** What docs/durability.md says of backups, with the commands that stand there. */
 import { rmSync } from "node:fs";
+import { join } from "node:path";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import type { RunHandle } from "../../shared/index.ts";
 import { until } from "../helpers/until.ts";
@@ -12,6 +13,7 @@ import {
   type World,
 } from "./harness/index.ts";
 import { startStates } from "./harness/states.ts";
+import { deleteStreams, loseServers, untilReplicated } from "./harness/stores.ts";
 import { brief, busyParent } from "./tasks/stored.ts";
 
 const tasksFile = new URL("./tasks/stored.js", import.meta.url);
@@ -19,17 +21,29 @@ const documented = await DocumentedCommands.of("docs/durability.md");
 /** Where the official command line is neither found nor can be built, these tests are skipped. */
 const test = ("missing" in documented ? anyTest.skip : anyTest) as TestFn;
 
-/** Loses every server with all that it stored, and starts new ones in their place. */
-async function loseServers({ topology }: World): Promise<void> {
-  await Promise.all(topology.servers.map((server) => server.kill()));
-  for (const { storeDir } of topology.servers) rmSync(storeDir, { recursive: true, force: true });
-  await Promise.all(topology.servers.map((server) => server.start()));
+/** Carries a block out, from the beginning again when it fails, as the page says. */
+async function carryOut(
+  t: ExecutionContext,
+  world: World,
+  { block, undo }: { readonly block: string; readonly undo: () => unknown },
+): Promise<void> {
+  if ("missing" in documented) throw new Error(documented.missing);
+  const again = async (): Promise<string> => {
+    await undo();
+    return documented.run(block, world);
+  };
+  t.log(block, (await until(again, { withinMs: 60_000, what: block })).slice(-2_000));
 }
 
-async function carryOut(t: ExecutionContext, world: World, block: string): Promise<void> {
-  if ("missing" in documented) throw new Error(documented.missing);
-  const again = (): Promise<string> => documented.run(block, world);
-  t.log(block, (await until(again, { withinMs: 60_000, what: block })).slice(-2_000));
+async function backUp(t: ExecutionContext, world: World): Promise<void> {
+  const folder = join(world.folder, "backup");
+  const undo = (): void => rmSync(folder, { recursive: true, force: true });
+  await carryOut(t, world, { block: "backup", undo });
+}
+
+async function restore(t: ExecutionContext, world: World): Promise<void> {
+  await carryOut(t, world, { block: "restore", undo: () => deleteStreams(world) });
+  await untilReplicated(world);
 }
 
 /** The backup is of a whole second, and takes nothing of what came in it: waits for the next one. */
@@ -45,10 +59,10 @@ forEachWorld(anyTest, (title, open) => {
     await states.engine.stop();
     await world.client.publish("stored.go", { id: "told" }); // nobody has matched it yet
     await secondIsOver();
-    await carryOut(t, world, "backup");
+    await backUp(t, world);
     await states.worker.end();
     await loseServers(world);
-    await carryOut(t, world, "restore");
+    await restore(t, world);
     await states.goOn(t);
   });
 
@@ -73,12 +87,12 @@ forEachWorld(anyTest, (title, open) => {
     await until(() => started.length >= 20, { withinMs: 60_000 });
     await engine.stop();
     await secondIsOver();
-    await carryOut(t, world, "backup");
+    await backUp(t, world);
     isOver = true;
     await worker.end();
     await load.catch(() => {});
     await loseServers(world);
-    await carryOut(t, world, "restore");
+    await restore(t, world);
     const before = world.effects.read().length;
     const kept: { run: RunHandle; finished: string[] }[] = [];
     for (const { taskName, runId } of await client.list({ limit: 1_000 })) {

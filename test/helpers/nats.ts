@@ -104,8 +104,11 @@ export async function startTestCluster(
   return { servers, urls, replicas: 3, stop };
 }
 
-/** A cluster elects its leader and gets to know its members for some seconds. */
-async function untilReplicating(access: NatsOptions): Promise<void> {
+/**
+ * Waits until a cluster can create replicated streams: it elects its leader and gets to know its
+ * members for some seconds. To be called by who may create streams, while there is none of importance.
+ */
+export async function untilReplicating(access: NatsOptions): Promise<void> {
   const link = await connectNats(access);
   const probe = { name: "PROBE", subjects: ["probe"], replicas: 3 };
   try {

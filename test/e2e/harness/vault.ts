@@ -4,6 +4,7 @@ import { deleteStream } from "../../../shared/jetstream/admin.ts";
 import { callApi, errorOf } from "../../../shared/jetstream/api.ts";
 import { connectNats, type NatsLink } from "../../../shared/jetstream/connection.ts";
 import { until } from "../../helpers/until.ts";
+import { streamsOf } from "./stores.ts";
 import type { World } from "./world.ts";
 
 /** The user of the vault. */
@@ -17,11 +18,6 @@ export async function openVault(t: ExecutionContext, { access }: World): Promise
   const vault = await connectNats({ ...access, ...VAULT });
   t.teardown(() => vault.close());
   return vault;
-}
-
-function streamsOf({ setup: { names, shardCount } }: World): string[] {
-  const logs = Array.from({ length: shardCount }, (_, shard) => names.logStream(shard));
-  return [names.eventsStream, names.payloadsStream, ...logs];
 }
 
 /** Waits until the mirrors have all of their streams. */

@@ -47,6 +47,15 @@ class Pull {
   }
 }
 
+/**
+ * How a short request ends. One whose end does not come for a second counts as lost, which a busy
+ * machine can make of any: then another one is made.
+ */
+async function endOf(start: () => Pull): Promise<PullEnd> {
+  const end = await start().ended;
+  return end.reason === "lost" ? endOf(start) : end;
+}
+
 interface Setup {
   link: NatsLink;
   stream: string;
@@ -101,7 +110,7 @@ forEachTopology((title, topology) => {
   test(`${title}: a request without messages expires, or ends at once if it is not to wait`, async (t) => {
     const setup = await setUp(t, await topology());
     const started = setup.link.clock.monotonic();
-    t.like(await new Pull(setup.puller, { expiresMs: 150 }).ended, {
+    t.like(await endOf(() => new Pull(setup.puller, { expiresMs: 150 })), {
       missing: 10,
       reason: "expired",
     });
@@ -132,12 +141,12 @@ forEachTopology((title, topology) => {
       Array.from({ length: 100 }, (_, i) => i + 1),
     );
     // Lanes are used again.
-    const again = new Pull(setup.puller, { batch: 1, expiresMs: 100 });
-    t.like(await again.ended, { missing: 1, reason: "expired" });
+    const again = (): Pull => new Pull(setup.puller, { batch: 1, expiresMs: 100 });
+    t.like(await endOf(again), { missing: 1, reason: "expired" });
   });
 
   test(`${title}: what is given back, or not acknowledged in time, is delivered again`, async (t) => {
-    const setup = await setUp(t, await topology(), { ackWaitMs: 1_000 });
+    const setup = await setUp(t, await topology(), { ackWaitMs: 4_000 });
     await publish(setup, 3);
     const first = new Pull(setup.puller, { batch: 3 });
     await first.ended;
@@ -150,7 +159,7 @@ forEachTopology((title, topology) => {
     await second.ended;
     t.deepEqual(second.sequences, [2]);
     t.is(second.messages[0]?.deliveryCount, 2);
-    // Not acknowledged: it alone comes a third time after the second that the consumer waits.
+    // Not acknowledged: it alone comes a third time after the time that the consumer waits.
     const third = new Pull(setup.puller, { batch: 1 });
     await third.ended;
     t.deepEqual(third.sequences, [2]);
@@ -159,7 +168,7 @@ forEachTopology((title, topology) => {
     const fourth = new Pull(setup.puller, { batch: 1 });
     await fourth.ended;
     t.deepEqual(fourth.sequences, [3]);
-    fourth.messages[0]?.nak(300);
+    fourth.messages[0]?.nak(2_000);
     const early = await new Pull(setup.puller, { batch: 1, noWait: true }).ended;
     t.is(early.reason, "empty");
     const late = new Pull(setup.puller, { batch: 1 });
