@@ -60,8 +60,11 @@ export function recoveryText(recoveries: readonly Recovery[]): string {
 
 /** What several chaos runs came to together: runs, operations, faults of each kind, times to recover. */
 export function totalText(topology: TopologyName, all: readonly Survival[]): string {
-  const runs = all.reduce((sum, { judge }) => sum + (judge?.runs.length ?? 0), 0);
-  const operations = all.reduce((sum, { judge }) => sum + (judge?.told.length ?? 0), 0);
+  const runs = all.reduce((sum, { judge }) => sum + (judge?.facts.runs.length ?? 0), 0);
+  const operations = all.reduce(
+    (sum, { judge }) => sum + (judge?.facts.evidence.told.length ?? 0),
+    0,
+  );
   const faults = new Map<string, number>();
   for (const { result } of all)
     for (const [kind, count] of Object.entries(result.faults))

@@ -1,7 +1,7 @@
 /** docs/chaos.md says what is broken, what is judged and which bugs were found. Each name is looked up. */
 import { readFileSync } from "node:fs";
 import test from "ava";
-import { RULES } from "../chaos/check/judge.ts";
+import { RULES } from "../chaos/check/judgment.ts";
 import { faultKinds } from "../chaos/faults/index.ts";
 import { PLANTED_BUGS } from "../chaos/mutants/chaos-mutants.ts";
 import { mutate } from "../mutants/mutant.ts";

@@ -4,10 +4,15 @@ import { join } from "node:path";
 import { StringDecoder } from "node:string_decoder";
 import type { Line } from "./wire.ts";
 
-/** One edge of an operation of a client. Without a second edge its outcome is unknown. */
-export interface Operation {
-  readonly id: string;
+/** Something that was written down when it began and when it ended, a line for each edge. */
+interface Edge {
+  readonly id: string | number;
   readonly at: number;
+  readonly edge: string;
+}
+
+/** One edge of an operation of a client. */
+export interface Operation extends Edge {
   readonly edge: "invoke" | "ok" | "failed" | "unknown";
   readonly op: string;
   readonly process: string;
@@ -16,8 +21,13 @@ export interface Operation {
   readonly key?: string;
   readonly eventName?: string;
   readonly payload?: unknown;
-  readonly value?: { readonly sequence?: number; readonly output?: unknown };
-  readonly error?: { readonly name?: string; readonly code?: string };
+  readonly value?: { readonly output?: unknown };
+  readonly error?: { readonly code?: string };
+}
+
+/** What became of an operation. Without a second edge its outcome is unknown. */
+export interface Told extends Operation {
+  readonly invokedAt: number;
 }
 
 /** What the code of a step wrote when it began or ended. */
@@ -34,30 +44,33 @@ export interface Effect {
   readonly value?: unknown;
 }
 
-/** Something that was broken, or mended again. */
-export interface Fault {
-  readonly id: string | number;
-  readonly at: number;
+/** Something was broken, or mended again, or could not be broken. */
+export interface Fault extends Edge {
   readonly edge: "begin" | "end" | "failed";
   readonly family: string;
   readonly kind: string;
   readonly target: string;
-  readonly detail?: {
-    readonly sequence?: number;
-    readonly sequences?: readonly number[];
-    readonly failed?: string;
-  } | null;
+  readonly detail?: { readonly sequences?: readonly number[]; readonly failed?: string } | null;
 }
 
-/** A life of a process began, was ready, or ended. */
+/** A fault, and how long it lasted. */
+export interface Span extends Fault {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A life of a process, by all that was written down when it began, was ready and ended. */
 export interface Life {
-  readonly at: number;
-  readonly edge: "start" | "ready" | "exit";
   readonly process: string;
   readonly role: string;
+  readonly from: number;
+  /** Without an end of its own it lasts for ever. */
+  readonly to: number;
+  readonly isReady: boolean;
   /** Of a worker its id. */
   readonly name?: string;
   readonly slots?: { readonly regular?: number; readonly durable?: number };
+  /** How it ended: because that was wanted, by a signal, or with a code. */
   readonly expected?: boolean;
   readonly signal?: string | null;
   readonly code?: number | null;
@@ -72,11 +85,7 @@ export interface Lease {
   readonly value?: {
     readonly worker: string;
     readonly capacity: number;
-    readonly held: readonly {
-      readonly task: string;
-      readonly run: string;
-      readonly since: string;
-    }[];
+    readonly held: readonly Readonly<Record<"task" | "run" | "since", string>>[];
   };
 }
 
@@ -119,8 +128,10 @@ export interface Evidence {
   readonly path: string;
   readonly summary: Summary;
   readonly operations: readonly Operation[];
+  readonly told: readonly Told[];
   readonly effects: readonly Effect[];
   readonly faults: readonly Fault[];
+  readonly spans: readonly Span[];
   readonly lives: readonly Life[];
   readonly leases: readonly Lease[];
   /** When the machine was late with what was due, and by how much. */
@@ -134,6 +145,8 @@ export interface Evidence {
   readonly live: ReadonlyMap<string, readonly Seen[]>;
 }
 
+type LifeEdge = Life & Pick<Edge, "at" | "edge">;
+
 /** Reads a directory. @throws {Error} When it has no `run.json`. */
 export function readEvidence(path: string): Evidence {
   const all = <T extends { readonly at: number }>(prefix: string): T[] =>
@@ -141,13 +154,19 @@ export function readEvidence(path: string): Evidence {
       .filter((name) => name.startsWith(prefix) && name.endsWith(".jsonl"))
       .flatMap((name) => linesOf<T>(join(path, name)))
       .sort((a, b) => a.at - b.at);
+  const summary = JSON.parse(readFileSync(join(path, "run.json"), "utf8")) as Summary;
+  const operations = all<Operation>("operations");
+  const faults = all<Fault>("faults");
+  const told = paired(operations, "invoke").map(([invoked, end]): Told => {
+    return { ...invoked, edge: "unknown", ...end, invokedAt: invoked.at };
+  });
+  const spans = paired(faults, "begin").map(([fault, end]): Span => {
+    return { ...fault, from: fault.at, to: end?.at ?? summary.endedAt };
+  });
   return {
-    path,
-    summary: JSON.parse(readFileSync(join(path, "run.json"), "utf8")) as Summary,
-    operations: all("operations"),
+    ...{ path, summary, operations, told, faults, spans },
     effects: all("effects"),
-    faults: all("faults"),
-    lives: all("processes"),
+    lives: [...groupBy(all<LifeEdge>("processes"), ({ process }) => process).values()].map(lifeOf),
     leases: all("leases"),
     slowness: all("slowness"),
     listed: jsonOf(join(path, "dump", "runs.json")),
@@ -155,6 +174,31 @@ export function readEvidence(path: string): Evidence {
     dump: streamsIn<Line>(join(path, "dump"), (line) => line),
     live: streamsIn<Seen>(join(path, "live"), ({ sequence, subject }) => ({ sequence, subject })),
   };
+}
+
+/** Lists by what they have in common. */
+export function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group) group.push(item);
+    else groups.set(keyOf(item), [item]);
+  }
+  return groups;
+}
+
+function lifeOf(edges: readonly LifeEdge[]): Life {
+  const at = (edge: string): number | undefined => edges.find((each) => each.edge === edge)?.at;
+  const from = edges[0]?.at ?? 0;
+  const to = at("exit") ?? Number.POSITIVE_INFINITY;
+  return Object.assign({}, ...edges, { from, to, isReady: at("ready") !== undefined }) as Life;
+}
+
+function paired<T extends Edge>(edges: readonly T[], first: T["edge"]): [T, T?][] {
+  return [...groupBy(edges, ({ id }) => `${id}`).values()].flatMap((lines): [T, T?][] => {
+    const begin = lines.find(({ edge }) => edge === first);
+    return begin ? [[begin, ...lines.filter(({ edge }) => edge !== first)] as [T, T?]] : [];
+  });
 }
 
 function streamsIn<T extends Seen>(path: string, keep: (line: Line) => T): Map<string, T[]> {

@@ -1,17 +1,18 @@
-/** Folds what the log holds into runs: a fold of its own, so that an error in the product's is seen. */
-import type { Evidence } from "./directory.ts";
+/** Folds what the log holds of a run: a fold of its own, so that an error in the product's is seen. */
 import {
-  bodyOf,
   type Condition,
   type Entry,
   entriesOf,
   headerOf,
-  isMatch,
   type Line,
-  nameOf,
+  type Message,
+  messageOf,
   type Outcome,
-  payloadOf,
+  runOf,
 } from "./wire.ts";
+
+/** The server's time is cut to milliseconds, and three servers do not agree to the last of them. */
+const CLOCK_STEP_MS = 5;
 
 /** Entries that were stored together. */
 export interface Commit {
@@ -25,6 +26,8 @@ export interface Commit {
   readonly entries: readonly Entry[];
   /** What its header says of the run. */
   readonly status: string | undefined;
+  /** Behind it nobody is at work: the run waits, is paused, or has ended. */
+  readonly isRest: boolean;
   /** The earliest time that the run waits for behind it. */
   dueAt?: number;
 }
@@ -34,105 +37,155 @@ export interface Wait {
   readonly key: string;
   readonly condition: Condition;
   readonly leaves: readonly Condition[];
-  readonly openedAt: Commit;
+  /** The sequence of the commit that opened it. */
+  readonly openedAt: number;
   readonly settled: Map<number, Outcome>;
   isOver: boolean;
 }
 
-/** An event that a run has consumed. */
-export interface Consumed {
-  readonly wait: Wait;
-  readonly leaf: number;
-  readonly outcome: Outcome;
-  readonly commit: Commit;
+/** An event that a run has consumed, and what it was for. */
+interface Consumed {
+  readonly leaf: Condition | undefined;
+  readonly sequence: number;
+  readonly data: unknown;
+  readonly openedAt: number;
 }
 
 /** A run as its messages tell it. */
-export interface Run {
+export class Run {
   readonly name: string;
   readonly taskName: string;
   readonly runId: string;
   /** Its messages, in order. */
-  readonly lines: Line[];
-  readonly starts: Line[];
-  /** What its start says: input, position in the events, whose child it is. */
+  readonly messages: readonly Message[];
+  readonly starts: readonly Message[];
   readonly input: unknown;
-  readonly parent: readonly unknown[] | null;
-  readonly commits: Commit[];
-  /** Sequences of its tokens, and which commit each answers. */
-  readonly tokens: Map<number, number | undefined>;
-  readonly steps: Map<string, Commit[]>;
-  readonly waits: Map<string, Wait>;
-  readonly retries: Map<string, number>;
-  readonly consumed: Consumed[];
-  readonly early: { readonly wait: Wait; readonly leaf: number; readonly commit: Commit }[];
-  readonly ends: { readonly outcome: Outcome; readonly commit: Commit }[];
-  readonly childIds: Set<string>;
-  status: string;
+  /** The name of the run whose child it is. */
+  readonly parent: string | undefined;
+  readonly commits: Commit[] = [];
+  readonly steps: Map<string, Commit[]> = new Map();
+  readonly waits: Map<string, Wait> = new Map();
+  /** When the next attempts of steps are due. */
+  readonly retries: Map<string, number> = new Map();
+  /** What it has ever waited for of events, and which it has consumed. */
+  readonly cursors: Condition[] = [];
+  readonly consumed: Consumed[] = [];
+  /** Sleeps that were over before their time. */
+  readonly early: { readonly key: string; readonly byMs: number }[] = [];
+  readonly ends: { readonly outcome: Outcome; readonly timeMs: number }[] = [];
+  status = "queued";
   interruptedAt?: Commit;
   /** Results were taken back: what was done once may be done again. */
-  isReopened: boolean;
-  /** A message of its history or its start is none. */
-  isUnreadable: boolean;
-}
+  isReopened = false;
 
-/** An event as it is stored. */
-export interface StoredEvent {
-  readonly sequence: number;
-  readonly timeMs: number;
-  readonly name: string;
-  readonly payload: unknown;
-}
-
-/** All runs by `<task>/<run>`, and all events. */
-export interface World {
-  readonly runs: ReadonlyMap<string, Run>;
-  readonly events: readonly StoredEvent[];
-  /** Events by name and key of their payload, as the workload asks for them. */
-  readonly byKey: ReadonlyMap<string, readonly StoredEvent[]>;
-  /** The children of each run, by `<task>/<run>` of the parent. */
-  readonly children: ReadonlyMap<string, readonly Run[]>;
-}
-
-/** Folds the dump of the log. */
-export function foldWorld({ dump, summary }: Evidence): World {
-  const runs = new Map<string, Run>();
-  const children = new Map<string, Run[]>();
-  for (const [stream, lines] of dump)
-    if (stream.startsWith(`${summary.namespace}_LOG_`))
-      for (const line of lines) {
-        const [, , , task, run, kind] = line.subject.split(".");
-        if (!task || !run || !kind) continue;
-        const name = `${nameOf(task)}/${nameOf(run)}`;
-        if (!runs.has(name)) runs.set(name, newRun(nameOf(task), nameOf(run)));
-        take(runs.get(name) as Run, kind, line);
-      }
-  for (const run of runs.values()) {
-    const [taskName, runId] = run.parent ?? [];
-    const parent = `${taskName}/${runId}`;
-    if (!run.parent) continue;
-    const siblings = children.get(parent);
-    if (siblings) siblings.push(run);
-    else children.set(parent, [run]);
+  constructor(lines: readonly Line[]) {
+    this.messages = lines.map(messageOf);
+    const { name, taskName, runId } = runOf(lines[0]?.subject ?? "");
+    [this.name, this.taskName, this.runId] = [name, taskName, runId];
+    this.starts = this.messages.filter(({ kind }) => kind === "start");
+    const [input, , , parent] = this.starts[0]?.body ?? [];
+    this.input = input;
+    this.parent = Array.isArray(parent) ? `${parent[0]}/${parent[1]}` : undefined;
+    for (const message of this.messages)
+      if (message.kind === "h" || message.kind === "c") this.#take(message);
   }
-  const events = (dump.get(`${summary.namespace}_EVENTS`) ?? []).map((line) => ({
-    sequence: line.sequence,
-    timeMs: line.timeMs,
-    name: line.subject.slice(line.subject.indexOf(".") + 1),
-    payload: payloadOf(line),
-  }));
-  const byKey = new Map<string, StoredEvent[]>();
-  for (const event of events) {
-    const index = indexOf(event.name, event.payload);
-    const others = byKey.get(index);
-    if (others) others.push(event);
-    else byKey.set(index, [event]);
+
+  /** Its last message of one kind. */
+  last(kind: string): Message | undefined {
+    return this.messages.findLast((message) => message.kind === kind);
   }
-  return { runs, events, byKey, children };
+
+  /** Waits that are not over. */
+  get open(): Wait[] {
+    return [...this.waits.values()].filter(({ isOver }) => !isOver);
+  }
+
+  /** What the run waits for still. */
+  get openLeaves(): Condition[] {
+    return this.open.flatMap(({ leaves, settled }) => leaves.filter((_, i) => !settled.has(i)));
+  }
+
+  /** Nobody has ended it, and nobody waits: it is about to begin, or at work. */
+  get isActive(): boolean {
+    return this.status === "queued" || this.status === "running";
+  }
+
+  #take(message: Message): void {
+    try {
+      const { sequence, timeMs, body } = message;
+      const [start, pass, token, , tuples] = body as [number, string, number, 0, unknown];
+      if (start !== this.starts[0]?.sequence) return;
+      const worker = pass.replace(/\/[rd][0-9a-z]+$/s, "");
+      const entries = entriesOf(tuples);
+      const isRest = /^(waiting|paused|ended)$/.test(entries.at(-1)?.kind ?? "");
+      const status = headerOf(message, "Contrail-Status");
+      const commit: Commit = { sequence, timeMs, pass, worker, token, entries, status, isRest };
+      this.commits.push(commit);
+      this.status = "running";
+      for (const entry of entries) this.#apply(entry, commit);
+      const sleeps = this.openLeaves.flatMap(({ dueAt }) => dueAt ?? []);
+      const dueAt = Math.min(...sleeps, ...this.retries.values());
+      if (dueAt < Number.POSITIVE_INFINITY) commit.dueAt = dueAt;
+    } catch {
+      // what is no commit belongs to nobody
+    }
+  }
+
+  #apply(entry: Entry, commit: Commit): void {
+    const { kind, key } = entry;
+    if (kind === "waiting" || kind === "paused") this.status = kind;
+    else if (kind === "step-completed" || kind === "step-failed") {
+      this.steps.set(key, [...(this.steps.get(key) ?? []), commit]);
+      this.retries.delete(key);
+    } else if (kind === "operation-interrupted") this.retries.delete(key);
+    else if (kind === "attempt-failed") this.retries.set(key, entry.retryAt);
+    else if (kind === "wait-opened") {
+      const { condition } = entry;
+      const isOver = this.interruptedAt !== undefined || holds(condition, new Map());
+      const leaves = leavesOf(condition);
+      const openedAt = commit.sequence;
+      this.waits.set(key, { key, condition, leaves, openedAt, settled: new Map(), isOver });
+      this.cursors.push(...leaves.filter((leaf) => leaf.kind === "event"));
+    } else if (kind === "wait-settled") this.#settle(entry, commit);
+    else if (kind === "cancel-requested" || kind === "timed-out") {
+      this.interruptedAt ??= commit;
+      for (const wait of this.open) wait.isOver = true;
+    } else if (kind === "ended") {
+      this.ends.push({ outcome: entry.outcome, timeMs: commit.timeMs });
+      this.status = entry.outcome.status ?? "";
+    } else if (kind === "retried" || kind === "continued") {
+      this.isReopened = true;
+      delete this.interruptedAt;
+      this.retries.clear();
+      this.waits.clear(); // those that are taken back are recorded anew, the others are over
+    }
+  }
+
+  #settle({ key, leaf: index, outcome }: Entry, { timeMs }: Commit): void {
+    const wait = this.waits.get(key);
+    if (!wait || wait.isOver) return;
+    const before = wait.settled.get(index);
+    if (before && outcome.kind !== "children") return;
+    const known = before?.ended ?? [];
+    const ended = outcome.ended?.filter(([at]) => !known.some(([position]) => position === at));
+    wait.settled.set(index, ended ? { ...outcome, ended: [...known, ...ended] } : outcome);
+    const leaf = wait.leaves[index];
+    const { sequence = 0, data } = outcome;
+    if (outcome.kind === "event")
+      this.consumed.push({ leaf, sequence, data, openedAt: wait.openedAt });
+    const byMs = leaf?.kind === "sleep" ? (leaf.dueAt ?? 0) - timeMs : 0;
+    if (byMs > CLOCK_STEP_MS) this.early.push({ key, byMs });
+    wait.isOver = holds(wait.condition, wait.settled);
+  }
+}
+
+/** Whether there is an entry of a kind among those of a commit. */
+export function has({ entries }: Commit, kind: string): boolean {
+  return entries.some((entry) => entry.kind === kind);
 }
 
 /** The leaves of a condition, from the left. */
-export function leavesOf(condition: Condition): Condition[] {
+function leavesOf(condition: Condition): Condition[] {
   return condition.of ? condition.of.flatMap(([, part]) => leavesOf(part)) : [condition];
 }
 
@@ -152,121 +205,3 @@ export function holds(condition: Condition, settled: ReadonlyMap<number, Outcome
   };
   return settle(condition) !== undefined;
 }
-
-/** The events that a leaf may consume. */
-export function candidates(world: World, { after = 0, ...leaf }: Condition): StoredEvent[] {
-  const { name = "", where } = leaf;
-  const isExact = typeof where?.["key"] === "string" && !/[*>]/.test(name);
-  const events = isExact ? (world.byKey.get(indexOf(name, where)) ?? []) : world.events;
-  return events.filter(
-    ({ sequence, name, payload }) => sequence > after && isMatch(leaf, name, payload),
-  );
-}
-
-function indexOf(name: string, payload: unknown): string {
-  return `${name} ${String((payload as { readonly key?: unknown } | null | undefined)?.key)}`;
-}
-
-function newRun(taskName: string, runId: string): Run {
-  return {
-    ...{ name: `${taskName}/${runId}`, taskName, runId, lines: [], starts: [], commits: [] },
-    ...{ input: undefined, parent: null, tokens: new Map(), steps: new Map(), waits: new Map() },
-    ...{ retries: new Map(), consumed: [], early: [], ends: [], childIds: new Set() },
-    ...{ status: "queued", isReopened: false, isUnreadable: false },
-  };
-}
-
-function take(run: Run, kind: string, line: Line): void {
-  run.lines.push(line);
-  const body = bodyOf(line);
-  if (kind === "start") {
-    run.starts.push(line);
-    run.tokens.set(line.sequence, 0);
-    if (!body) run.isUnreadable = true;
-    else if (run.starts.length === 1) {
-      const [input, , , parent] = body;
-      Object.assign(run, { input, parent: Array.isArray(parent) ? parent : null });
-    }
-  } else if (kind === "ready") run.tokens.set(line.sequence, body?.[0] as number | undefined);
-  else if (kind === "h" || kind === "c") {
-    try {
-      const [startSequence, pass, token, , tuples] = body as [
-        number,
-        string,
-        number,
-        number,
-        unknown,
-      ];
-      if (startSequence !== run.starts[0]?.sequence) return;
-      const { sequence, timeMs } = line;
-      const worker = pass.replace(/\/[rd][0-9a-z]+$/s, "");
-      const status = headerOf(line, "Contrail-Status");
-      const common = { sequence, timeMs, pass, worker, token, status };
-      evolve(run, { ...common, entries: entriesOf(tuples) });
-    } catch {
-      run.isUnreadable = true; // what is no commit belongs to nobody
-    }
-  }
-}
-
-function evolve(run: Run, commit: Commit): void {
-  run.commits.push(commit);
-  run.status = "running";
-  for (const entry of commit.entries) apply(run, entry, commit);
-  const dues = duesOf(run);
-  if (dues.length > 0) commit.dueAt = Math.min(...dues);
-}
-
-/** The times at which something is due, as far as it is recorded. */
-export function duesOf(run: Run): number[] {
-  const waits = [...run.waits.values()].filter(({ isOver }) => !isOver);
-  const open = waits.flatMap(({ leaves, settled }) => leaves.filter((_, i) => !settled.has(i)));
-  return [...open.flatMap(({ dueAt }) => dueAt ?? []), ...run.retries.values()];
-}
-
-function apply(run: Run, entry: Entry, commit: Commit): void {
-  const { kind, key } = entry;
-  if (kind === "waiting" || kind === "paused") run.status = kind;
-  else if (kind === "step-completed" || kind === "step-failed") {
-    run.steps.set(key, [...(run.steps.get(key) ?? []), commit]);
-    run.retries.delete(key);
-  } else if (kind === "operation-interrupted") run.retries.delete(key);
-  else if (kind === "attempt-failed") run.retries.set(key, entry.retryAt);
-  else if (kind === "child-started") for (const id of entry.runIds) run.childIds.add(id);
-  else if (kind === "wait-opened") {
-    const { condition } = entry;
-    const isOver = run.interruptedAt !== undefined || holds(condition, new Map());
-    const leaves = leavesOf(condition);
-    run.waits.set(key, { key, condition, leaves, openedAt: commit, settled: new Map(), isOver });
-  } else if (kind === "wait-settled") settle(run, entry, commit);
-  else if (kind === "cancel-requested" || kind === "timed-out") {
-    run.interruptedAt ??= commit;
-    for (const wait of run.waits.values()) wait.isOver = true;
-  } else if (kind === "ended") {
-    run.ends.push({ outcome: entry.outcome, commit });
-    run.status = entry.outcome.status ?? "";
-  } else if (kind === "retried" || kind === "continued") {
-    run.isReopened = true;
-    delete run.interruptedAt;
-    run.waits.clear(); // those that are taken back are recorded anew, the others are over
-    run.retries.clear();
-  }
-}
-
-function settle(run: Run, { key, leaf, outcome }: Entry, commit: Commit): void {
-  const wait = run.waits.get(key);
-  if (!wait || wait.isOver) return;
-  const before = wait.settled.get(leaf);
-  if (before && outcome.kind !== "children") return;
-  const known = before?.ended ?? [];
-  const ended = outcome.ended?.filter(([at]) => !known.some(([position]) => position === at));
-  wait.settled.set(leaf, ended ? { ...outcome, ended: [...known, ...ended] } : outcome);
-  const condition = wait.leaves[leaf];
-  if (outcome.kind === "event") run.consumed.push({ wait, leaf, outcome, commit });
-  if (condition?.kind === "sleep" && commit.timeMs < (condition.dueAt ?? 0) - CLOCK_STEP_MS)
-    run.early.push({ wait, leaf, commit });
-  wait.isOver = holds(wait.condition, wait.settled);
-}
-
-/** The server's time is cut to milliseconds, and three servers do not agree to the last of them. */
-const CLOCK_STEP_MS = 5;

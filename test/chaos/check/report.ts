@@ -1,26 +1,28 @@
 /** Tells verdicts, and each violation by the smallest run that shows it, as a timeline. */
+import { groupBy } from "./directory.ts";
+import type { Facts } from "./facts.ts";
 import type { Run } from "./history.ts";
-import { groupBy, type Judge, RULES, type Violation } from "./judge.ts";
-import { bodyOf, entriesOf, type Line } from "./wire.ts";
+import { type Judge, RULES, type Violation } from "./judgment.ts";
+import { entriesOf, type Message } from "./wire.ts";
 
 const SHOWN_LINES = 80;
 
 /** The whole report as text. */
 export function report(judge: Judge): string {
-  const { summary, path } = judge.evidence;
-  const { runs } = judge;
+  const { runs, evidence } = judge.facts;
+  const { summary, path, told, effects, faults } = evidence;
   const lines = [
-    `Chaos run of seed ${summary.seed} on ${summary.topology}, ${summary.ended}: ${runs.length} runs, ${judge.told.length} operations, ${judge.evidence.effects.length} effects, ${judge.evidence.faults.length} lines of faults.`,
+    `Chaos run of seed ${summary.seed} on ${summary.topology}, ${summary.ended}: ${runs.length} runs, ${told.length} operations, ${effects.length} effects, ${faults.length} lines of faults.`,
   ];
   for (const { rule, verdict } of judge.verdicts()) {
     const missing = judge.unknown.get(rule)?.join(", ") ?? "nothing that could show it";
     const balance = judge.balances.get(rule);
-    const seen = `${judge.facts.get(rule) ?? 0} facts${balance ? `; ${balance}` : ""}`;
+    const seen = `${judge.count(rule)} facts${balance ? `; ${balance}` : ""}`;
     const count = judge.violations.filter((found) => found.rule === rule).length;
     const why = { held: seen, violated: `${count} times`, "not known": `not seen: ${missing}` };
     lines.push(`${rule.padEnd(10)} ${verdict.padEnd(9)} ${RULES[rule]} (${why[verdict]})`);
   }
-  lines.push("", ...faultLines(judge));
+  lines.push("", ...faultLines(judge.facts));
   const groups = groupBy(
     judge.violations,
     ({ rule, text }) => `${rule} ${text.replace(/[0-9]+/g, "#").slice(0, 40)}`,
@@ -31,7 +33,7 @@ export function report(judge: Judge): string {
       "",
       `${found.rule} is violated${group.length > 1 ? ` (and ${group.length - 1} times more like this)` : ""}: ${found.run?.name ?? ""} ${found.text}`,
     );
-    if (found.run) lines.push(...timeline(judge, found.run));
+    if (found.run) lines.push(...timeline(judge.facts, found.run));
   }
   if (judge.violations.length > 0)
     lines.push(
@@ -43,29 +45,29 @@ export function report(judge: Judge): string {
 }
 
 /** How often each fault was done, and which could not be done or undone. */
-function faultLines({ evidence, spans }: Judge): string[] {
-  const counts = [...groupBy(spans, ({ kind }) => kind)].map(
+function faultLines({ evidence }: Facts): string[] {
+  const counts = [...groupBy(evidence.spans, ({ kind }) => kind)].map(
     ([kind, each]) => `${kind} ${each.length}`,
   );
   const failed = evidence.faults.filter(
     ({ edge, detail }) => edge === "failed" || (edge === "end" && detail?.failed !== undefined),
   );
   return [
-    `Faults: ${spans.length}: ${counts.toSorted().join(", ")}`,
+    `Faults: ${evidence.spans.length}: ${counts.toSorted().join(", ")}`,
     ...failed.map(({ kind, detail }) => `Not done: ${kind}: ${JSON.stringify(detail)}`),
   ];
 }
 
 function sizeOf({ run }: Violation): number {
-  return run ? run.lines.length : 0;
+  return run ? run.messages.length : 0;
 }
 
 /** What happened to a run, in the order of the machine's clock. */
-function timeline({ evidence, effects }: Judge, run: Run): string[] {
+function timeline({ evidence, effects }: Facts, run: Run): string[] {
   const from = (run.starts[0]?.timeMs ?? 0) - 1_000;
-  const to = (run.lines.at(-1)?.timeMs ?? 0) + 10_000;
+  const to = (run.messages.at(-1)?.timeMs ?? 0) + 10_000;
   const rows: [at: number, text: string][] = [
-    ...run.lines.map((line): [number, string] => [line.timeMs, messageText(line)]),
+    ...run.messages.map((each): [number, string] => [each.timeMs, messageText(each)]),
     ...(effects.get(run.name) ?? []).map((e): [number, string] => [
       e.at,
       `  ${e.process} ${e.phase}s "${e.step}", attempt ${e.attempt}${e.token ? `, token ${Number(e.token)}` : ""}`,
@@ -88,17 +90,15 @@ function timeline({ evidence, effects }: Judge, run: Run): string[] {
   ];
 }
 
-function messageText(line: Line): string {
-  const kind = line.subject.slice(line.subject.lastIndexOf(".") + 1);
-  const body = bodyOf(line);
-  if (kind !== "h" && kind !== "c")
-    return `${line.sequence} ${kind}${kind === "ready" || kind === "wait" || kind === "timer" ? ` answers ${String(body?.[0])}` : ""}`;
+function messageText({ sequence, kind, body }: Message): string {
+  const answers = ["ready", "wait", "timer"].includes(kind) ? ` answers ${String(body?.[0])}` : "";
+  if (kind !== "h" && kind !== "c") return `${sequence} ${kind}${answers}`;
   try {
     const entries = entriesOf(body?.[4]).map((e) =>
       [e.kind, e.because, e.key, e.outcome?.status].filter(Boolean).join(" "),
     );
-    return `${line.sequence} ${kind} by ${String(body?.[1])} with token ${String(body?.[2])}: ${entries.join("; ")}`;
+    return `${sequence} ${kind} by ${String(body?.[1])} with token ${String(body?.[2])}: ${entries.join("; ")}`;
   } catch {
-    return `${line.sequence} ${kind} that cannot be read`;
+    return `${sequence} ${kind} that cannot be read`;
   }
 }

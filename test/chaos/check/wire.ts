@@ -82,26 +82,44 @@ const KINDS: readonly (readonly string[])[] = [
 
 const decoder = new Decoder({ useRecords: false, mapsAsObjects: true });
 
-/** The body of a message, which is a list; nothing when it is not of this format. */
-export function bodyOf({ data }: Line): readonly unknown[] | undefined {
-  const bytes = Buffer.from(data, "base64");
+/** A message of a run, read. */
+export interface Message extends Line {
+  readonly kind: string;
+  /** A list; nothing when it is not of this format. */
+  readonly body: readonly unknown[] | undefined;
+}
+
+/** Reads a message of the log. */
+export function messageOf(line: Line): Message {
+  const kind = line.subject.split(".")[5] ?? "";
+  const bytes = Buffer.from(line.data, "base64");
   try {
     const plain = bytes[0] === 2 ? inflateRawSync(bytes.subarray(1)) : bytes.subarray(1);
     const body: unknown = bytes[0] === 1 || bytes[0] === 2 ? decoder.decode(plain) : undefined;
-    return Array.isArray(body) ? body : undefined;
+    return { ...line, kind, body: Array.isArray(body) ? body : undefined };
   } catch {
-    return undefined;
+    return { ...line, kind, body: undefined };
   }
 }
 
-/** The payload of an event: JSON, or CBOR where its header says so. */
-export function payloadOf(line: Line): unknown {
-  const bytes = Buffer.from(line.data, "base64");
+/** An event as it is stored. */
+export interface StoredEvent extends Pick<Line, "sequence" | "timeMs"> {
+  readonly name: string;
+  /** JSON, or CBOR where its header says so; nothing when it is neither. */
+  readonly payload: unknown;
+}
+
+/** Reads an event. */
+export function eventOf(line: Line): StoredEvent {
+  const { sequence, timeMs, subject, data } = line;
+  const name = subject.slice(subject.indexOf(".") + 1);
+  const bytes = Buffer.from(data, "base64");
   try {
     const isCbor = /cbor/i.test(headerOf(line, "Content-Type") ?? "");
-    return isCbor ? decoder.decode(bytes) : JSON.parse(bytes.toString());
+    const payload: unknown = isCbor ? decoder.decode(bytes) : JSON.parse(bytes.toString());
+    return { sequence, timeMs, name, payload };
   } catch {
-    return undefined;
+    return { sequence, timeMs, name, payload: undefined };
   }
 }
 
@@ -121,8 +139,15 @@ export function entriesOf(tuples: unknown): Entry[] {
   });
 }
 
+/** Which run a subject of the log is of. */
+export function runOf(subject: string): Record<"name" | "taskName" | "runId", string> {
+  const [, , , task = "", run = ""] = subject.split(".");
+  const [taskName, runId] = [nameOf(task), nameOf(run)];
+  return { name: `${taskName}/${runId}`, taskName, runId };
+}
+
 /** A name as it stands in a subject: `_5f` is the byte 0x5f, `__` is an underscore. */
-export function nameOf(token: string): string {
+function nameOf(token: string): string {
   const hex = token.replace(/__|_([0-9a-f]{2})|[^_]/g, (part, byte: string | undefined) =>
     byte ? byte : part === "__" ? "5f" : part.charCodeAt(0).toString(16).padStart(2, "0"),
   );

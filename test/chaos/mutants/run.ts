@@ -89,7 +89,7 @@ async function judged(
   const judge = judgeAll(directory);
   rmSync(directory, { recursive: true, force: true });
   const found = judge.verdicts().filter(({ verdict }) => verdict === "violated");
-  const { ended, reason } = judge.evidence.summary;
+  const { ended, reason } = judge.facts.evidence.summary;
   if (ended === "healed") return found.map(({ rule }) => rule);
   say(`The chaos run of ${bug.name} came to no end: ${reason?.split("\n")[0]}`);
   return [];
