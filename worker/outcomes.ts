@@ -28,12 +28,13 @@ export async function settledBy(services: Services, proof: Proof, now: number): 
   const { address: run, state, because } = proof;
   const waits = [...state.pending.values()];
   const parent = { ...run, startSequence: state.startSequence };
-  // Who was not woken when it was time has to look as well: the deadline may be over since (rule 22).
-  const mustLook = because.timer !== undefined || because.poke === WAKE_LOST;
+  const due = dueSleeps(state.sleeping.values(), now);
+  // Whatever woke it: no timeout is recorded before a look (rule 22).
+  const mustLook = due.length > 0 || because.timer !== undefined || because.poke === WAKE_LOST;
   const [events, children] = await (!mustLook
     ? Promise.all([namedEvents(services, proof), namedChildren(services, parent, waits, because)])
     : lookAround(services, parent, waits, state.consumedEvents));
-  return inOrder([...events, ...children, ...dueSleeps(state.sleeping.values(), now)]);
+  return inOrder([...events, ...children, ...due]);
 }
 
 /** Events and ends of children that there are, whether or not the engine has noticed. */

@@ -1,10 +1,19 @@
 import test from "ava";
+import { openTokens } from "../helpers/forgery.ts";
 import { until } from "../helpers/until.ts";
-import { checkHistory, checkQuiet, forEachWorld, type World } from "./harness/index.ts";
-import { approval, everything, MISMATCH, secondChance } from "./tasks/conditions.ts";
+import {
+  checkHistory,
+  checkQuiet,
+  forEachWorld,
+  type TestProcess,
+  type World,
+} from "./harness/index.ts";
+import { approval, everything, MISMATCH, secondChance, together } from "./tasks/conditions.ts";
 
 const tasksFile = new URL("./tasks/conditions.js", import.meta.url);
 const LATER_MS = 3_600_000;
+/** Long enough to publish two events, on any machine. */
+const TIMELY_MS = 8_000;
 
 forEachWorld(test, (title, open) => {
   for (const isReplayed of [false, true])
@@ -95,11 +104,39 @@ forEachWorld(test, (title, open) => {
     t.is(await world.result(run), "sleep, event");
     await checkQuiet(t, world);
   });
+
+  test(`${title}: an event that came in time wins over a sleep that is over when another event's token is claimed`, async (t) => {
+    const world = await open(t);
+    await world.startEngine();
+    const worker = await startWorker(world);
+    const run = await world.client.start(together, { id: "both", limitMs: TIMELY_MS });
+    await world.untilStatus(run, "waiting");
+    await until(async () => {
+      const { hasTimer, hasRegistration } = await run.view();
+      return hasTimer && hasRegistration;
+    });
+    await worker.end();
+    const tokens = async (): Promise<number> =>
+      (await openTokens(world.link, world.setup.names)).undelivered;
+    await world.client.publish("both.any", 1);
+    await until(async () => (await tokens()) === 1, { what: "the token of the first event" });
+    await world.client.publish("both.timely", 2);
+    const { state } = await run.view();
+    const leaves = [...state.pending.values()].flatMap((wait) => wait.leaves);
+    const dueAt = Math.max(...leaves.map((leaf) => (leaf.kind === "sleep" ? leaf.dueAt : 0)));
+    t.true(Date.now() < dueAt, "the second event came in time");
+    await until(() => Date.now() > dueAt, { withinMs: 2 * TIMELY_MS });
+    await until(async () => (await tokens()) > 1, { what: "the token of the timer" });
+    await startWorker(world);
+    t.is(await world.result(run), "event");
+    checkHistory(t, await world.endOf(run));
+    await checkQuiet(t, world);
+  });
 });
 
 /** Keeps nothing in memory: each pass replays. Its gates are in the world's folder. */
-async function startWorker(world: World): Promise<void> {
-  await world.startWorker({ tasksFile, warmRuns: 0, env: { CONTRAIL_E2E_GATES: world.folder } });
+function startWorker(world: World): Promise<TestProcess> {
+  return world.startWorker({ tasksFile, warmRuns: 0, env: { CONTRAIL_E2E_GATES: world.folder } });
 }
 
 type Run = Awaited<ReturnType<World["client"]["start"]>>;

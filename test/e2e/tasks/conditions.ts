@@ -95,3 +95,15 @@ export const secondChance: Task<{ id: string }, string> = durableTask({
     return `${first.kind}, ${second.kind}`;
   },
 });
+
+/** Waits for an event and, at the same time, for another one that may come too late. */
+export const together: Task<{ id: string; limitMs: number }, string> = durableTask({
+  name: "together",
+  run: async ({ id, limitMs }: { id: string; limitMs: number }, ctx) => {
+    const [, raced] = await Promise.all([
+      ctx.waitForEvent(`${id}.any`),
+      ctx.waitFor(anyOf(sleep({ milliseconds: limitMs }), event(`${id}.timely`))),
+    ]);
+    return raced.kind;
+  },
+});
