@@ -1,4 +1,5 @@
 import test from "ava";
+import { encodeStart } from "../../shared/messages.ts";
 import { GARBAGE } from "../helpers/forgery.ts";
 import { report } from "./check/report.ts";
 import { honestStory, lease } from "./honest-story.ts";
@@ -114,6 +115,26 @@ const TRUTHS: [title: string, tell: (story: Story) => void][] = [
         const fault = { id: 90 + i, family: "garbage", kind: "garbage-of-nobody", target };
         s.line("faults", { ...fault, edge: "begin", detail: { sequence } });
       }
+    },
+  ],
+  [
+    "a start that a server stored twice while its disk was full, and that was executed twice",
+    (s) => {
+      const body = encodeStart({
+        ...{ input: { value: 5 }, events: { after: 0, created: "then" }, nonce: "n", by: "client" },
+      });
+      const guard: [string, string][] = [["Nats-Expected-Last-Subject-Sequence", "0"]];
+      const asked = { op: "start", taskName: "chaos-job", runId: "x", payload: { value: 5 } };
+      const fault = { id: 9, family: "disk", kind: "full-disk", target: "server-3" };
+      s.operation("ok", asked);
+      s.line("faults", { ...fault, edge: "begin" });
+      for (const process of ["worker-1.0", "worker-2.0"]) {
+        const start = s.message("chaos-job/x", "start", body, guard);
+        s.step("chaos-job/x", "main", undefined, { process });
+        const outcome = { status: "completed", output: { value: 5 } } as const;
+        s.commit("chaos-job/x", `${process}/r9`, start, [{ kind: "ended", outcome }]);
+      }
+      s.line("faults", { ...fault, edge: "end" });
     },
   ],
   ["a token that comes twice", (s) => void s.ready("chaos-plan/plan", { timer: BEGIN })],

@@ -1,7 +1,15 @@
 /** All that the laws look at: the evidence, put together to what it is about. */
 import { type Effect, type Evidence, groupBy, type Listed, type Span } from "./directory.ts";
 import { Run } from "./history.ts";
-import { type Condition, eventOf, isMatch, runOf, type StoredEvent } from "./wire.ts";
+import {
+  type Condition,
+  eventOf,
+  headerOf,
+  isMatch,
+  type Message,
+  runOf,
+  type StoredEvent,
+} from "./wire.ts";
 
 /** Other processes may be so many times as late as the one that measures it. */
 const SLOWER = 3;
@@ -18,8 +26,10 @@ export class Facts {
   readonly all: ReadonlyMap<string, Run>;
   /** The runs that are judged: those that were started, and whose messages nobody broke on purpose. */
   readonly runs: readonly Run[];
-  /** Runs whose own messages were broken on purpose. */
+  /** Runs whose own messages were broken on purpose, or by a server. */
   readonly excused: ReadonlySet<string>;
+  /** Writes that a server has stored against their guard. */
+  readonly unguarded: readonly Message[];
   readonly children: ReadonlyMap<string, readonly Run[]>;
   readonly effects: ReadonlyMap<string, readonly Effect[]>;
   readonly listed: ReadonlyMap<string, Listed>;
@@ -40,7 +50,9 @@ export class Facts {
     const runs = [...groupBy(log, ({ subject }) => runOf(subject).name).values()];
     const all = runs.map((lines) => new Run(lines));
     this.all = new Map(all.map((run) => [run.name, run]));
-    this.excused = excusedBy(evidence);
+    this.unguarded = all.flatMap((run) => unguardedOf(run, evidence.spans));
+    const broken = this.unguarded.map(({ subject }) => runOf(subject).name);
+    this.excused = new Set([...excusedBy(evidence), ...broken]);
     this.runs = all.filter(({ name, starts }) => starts.length > 0 && !this.excused.has(name));
     this.children = groupBy(all, ({ parent = "" }) => parent);
     this.effects = groupBy(evidence.effects, nameOf);
@@ -105,6 +117,24 @@ function indexOf(name: string, payload: unknown): string {
 /** Whether a fault was done to a process, or to the place that it had for this life. */
 export function isOf({ target }: Span, process: string): boolean {
   return process === target || process.startsWith(`${target}.`);
+}
+
+/**
+ * Writes that were stored although another one had been since their guard, while the disk of a server was
+ * full: its leader then looks at what it could not write down (nats-server 2.15.1). The report tells them.
+ */
+function unguardedOf({ messages }: Run, spans: readonly Span[]): Message[] {
+  const lasts = new Map<string, number>();
+  return messages.filter((message) => {
+    const { subject, sequence, timeMs } = message;
+    const expected = Number(headerOf(message, "Nats-Expected-Last-Subject-Sequence"));
+    const isOfOther = headerOf(message, "Nats-Expected-Last-Subject-Sequence-Subject");
+    const isAgainst = !isOfOther && expected < (lasts.get(subject) ?? 0);
+    lasts.set(subject, sequence);
+    const isFull = ({ family, from, to }: Span): boolean =>
+      family === "disk" && from <= timeMs && to >= timeMs;
+    return isAgainst && spans.some(isFull);
+  });
 }
 
 /** What was written into a stream or removed from it on purpose names the runs it is of. */

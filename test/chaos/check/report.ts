@@ -44,8 +44,8 @@ export function report(judge: Judge): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** How often each fault was done, and which could not be done or undone. */
-function faultLines({ evidence }: Facts): string[] {
+/** How often each fault was done, which could not be done or undone, and what a server did wrong. */
+function faultLines({ evidence, unguarded }: Facts): string[] {
   const counts = [...groupBy(evidence.spans, ({ kind }) => kind)].map(
     ([kind, each]) => `${kind} ${each.length}`,
   );
@@ -55,6 +55,10 @@ function faultLines({ evidence }: Facts): string[] {
   return [
     `Faults: ${evidence.spans.length}: ${counts.toSorted().join(", ")}`,
     ...failed.map(({ kind, detail }) => `Not done: ${kind}: ${JSON.stringify(detail)}`),
+    ...unguarded.map(
+      ({ sequence, subject }) =>
+        `Not judged: the run of ${subject}: a server whose disk was full stored message ${sequence} against its guard.`,
+    ),
   ];
 }
 

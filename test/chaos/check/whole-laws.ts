@@ -76,7 +76,7 @@ function* storage({ evidence: { live, dump, faults, summary } }: Facts): Finding
   }
 }
 
-/** Bad input is refused with a code, and no process ends by itself. */
+/** Bad input is refused with a code, and no worker or engine ends by itself. */
 function* badInput({ evidence: { told, lives } }: Facts): Findings {
   for (const { op, edge, error, id, key } of told) {
     if (key !== "bad") continue;
@@ -85,7 +85,7 @@ function* badInput({ evidence: { told, lives } }: Facts): Findings {
       yield ["P9", `bad input of ${op} ${id} got ${edge} and ${JSON.stringify(error)}`];
   }
   for (const { process, role, isReady, expected, code } of lives) // who cannot even begin says why
-    if (isReady && code && !expected && role !== "client")
+    if (isReady && code && !expected && /worker|engine/.test(role))
       yield ["P9", `${process} ended by itself with code ${code}`];
 }
 
