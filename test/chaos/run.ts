@@ -10,6 +10,8 @@ import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { findServer } from "../../engine/server/index.ts";
 import { FAMILIES, type Family } from "./faults/fault.ts";
+import { findEntrance, goOnInside, isInNamespace, type Network, openLoopback } from "./network.ts";
+import { EMPTY_RULES } from "./packet-filter.ts";
 import { commandOf, type Survival, survive, totalText } from "./survival.ts";
 import type { TopologyName } from "./topology.ts";
 
@@ -20,6 +22,7 @@ interface Given {
   readonly seed: string;
   readonly seeds: number;
   readonly faults: readonly Family[];
+  readonly network: Network | "auto";
   readonly dir?: string;
   readonly patience: number;
 }
@@ -40,6 +43,11 @@ const command = new Command("chaos")
       .argParser(families)
       .default(FAMILIES, "all that a run is to survive"),
   )
+  .addOption(
+    new Option("--network <way>", "packets lost in a network namespace, or bytes held by proxies")
+      .choices(["auto", "namespace", "proxies"])
+      .default("auto", "a namespace where the machine allows one"),
+  )
   .option("--dir <folder>", "where to write; by default a new folder for temporary files")
   .option("--patience <seconds>", "how long runs may take to end after the healing", positive, 120);
 
@@ -50,15 +58,29 @@ const root = resolve(
   given.dir ?? join(tmpdir(), `contrail-chaos-${topology}-${given.seed}-${process.pid}`),
 );
 const startedAt = performance.now();
+// Whoever started this wants it no more.
+if (process.connected) process.once("disconnect", () => process.exit(1));
+const isInside = isInNamespace();
+const isTried = !isInside && given.network !== "proxies";
+const { command: entrance, why } = isTried ? await findEntrance(EMPTY_RULES) : {};
+if (why !== undefined) say(`No network namespace, so no packet can be lost: ${why}.`);
+if (why !== undefined && given.network === "namespace") process.exit(1);
+// Inside there is nobody to fetch a server from.
 const { binary } = await findServer({ report: say });
 process.env["CONTRAIL_NATS_SERVER"] = binary;
+if (entrance) {
+  const same = ["--seed", given.seed, "--dir", root, "--network", "namespace"];
+  process.exit(await goOnInside(entrance, [...process.argv.slice(1), ...same]));
+}
+if (isInside) await openLoopback();
+const network = isInside ? "namespace" : "proxies";
 
 const all: Survival[] = [];
 for (let i = 0; i < given.seeds; i++) {
   const seed = i === 0 ? given.seed : `${given.seed}-${i + 1}`;
   const folder = given.seeds === 1 ? root : join(root, seed);
   mkdirSync(folder, { recursive: true });
-  const options = { topology, totalMs, seed, families: given.faults, folder };
+  const options = { topology, totalMs, seed, families: given.faults, network, folder } as const;
   say(commandOf(options));
   const survival = await survive({ ...options, patienceMs: given.patience * 1000, tell: say });
   all.push(survival);

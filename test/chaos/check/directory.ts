@@ -46,6 +46,8 @@ export interface Fault {
     readonly sequence?: number;
     readonly sequences?: readonly number[];
     readonly failed?: string;
+    /** Of a partition: `namespace` when packets were lost. */
+    readonly madeBy?: string;
   } | null;
 }
 
@@ -87,6 +89,8 @@ export interface Summary {
   readonly minutes: number;
   readonly faults: readonly string[];
   readonly namespace: string;
+  /** Who made partitions: `namespace` by losing packets, `proxies` by holding bytes back. */
+  readonly network?: string;
   readonly startedAt: number;
   readonly healedAt?: number;
   /** When the list of runs was taken. */

@@ -128,7 +128,7 @@ export class Judge {
   undisturbedAt(process: string, since: number, until: number): number {
     const ends = this.during(since, until)
       .filter(({ target }) => /server|_LOG_|consumers/.test(target) || isOf(target, process))
-      .map(({ to }) => to);
+      .map((span) => span.to + backoffMs(span));
     return Math.max(since, ...ends);
   }
 
@@ -182,6 +182,14 @@ function spansOf({ faults, summary }: Evidence): Span[] {
   return faults
     .filter(({ edge }) => edge === "begin")
     .map(({ id, at, ...fault }) => ({ ...fault, from: at, to: ends.get(id) ?? summary.endedAt }));
+}
+
+/**
+ * How long TCP may take to send again what was lost: it waits twice as long each time, so at most as long
+ * as the fault has lasted.
+ */
+function backoffMs({ detail, from, to }: Span): number {
+  return detail?.madeBy === "namespace" ? to - from : 0;
 }
 
 /** Whether a fault was done to a process, or to the place that it had for this life. */
