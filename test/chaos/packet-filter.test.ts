@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -65,6 +65,12 @@ function pathWith(t: ExecutionContext, words?: string): NodeJS.ProcessEnv {
   return { ...process.env, PATH: folder };
 }
 
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 const onLinux = process.platform === "linux" ? test : test.skip;
 
 onLinux("a machine without unshare has no network namespace, and that is why", async (t) => {
@@ -81,18 +87,38 @@ onLinux(
   },
 );
 
-onLinux("a chaos run that may use only a network namespace ends where there is none", async (t) => {
-  const args = [program("./run.js"), "--network", "namespace"];
+/** Runs the command where `unshare` is refused, to its end; without faults, so it shows nothing and fails. */
+async function chaosWithoutNamespace(t: ExecutionContext, ...args: string[]): Promise<string> {
   const env = pathWith(t, "Operation not permitted");
-  const { code, stdout } = (await t.throwsAsync(
-    run(process.execPath, args, { env }),
-  )) as unknown as { code: number; stdout: string };
+  const ended = run(process.execPath, [program("./run.js"), ...args], { env });
+  const { code, stdout, stderr } = (await t.throwsAsync(ended)) as Error & Ended;
   t.is(code, 1);
-  t.regex(
-    stdout,
-    /No network namespace, so no packet can be lost: unshare --net ip: .*not permitted/,
-  );
+  return stdout + stderr;
+}
+
+onLinux("a chaos run that may use only a network namespace ends where there is none", async (t) => {
+  const told = await chaosWithoutNamespace(t, "--network", "namespace");
+  t.regex(told, /^No chaos: there is no network namespace .*: unshare --net ip: .*not permitted/m);
+  t.notRegex(told, /npm run chaos/);
 });
+
+onLinux(
+  "a chaos run without a network namespace says why, and lets proxies hold bytes",
+  async (t) => {
+    const dir = mkdtempSync(join(tmpdir(), "contrail-proxies-"));
+    t.teardown(() => rmSync(dir, { recursive: true }));
+    const told = await chaosWithoutNamespace(
+      ...([t, "--seconds", "1", "--faults", "none", "--patience", "60", "--dir", dir] as const),
+    );
+    t.regex(
+      told,
+      /Proxies make the partitions, as there is no .*: unshare --net ip: .*not permitted/,
+    );
+    t.regex(told, /npm run chaos -- .* --network proxies\n/);
+    t.regex(told, /Partitions are made by proxies between processes/);
+    t.regex(readFileSync(join(dir, "run.json"), "utf8"), /"network": "proxies"/);
+  },
+);
 
 test("packets are not dropped in a network that others use", async (t) => {
   await t.throwsAsync(PacketFilter.open(), { message: /only in a network namespace of one's own/ });

@@ -63,8 +63,11 @@ if (process.connected) process.once("disconnect", () => process.exit(1));
 const isInside = isInNamespace();
 const isTried = !isInside && given.network !== "proxies";
 const { command: entrance, why } = isTried ? await findEntrance(EMPTY_RULES) : {};
-if (why !== undefined) say(`No network namespace, so no packet can be lost: ${why}.`);
-if (why !== undefined && given.network === "namespace") process.exit(1);
+if (why !== undefined) {
+  const missing = `there is no network namespace to lose packets in: ${why}`;
+  if (given.network === "namespace") fail(`No chaos: ${missing}.`);
+  say(`Proxies make the partitions, as ${missing}.`);
+}
 // Inside there is nobody to fetch a server from.
 const { binary } = await findServer({ report: say });
 process.env["CONTRAIL_NATS_SERVER"] = binary;
@@ -93,6 +96,11 @@ process.exit(all.every(({ hasSurvived }) => hasSurvived) ? 0 : 1);
 function say(text: string): void {
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   process.stdout.write(`${seconds.padStart(7)} s  ${text}\n`);
+}
+
+function fail(text: string): never {
+  process.stderr.write(`${text}\n`);
+  process.exit(1);
 }
 
 function positive(text: string): number {
