@@ -55,7 +55,7 @@ export async function findEnds(
   };
   const follower = follow(link, {
     stream: names.logStream(shard),
-    subjects: [names.everyRun(shard, "h"), names.everyRun(shard, "c")],
+    subjects: [], // of which most are histories: filters would cost the server more
     from,
     headersOnly: true,
     onMessage: (message) => {
@@ -66,7 +66,8 @@ export async function findEnds(
         return undefined;
       }
       upTo = message.sequence;
-      if (isEnd(message)) found.push({ history: message.subject, sequence: message.sequence });
+      if (/\.[hc]$/.test(message.subject) && isEnd(message))
+        found.push({ history: message.subject, sequence: message.sequence });
       return found.length < ENDS_AT_ONCE ? undefined : handOver().catch(stop);
     },
   });

@@ -44,6 +44,8 @@ export interface TermStatus {
  * in so many milliseconds are read, some 4,000 a second. While more are stored, it looks later.
  */
 const LIVE_REST_MS = 125;
+/** What shows whether a run moves. */
+const LIVE_KINDS = ["start", "h", "c"] as const;
 
 /** An engine while it leads. */
 export class Term {
@@ -63,6 +65,7 @@ export class Term {
   #timers: Follower[] = [];
   /** Begin when what is registered is known. */
   #live: Follower[] = [];
+  #isOver = false;
   #events: Follower | undefined;
   #isCaughtUp = false;
 
@@ -136,7 +139,7 @@ export class Term {
     const live = caughtUp.then(
       () => {
         this.#isCaughtUp = true;
-        return signal.aborted ? undefined : this.#followLive();
+        return signal.aborted || this.#isOver ? undefined : this.#followLive();
       },
       () => undefined, // a follower has ended, which `done` tells
     );
@@ -144,6 +147,7 @@ export class Term {
     try {
       await Promise.race([over, Promise.all(all)]);
     } finally {
+      this.#isOver = true;
       this.#waits.close();
       this.#cancels.close();
       this.#sweeper.close();
@@ -211,26 +215,52 @@ export class Term {
 
   /** What moves is followed once the registrations of what stands still are known. */
   async #followLive(): Promise<void> {
-    const { names, clock } = this.#services;
-    this.#live = this.#ends.shards.map((_, shard) =>
-      this.#open({
-        stream: names.logStream(shard),
-        subjects: (["start", "h", "c"] as const).map((kind) => names.everyRun(shard, kind)),
-        from: "last-per-subject",
-        headersOnly: true,
-        restMs: LIVE_REST_MS * names.shardCount,
-        onMessage: (message) => {
-          this.#lost.live.note(message, clock.monotonic());
-          if (!message.subject.endsWith(".start"))
-            this.#sweeper.noteMoved(prefixOf(message), message.sequence);
-        },
-      }),
-    );
-    void Promise.all(this.#live.map((follower) => follower.caughtUp)).then(
-      () => this.#services.signal.aborted || this.#lost.start(),
-      () => {}, // a follower has ended, which `done` tells
-    );
+    const { signal } = this.#services;
+    const pictures = this.#ends.shards.map((_, shard) => this.#picture(shard));
+    this.#live = pictures;
+    await Promise.all(pictures.map(({ caughtUp, done }) => caughtUp.catch(() => done)));
+    await Promise.all(pictures.map((picture) => picture.close()));
+    if (signal.aborted || this.#isOver) return;
+    this.#live = pictures.map(({ position }, shard) => this.#followAll(shard, position + 1));
+    this.#lost.start();
     await Promise.all(this.#live.map((follower) => follower.done));
+  }
+
+  /** How every run stands. */
+  #picture(shard: number): Follower {
+    const { names } = this.#services;
+    return this.#open({
+      stream: names.logStream(shard),
+      subjects: LIVE_KINDS.map((kind) => names.everyRun(shard, kind)),
+      from: "last-per-subject",
+      headersOnly: true,
+      onMessage: (message) => this.#noteLive(message),
+    });
+  }
+
+  /**
+   * Follows the whole log of a shard, of which nearly all is wanted: to a consumer with several filters
+   * that is behind, the server finds each message by a walk over all subjects of a block (2.15.1).
+   */
+  #followAll(shard: number, from: number): Follower {
+    const { names } = this.#services;
+    return this.#open({
+      stream: names.logStream(shard),
+      subjects: [],
+      from,
+      headersOnly: true,
+      restMs: LIVE_REST_MS * names.shardCount,
+      onMessage: (message) => {
+        const kind = message.subject.slice(message.subject.lastIndexOf(".") + 1);
+        if ((LIVE_KINDS as readonly string[]).includes(kind)) this.#noteLive(message);
+      },
+    });
+  }
+
+  #noteLive(message: StoredMessage): void {
+    this.#lost.live.note(message, this.#services.clock.monotonic());
+    if (!message.subject.endsWith(".start"))
+      this.#sweeper.noteMoved(prefixOf(message), message.sequence);
   }
 
   /** Whether what a waiting commit announces is known to be stored behind it. */

@@ -22,7 +22,7 @@ import type { StoredMessage } from "./stored-message.ts";
 /** What to follow, and who takes it. */
 export interface FollowerOptions {
   readonly stream: string;
-  /** Subjects to follow, wildcards allowed; they must not overlap. */
+  /** Subjects to follow, wildcards allowed; they must not overlap. None: all of the stream. */
   readonly subjects: readonly string[];
   /**
    * The first sequence to hand over; or "last-per-subject": the last message of each subject that is
@@ -209,7 +209,9 @@ export class Follower {
     await this.#checkStream();
     if (this.#settleCaughtUp === undefined || this.#goal !== undefined) return;
     const lasts = await Promise.all(
-      subjects.map((subject) => reader.lastFor(stream, subject, { leader: true, signal })),
+      (subjects.length === 0 ? [">"] : subjects).map((subject) =>
+        reader.lastFor(stream, subject, { leader: true, signal }),
+      ),
     );
     this.#goal = Math.max(0, ...lasts.map((last) => last?.sequence ?? 0));
     this.#checkGoal();

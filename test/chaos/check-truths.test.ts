@@ -1,4 +1,5 @@
 import test from "ava";
+import { GARBAGE } from "../helpers/forgery.ts";
 import { report } from "./check/report.ts";
 import { honestStory, lease } from "./honest-story.ts";
 import { broken, FOREVER, judged, NO_STEP, SLEEP, waiting } from "./judged-story.ts";
@@ -95,6 +96,17 @@ const TRUTHS: [title: string, tell: (story: Story) => void][] = [
     (s) => {
       const fault = { id: 9, family: "network", kind: "partition-worker", target: "worker-1" };
       staleSlot(s, { ...fault, detail: { madeBy: "namespace" } }, 7_500);
+    },
+  ],
+  [
+    "whatever somebody has put where starts are",
+    (s) => {
+      for (const [i, body] of Object.values(GARBAGE).entries()) {
+        const sequence = s.message(`chaos-plan/garbage-${i}`, "start", body);
+        const target = `contrail.log.0.chaos-plan.garbage-${i}.start`;
+        const fault = { id: 90 + i, family: "garbage", kind: "garbage-of-nobody", target };
+        s.line("faults", { ...fault, edge: "begin", detail: { sequence } });
+      }
     },
   ],
   ["a token that comes twice", (s) => void s.ready("chaos-plan/plan", { timer: BEGIN })],

@@ -1,14 +1,25 @@
 /** Does the faults of a schedule, and writes down when each began and ended. */
-
-import type { FaultKind } from "./faults/fault.ts";
+import type { Family, FaultKind, Injected } from "./faults/fault.ts";
 import { Journal, trueNow } from "./journal.ts";
 import { pause } from "./pause.ts";
 import { Random } from "./random.ts";
 import type { PlannedFault } from "./schedule.ts";
 import type { World } from "./world.ts";
+import { untilAllWritable } from "./writability.ts";
 
 /** So many faults may last at the same time. */
 const AT_ONCE = 2;
+/**
+ * What may leave a shard without a leader, for some seconds after it was undone. It is over when all
+ * of them take writes: until then a worker cannot learn what became of a commit.
+ */
+const STOPS_WRITES: ReadonlySet<Family> = new Set([
+  "server",
+  "partition",
+  "pause",
+  "limit",
+  "disk",
+]);
 /** Ids of faults that no schedule has. */
 const FIRST_EXAM = 1_000_000;
 
@@ -72,7 +83,7 @@ export class Injector {
     this.#tell(`${kind} of ${target}`);
     const over = (async (): Promise<void> => {
       await pause(lastsMs);
-      const told = await injected.heal().catch((error: unknown) => {
+      const told = await this.#undo(family, injected).catch((error: unknown) => {
         count(this.failures, kind);
         return { failed: String(error) };
       });
@@ -80,6 +91,13 @@ export class Injector {
     })();
     this.#active.add(over);
     void over.finally(() => this.#active.delete(over));
+  }
+
+  async #undo(family: Family, injected: Injected): Promise<unknown> {
+    const told = await injected.heal();
+    if (!STOPS_WRITES.has(family)) return told;
+    const writableMs = await untilAllWritable(this.#world);
+    return { ...(told as object | undefined), writableMs };
   }
 }
 

@@ -1,5 +1,6 @@
 /** Waits until nothing moves any more: what was accepted has ended, or waits for what never comes. */
 
+import type { DivergenceDetails } from "../../shared/divergence.ts";
 import type { Client, RunSummary } from "../../shared/index.ts";
 import { trueNow } from "./journal.ts";
 import type { Operations } from "./operations.ts";
@@ -38,7 +39,7 @@ export interface Quiet {
 }
 
 /**
- * Waits for the ends of runs; paused ones are resumed.
+ * Waits for the ends of runs; paused ones are resumed, but for those that no code of ours can go on with.
  * @param isExcused Whether a run may stay as it is: somebody wrote into its history.
  */
 export async function untilQuiet(
@@ -56,7 +57,10 @@ export async function untilQuiet(
     );
     const left: RunSummary[] = [];
     for (const run of open) {
-      if (run.status === "paused") await resume(client, operations, run);
+      if (run.status === "paused") {
+        if (await isForGood(client, run)) continue;
+        await resume(client, operations, run);
+      }
       if (isExcused(run) && run.status !== "running") continue;
       if (run.status === "waiting" && (await isForNever(client, run, waitsForNever)))
         waitsForNever.add(run.runId);
@@ -103,6 +107,13 @@ async function isForNever(
         (leaf.kind === "child" && known.has(leaf.runId)),
     ),
   );
+}
+
+/** Whether it was told to stop in a step of changed code: that is in its history, and in no other code. */
+async function isForGood(client: Client, { taskName, runId }: RunSummary): Promise<boolean> {
+  const { state } = await client.get(taskName, runId).view();
+  const { recorded } = (state.paused?.details ?? {}) as Partial<DivergenceDetails>;
+  return recorded !== undefined && / changed /.test(recorded.key);
 }
 
 async function resume(client: Client, operations: Operations, run: RunSummary): Promise<void> {

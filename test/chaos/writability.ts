@@ -15,6 +15,13 @@ export async function leaderOf(link: NatsLink, stream: string): Promise<string |
   return (info["cluster"] as { readonly leader?: string } | undefined)?.leader;
 }
 
+/** Resolves when every shard of the log takes writes, with how many milliseconds that took. */
+export async function untilAllWritable(world: World): Promise<number> {
+  const since = performance.now();
+  const shards = Array.from({ length: world.names.shardCount }, (_, shard) => shard);
+  return Math.max(...(await Promise.all(shards.map((s) => untilWritable(world, s, since)))));
+}
+
 /**
  * Starts a run in a shard, again and again until its start is stored. It has no events to wait for and
  * does nothing.

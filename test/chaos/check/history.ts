@@ -183,7 +183,10 @@ function take(run: Run, kind: string, line: Line): void {
     run.starts.push(line);
     run.tokens.set(line.sequence, 0);
     if (!body) run.isUnreadable = true;
-    else if (run.starts.length === 1) Object.assign(run, { input: body[0], parent: body[3] });
+    else if (run.starts.length === 1) {
+      const [input, , , parent] = body;
+      Object.assign(run, { input, parent: Array.isArray(parent) ? parent : null });
+    }
   } else if (kind === "ready") run.tokens.set(line.sequence, body?.[0] as number | undefined);
   else if (kind === "h" || kind === "c") {
     try {

@@ -40,9 +40,14 @@ function atPlace(role: "worker" | "engine", action: "kill" | "stop", weight: num
         target: armed?.name ?? lane.name,
         detail: rule,
         async heal() {
-          // A place may not be reached in time: then the process lives on and may meet it later.
           const isReached = action === "stop" ? armed?.isStopped() : !armed?.isRunning();
           armed?.kill("SIGCONT");
+          // It may reach the place later, and nobody would let it go on: so it ends first.
+          if (!isReached && armed?.isRunning()) {
+            const before = lane.lives;
+            armed.kill("SIGKILL");
+            await world.untilReborn(lane, before);
+          }
           return { isReached };
         },
       };

@@ -2,7 +2,6 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { accountInfo } from "../../../shared/jetstream/admin.ts";
-import { untilWritable } from "../writability.ts";
 import type { FaultKind } from "./fault.ts";
 
 const accountLimit: FaultKind = {
@@ -18,7 +17,6 @@ const accountLimit: FaultKind = {
       detail: { storageBytes, room },
       async heal() {
         for (const server of world.topology.servers) server.limitStorage();
-        return { writableMs: await untilWritable(world, 0, performance.now()) };
       },
     };
   },
@@ -50,7 +48,6 @@ const fullDisk: FaultKind = {
         rmSync(filler, { force: true });
         await server.end("SIGTERM");
         await server.start();
-        return { writableMs: await untilWritable(world, 0, performance.now()) };
       },
     };
   },

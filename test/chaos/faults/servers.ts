@@ -1,8 +1,5 @@
 /** Servers that die, are restarted one after the other, or all at once. */
-import type { NatsServer } from "../nats-server.ts";
 import { pause } from "../pause.ts";
-import type { Random } from "../random.ts";
-import type { World } from "../world.ts";
 import { leaderOf, untilWritable } from "../writability.ts";
 import type { FaultKind } from "./fault.ts";
 
@@ -14,7 +11,7 @@ const killServer: FaultKind = {
   async inject(world, random) {
     const server = random.pick(world.topology.servers);
     await server.end("SIGKILL");
-    return { target: server.name, heal: () => backAgain(world, random, [server]) };
+    return { target: server.name, heal: () => server.start() };
   },
 };
 
@@ -89,22 +86,12 @@ const fullRestart: FaultKind = {
     return {
       target: "all servers",
       detail: signal,
-      heal: () => backAgain(world, random, servers),
+      async heal() {
+        await Promise.all(servers.map((server) => server.start()));
+      },
     };
   },
 };
-
-/** Starts servers again; resolves with how long it took until a shard took writes. */
-async function backAgain(
-  world: World,
-  random: Random,
-  servers: readonly NatsServer[],
-): Promise<object> {
-  const startedAt = performance.now();
-  await Promise.all(servers.map((server) => server.start()));
-  const shard = random.whole(0, world.names.shardCount - 1);
-  return { writableMs: await untilWritable(world, shard, startedAt) };
-}
 
 /** The faults of this family. */
 export const serverFaults: readonly FaultKind[] = [

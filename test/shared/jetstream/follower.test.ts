@@ -137,6 +137,20 @@ forEachTopology((title, topology) => {
     t.deepEqual(new Set(sizes), new Set([0]));
   });
 
+  test(`${title}: a follower of no subject in particular follows all of the stream`, async (t) => {
+    const { link, stream, prefix } = await open(t);
+    const write = (name: string): Promise<unknown> =>
+      link.publisher.publish(`${prefix}.${name}`, bytes(""));
+    await write("a");
+    const { follower, sequences } = start(t, link, { stream, subjects: [] });
+    await follower.caughtUp;
+    t.deepEqual(sequences, [1]);
+    await write("b.c");
+    await write("a");
+    await until(() => sequences.length === 3);
+    t.deepEqual(sequences, [1, 2, 3]);
+  });
+
   test(`${title}: a follower can begin with the last message of each subject`, async (t) => {
     const { link, stream, prefix } = await open(t);
     for (const name of ["a", "b", "a", "c", "b"])
