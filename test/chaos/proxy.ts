@@ -145,11 +145,13 @@ export interface Disturbance {
 
 /** Disturbs several ways at once. @returns What undoes exactly that. */
 export async function disturb(all: readonly Disturbance[]): Promise<() => Promise<void>> {
+  // Two faults may have one weather: each is known by an object of its own.
+  const own = all.map((each) => ({ ...each, weather: { ...each.weather } }));
   const undo = async (): Promise<void> => {
-    await Promise.all(all.map(({ way, direction, weather }) => way.remove(direction, weather)));
+    await Promise.all(own.map(({ way, direction, weather }) => way.remove(direction, weather)));
   };
   try {
-    await Promise.all(all.map(({ way, direction, weather }) => way.add(direction, weather)));
+    await Promise.all(own.map(({ way, direction, weather }) => way.add(direction, weather)));
   } catch (error) {
     await undo().catch(() => {}); // what made the first call fail is what is told
     throw error;

@@ -1,6 +1,7 @@
 /**
  * `npm run chaos`: breaks everything that can break, on real servers, writes down what happened, and
- * judges it. docs/chaos.md says what it does and how a run is judged. The exit code is 0 only when
+ * judges it. Where it may have a network namespace of its own it goes on inside, in a process of the same
+ * command. docs/chaos.md says what it does and how a run is judged. The exit code is 0 only when
  * every chaos run came to rest and every promise is known to have held.
  */
 import { randomInt } from "node:crypto";
