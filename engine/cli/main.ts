@@ -132,7 +132,10 @@ function usageError(error: CommanderError, args: readonly string[]): InvalidInpu
     .commands.find((candidate) => args.includes(candidate.name()))
     ?.name();
   const help = command === undefined ? "contrail --help" : `contrail ${command} --help`;
-  return new InvalidInputError(`${sentence} See "${help}".`);
+  // Ids of children may begin so.
+  const id = /^Unknown option '(-[^-'][^']+)'/.exec(sentence)?.[1];
+  const hint = id === undefined ? "" : ` If ${id} is the id of a run, write -- before it.`;
+  return new InvalidInputError(`${sentence}${hint} See "${help}".`);
 }
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

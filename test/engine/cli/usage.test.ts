@@ -32,6 +32,11 @@ const MISUSES: readonly (readonly [string, readonly string[], RegExp])[] = [
     ["runs", "--stat", "x"],
     /Unknown option '--stat'.*See "contrail runs --help"/,
   ],
+  [
+    "the id of a run that begins like an option",
+    ["show", "-MsuKKdSloe1fPwUvJr1tg-0"],
+    /Unknown option '-MsuKKdSloe1fPwUvJr1tg-0'\. If -MsuKKdSloe1fPwUvJr1tg-0 is the id of a run, write -- before it\. See "contrail show --help"/,
+  ],
   ["a missing argument", ["show"], /Missing required argument 'run'/],
   ["too many arguments", ["why", "a", "b"], /Too many arguments/],
   [
