@@ -13,6 +13,7 @@ import { faultKinds } from "./faults/index.ts";
 import { Injector } from "./injector.ts";
 import { trueNow } from "./journal.ts";
 import { CHAOS_USER } from "./nats-server.ts";
+import type { Network } from "./network.ts";
 import { Operations } from "./operations.ts";
 import { explained, type Quiet, untilQuiet } from "./quiet.ts";
 import { Recorder } from "./recorder.ts";
@@ -28,6 +29,8 @@ export interface ChaosOptions {
   readonly totalMs: number;
   readonly seed: string;
   readonly families: readonly Family[];
+  /** Who makes partitions. */
+  readonly network: Network;
   readonly folder: string;
   /** So long it waits for runs to end after everything was healed. */
   readonly patienceMs: number;
@@ -48,13 +51,19 @@ export interface ChaosResult {
   readonly notDone: Readonly<Record<string, number>>;
 }
 
+const MAKERS: { readonly [N in Network]: string } = {
+  namespace: "losing packets, in a network namespace of this run's own",
+  proxies: "proxies between processes, which hold bytes back",
+};
+
 /** Does one chaos run, and leaves its files in the folder. */
 export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
-  const { folder, topology, seed, families, totalMs, tell } = options;
+  const { folder, topology, network, seed, families, totalMs, tell } = options;
   for (const name of ["logs", "dump"]) mkdirSync(join(folder, name), { recursive: true });
   const { namespace, ...settings } = SETTINGS;
   const head = {
     ...{ version: 1, seed, topology, minutes: totalMs / 60_000, faults: families, namespace },
+    network,
     ...{ startedAt: trueNow(), versions: { node: process.version } as object },
     settings: { ...settings, replicas: topology === "r1" ? 1 : 3 },
     clockOffsets: {} as Record<string, number>,
@@ -64,12 +73,12 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
   const told: object[] = [];
   try {
     world = await World.open({
-      ...{ folder, seed, topology, hasSmallDisks: families.includes("disk") },
+      ...{ folder, seed, topology, network, hasSmallDisks: families.includes("disk") },
       hasWrongClocks: families.includes("clock"),
     });
     if (families.includes("disk") && world.topology.disks.size === 0)
       tell("No small disk: this process may not mount any, so no disk gets full.");
-    tell("Partitions are made by proxies between processes, not by network namespaces.");
+    tell(`Partitions are made by ${MAKERS[network]}.`);
     head.versions = { ...head.versions, server: world.link.serverVersion };
     for (const lane of world.lanes) head.clockOffsets[lane.name] = lane.clockOffsetMs;
     tell(`The world is open: ${topology}, ${folder}`);
@@ -86,6 +95,8 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
       notDone: {},
     };
   } finally {
+    const dropped = await world?.topology.dropped().catch(() => undefined);
+    if (dropped) told.push({ droppedPackets: dropped });
     await world?.close();
   }
   const { ended, reason, isQuiet, stuck, runs, faults, notDone } = result;

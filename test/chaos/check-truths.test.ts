@@ -4,7 +4,7 @@ import { GARBAGE } from "../helpers/forgery.ts";
 import { report } from "./check/report.ts";
 import { honestStory, lease } from "./honest-story.ts";
 import { broken, FOREVER, judged, NO_STEP, SLEEP, waiting } from "./judged-story.ts";
-import { BEGIN, type Story } from "./story.ts";
+import { BEGIN, type Fields, type Story } from "./story.ts";
 
 /** What may happen, and is no violation. */
 const TRUTHS: [title: string, tell: (story: Story) => void][] = [
@@ -88,22 +88,15 @@ const TRUTHS: [title: string, tell: (story: Story) => void][] = [
   [
     "a slot of a worker that does not hear from its servers",
     (s) => {
-      s.now = 11_000;
-      const start = s.start("chaos-plan/x", { plan: [] });
-      lease(s, ["chaos-plan", "x"]);
       const fault = { id: 9, family: "network", kind: "one-way-worker", target: "worker-1" };
-      s.line("faults", { ...fault, edge: "begin" });
-      s.wait(20).commit("chaos-plan/x", "w1/d9", start, [
-        { kind: "wait-opened", key: SLEEP, at: 0, condition: FOREVER },
-        { kind: "waiting" },
-      ]);
-      s.timer("chaos-plan/x", 9_999_999);
-      s.listed.push({ taskName: "chaos-plan", runId: "x", status: "waiting", why: "It waits." });
-      s.wait(8_000);
-      lease(s, ["chaos-plan", "x"]);
-      s.line("faults", { ...fault, edge: "end" });
-      s.wait(50);
-      lease(s);
+      staleSlot(s, fault, 50);
+    },
+  ],
+  [
+    "a slot of a worker whose packets were lost, until TCP has sent them again",
+    (s) => {
+      const fault = { id: 9, family: "network", kind: "partition-worker", target: "worker-1" };
+      staleSlot(s, { ...fault, detail: { madeBy: "namespace" } }, 7_500);
     },
   ],
   [
@@ -140,6 +133,26 @@ const TRUTHS: [title: string, tell: (story: Story) => void][] = [
   ["a token that comes twice", (s) => void s.ready("chaos-plan/plan", { timer: BEGIN })],
   ["a sleep that is not over", (s) => void waiting(s, "chaos-plan/x", FOREVER)],
 ];
+
+/** A run waits while its worker is cut off for 8 s, and is still shown in its slot so long behind the healing. */
+function staleSlot(s: Story, fault: Fields, backoffMs: number): void {
+  s.now = 11_000;
+  const start = s.start("chaos-plan/x", { plan: [] });
+  lease(s, ["chaos-plan", "x"]);
+  s.line("faults", { ...fault, edge: "begin" });
+  s.wait(20).commit("chaos-plan/x", "w1/d9", start, [
+    { kind: "wait-opened", key: SLEEP, at: 0, condition: FOREVER },
+    { kind: "waiting" },
+  ]);
+  s.timer("chaos-plan/x", 9_999_999);
+  s.listed.push({ taskName: "chaos-plan", runId: "x", status: "waiting", why: "It waits." });
+  s.wait(8_000);
+  lease(s, ["chaos-plan", "x"]);
+  s.line("faults", { ...fault, edge: "end" });
+  s.wait(backoffMs);
+  lease(s, ["chaos-plan", "x"]);
+  lease(s);
+}
 
 for (const [title, tell] of TRUTHS)
   test(`the judge bears ${title}`, (t) => {

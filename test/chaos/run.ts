@@ -1,6 +1,7 @@
 /**
  * `npm run chaos`: breaks everything that can break, on real servers, writes down what happened, and
- * judges it. docs/chaos.md says what it does and how a run is judged. The exit code is 0 only when
+ * judges it. Where it may have a network namespace of its own it goes on inside, in a process of the same
+ * command. docs/chaos.md says what it does and how a run is judged. The exit code is 0 only when
  * every chaos run came to rest and every promise is known to have held.
  */
 import { randomInt } from "node:crypto";
@@ -10,6 +11,8 @@ import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { findServer } from "../../engine/server/index.ts";
 import { FAMILIES, type Family } from "./faults/fault.ts";
+import { findEntrance, goOnInside, isInNamespace, type Network, openLoopback } from "./network.ts";
+import { EMPTY_RULES } from "./packet-filter.ts";
 import { commandOf, type Survival, survive, totalText } from "./survival.ts";
 import type { TopologyName } from "./topology.ts";
 
@@ -20,6 +23,7 @@ interface Given {
   readonly seed: string;
   readonly seeds: number;
   readonly faults: readonly Family[];
+  readonly network: Network | "auto";
   readonly dir?: string;
   readonly patience: number;
 }
@@ -40,6 +44,11 @@ const command = new Command("chaos")
       .argParser(families)
       .default(FAMILIES, "all that a run is to survive"),
   )
+  .addOption(
+    new Option("--network <way>", "packets lost in a network namespace, or bytes held by proxies")
+      .choices(["auto", "namespace", "proxies"])
+      .default("auto", "a namespace where the machine allows one"),
+  )
   .option("--dir <folder>", "where to write; by default a new folder for temporary files")
   .option("--patience <seconds>", "how long runs may take to end after the healing", positive, 120);
 
@@ -50,15 +59,32 @@ const root = resolve(
   given.dir ?? join(tmpdir(), `contrail-chaos-${topology}-${given.seed}-${process.pid}`),
 );
 const startedAt = performance.now();
+// Whoever started this wants it no more.
+if (process.connected) process.once("disconnect", () => process.exit(1));
+const isInside = isInNamespace();
+const isTried = !isInside && given.network !== "proxies";
+const { command: entrance, why } = isTried ? await findEntrance(EMPTY_RULES) : {};
+if (why !== undefined) {
+  const missing = `there is no network namespace to lose packets in: ${why}`;
+  if (given.network === "namespace") fail(`No chaos: ${missing}.`);
+  say(`Proxies make the partitions, as ${missing}.`);
+}
+// Inside there is nobody to fetch a server from.
 const { binary } = await findServer({ report: say });
 process.env["CONTRAIL_NATS_SERVER"] = binary;
+if (entrance) {
+  const same = ["--seed", given.seed, "--dir", root, "--network", "namespace"];
+  process.exit(await goOnInside(entrance, [...process.argv.slice(1), ...same]));
+}
+if (isInside) await openLoopback();
+const network = isInside ? "namespace" : "proxies";
 
 const all: Survival[] = [];
 for (let i = 0; i < given.seeds; i++) {
   const seed = i === 0 ? given.seed : `${given.seed}-${i + 1}`;
   const folder = given.seeds === 1 ? root : join(root, seed);
   mkdirSync(folder, { recursive: true });
-  const options = { topology, totalMs, seed, families: given.faults, folder };
+  const options = { topology, totalMs, seed, families: given.faults, network, folder } as const;
   say(commandOf(options));
   const survival = await survive({ ...options, patienceMs: given.patience * 1000, tell: say });
   all.push(survival);
@@ -71,6 +97,11 @@ process.exit(all.every(({ hasSurvived }) => hasSurvived) ? 0 : 1);
 function say(text: string): void {
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   process.stdout.write(`${seconds.padStart(7)} s  ${text}\n`);
+}
+
+function fail(text: string): never {
+  process.stderr.write(`${text}\n`);
+  process.exit(1);
 }
 
 function positive(text: string): number {

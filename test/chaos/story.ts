@@ -17,7 +17,8 @@ import {
 } from "../../shared/messages.ts";
 import { statusAfter } from "../../worker/committer.ts";
 
-type Fields = { [field: string]: unknown };
+/** What a line of a file holds. */
+export type Fields = { [field: string]: unknown };
 
 /** A message of a dump. */
 export interface Told {

@@ -21,10 +21,10 @@ export interface Survival {
 
 /** The command that repeats a chaos run. */
 export function commandOf(
-  options: Pick<ChaosOptions, "topology" | "totalMs" | "seed" | "families">,
+  options: Pick<ChaosOptions, "topology" | "totalMs" | "seed" | "families" | "network">,
 ): string {
-  const { topology, totalMs, seed, families } = options;
-  return `npm run chaos -- --topology ${topology} --seconds ${totalMs / 1000} --seed ${seed} --faults ${families.join(",") || "none"}`;
+  const { topology, totalMs, seed, families, network } = options;
+  return `npm run chaos -- --topology ${topology} --seconds ${totalMs / 1000} --seed ${seed} --faults ${families.join(",") || "none"} --network ${network}`;
 }
 
 /** Does one chaos run and judges what it has left. */

@@ -5,10 +5,20 @@ import { runCommand } from "../../engine/server/run-command.ts";
 import { freePorts } from "../helpers/nats.ts";
 import type { Fleet } from "./fleet.ts";
 import { NatsServer } from "./nats-server.ts";
+import type { Network } from "./network.ts";
+import { PacketFilter } from "./packet-filter.ts";
 import { TcpProxy } from "./proxy.ts";
+import type { Direction } from "./weather.ts";
 
 /** One server, or a cluster of three. */
 export type TopologyName = "r1" | "r3";
+
+/** How to open a topology. */
+export interface TopologyOptions {
+  readonly folder: string;
+  readonly hasSmallDisks: boolean;
+  readonly network: Network;
+}
 
 /** The servers and all ways to them. */
 export class Topology {
@@ -16,6 +26,8 @@ export class Topology {
   readonly servers: readonly NatsServer[];
   /** Small disks on which servers store, by the server's name; none unless they were asked for. */
   readonly disks: Map<string, string> = new Map();
+  /** Loses packets; absent where partitions are made by the proxies alone. */
+  readonly #filter: PacketFilter | undefined;
   readonly #fleet: Fleet;
   /** From a process to each server, in the order of the servers. */
   readonly #ways: Map<string, TcpProxy[]> = new Map();
@@ -26,9 +38,10 @@ export class Topology {
     name: TopologyName,
     servers: readonly NatsServer[],
     routes: Map<string, TcpProxy>,
-    fleet: Fleet,
+    { fleet, filter }: { readonly fleet: Fleet; readonly filter: PacketFilter | undefined },
   ) {
     this.name = name;
+    this.#filter = filter;
     this.#fleet = fleet;
     this.servers = servers;
     this.#routes = routes;
@@ -38,22 +51,24 @@ export class Topology {
    * Opens all ways and mounts the disks; no server runs yet.
    * @param hasSmallDisks Whether each is to store on a disk of its own, which is possible where this
    * process may mount one.
+   * @param network Who makes partitions.
    */
   static async open(
     name: TopologyName,
     fleet: Fleet,
-    { folder, hasSmallDisks }: { readonly folder: string; readonly hasSmallDisks: boolean },
+    { folder, hasSmallDisks, network }: TopologyOptions,
   ): Promise<Topology> {
     mkdirSync(join(folder, "servers"), { recursive: true });
     const names = name === "r1" ? ["server-1"] : ["server-1", "server-2", "server-3"];
     const ports = await freePorts(names.length * 2);
+    const filter = network === "namespace" ? await PacketFilter.open() : undefined;
     const routes = new Map<string, TcpProxy>();
     for (const from of names)
       for (const [i, to] of names.entries())
         if (from !== to)
           routes.set(
             `${from} ${to}`,
-            await TcpProxy.open(ports[names.length + i] as number, false),
+            await TcpProxy.open(ports[names.length + i] as number, { isForClients: false, filter }),
           );
     const disks = hasSmallDisks ? await mountDisks(folder, names) : new Map<string, string>();
     const servers = names.map((server, i) => {
@@ -67,7 +82,7 @@ export class Topology {
       };
       return new NatsServer(fleet, folder, { ...common, storeDir, cluster });
     });
-    const topology = new Topology(name, servers, routes, fleet);
+    const topology = new Topology(name, servers, routes, { fleet, filter });
     for (const [server, disk] of disks) {
       topology.disks.set(server, disk);
       fleet.guard(disk);
@@ -90,7 +105,9 @@ export class Topology {
     let ways = this.#ways.get(process);
     if (!ways) {
       ways = await Promise.all(
-        this.servers.map(({ settings }) => TcpProxy.open(settings.port, true)),
+        this.servers.map(({ settings }) =>
+          TcpProxy.open(settings.port, { isForClients: true, filter: this.#filter }),
+        ),
       );
       this.#ways.set(process, ways);
     }
@@ -112,21 +129,33 @@ export class Topology {
     return this.servers.find((server) => server.name === name) as NatsServer;
   }
 
+  /** Who makes partitions. */
+  get network(): Network {
+    return this.#filter ? "namespace" : "proxies";
+  }
+
+  /** How many packets were lost; nothing where none can be. */
+  async dropped(): Promise<{ readonly [D in Direction]: number } | undefined> {
+    return this.#filter?.dropped();
+  }
+
   /** Lets everything pass. */
-  clear(): void {
-    for (const ways of this.#ways.values()) for (const way of ways) way.clear();
-    for (const route of this.#routes.values()) route.clear();
+  async clear(): Promise<void> {
+    await Promise.all(this.#proxies.map((proxy) => proxy.clear()));
   }
 
   /** Ends the servers and the proxies. */
   async close(): Promise<void> {
     await Promise.all(this.servers.map((server) => server.end("SIGKILL")));
-    const proxies = [...[...this.#ways.values()].flat(), ...this.#routes.values()];
-    await Promise.all(proxies.map((proxy) => proxy.close()));
+    await Promise.all(this.#proxies.map((proxy) => proxy.close()));
     for (const disk of this.disks.values()) {
       const { failure } = await runCommand("umount", [disk], { timeoutMs: 5_000 });
       if (failure === undefined) this.#fleet.unguard(disk);
     }
+  }
+
+  get #proxies(): TcpProxy[] {
+    return [...[...this.#ways.values()].flat(), ...this.#routes.values()];
   }
 }
 

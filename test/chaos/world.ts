@@ -9,6 +9,7 @@ import { Names } from "../../shared/subjects.ts";
 import { until } from "../helpers/until.ts";
 import { Fleet, type Life, type Role } from "./fleet.ts";
 import { CHAOS_USER } from "./nats-server.ts";
+import type { Network } from "./network.ts";
 import { pause } from "./pause.ts";
 import { Random } from "./random.ts";
 import { SETTINGS } from "./settings.ts";
@@ -19,6 +20,8 @@ export interface WorldOptions {
   readonly folder: string;
   readonly seed: string;
   readonly topology: TopologyName;
+  /** Who makes partitions. */
+  readonly network: Network;
   /** Whether servers are to store on small disks of their own. */
   readonly hasSmallDisks: boolean;
   /** Whether the clocks of some processes are wrong from the beginning. */
@@ -153,7 +156,7 @@ export class World {
 
   /** Undoes whatever faults may have left: all servers up, all ways open, all processes at work. */
   async heal(): Promise<void> {
-    this.topology.clear();
+    await this.topology.clear();
     for (const server of this.topology.servers) {
       server.signal("SIGCONT");
       server.limitStorage();

@@ -50,7 +50,12 @@ export interface Fault extends Edge {
   readonly family: string;
   readonly kind: string;
   readonly target: string;
-  readonly detail?: { readonly sequences?: readonly number[]; readonly failed?: string } | null;
+  readonly detail?: {
+    readonly sequences?: readonly number[];
+    readonly failed?: string;
+    /** Of a partition: `namespace` when packets were lost. */
+    readonly madeBy?: string;
+  } | null;
 }
 
 /** A fault, and how long it lasted. */
@@ -96,6 +101,8 @@ export interface Summary {
   readonly minutes: number;
   readonly faults: readonly string[];
   readonly namespace: string;
+  /** Who made partitions: `namespace` by losing packets, `proxies` by holding bytes back. */
+  readonly network?: string;
   readonly startedAt: number;
   readonly healedAt?: number;
   /** When the list of runs was taken. */

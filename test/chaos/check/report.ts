@@ -38,7 +38,7 @@ export function report(judge: Judge): string {
   if (judge.violations.length > 0)
     lines.push(
       "",
-      `To repeat: ${summary.command ?? `npm run chaos -- --topology ${summary.topology} --minutes ${summary.minutes} --seed ${summary.seed} --faults ${summary.faults.join(",")}`}`,
+      `To repeat: ${summary.command ?? `npm run chaos -- --topology ${summary.topology} --minutes ${summary.minutes} --seed ${summary.seed} --faults ${summary.faults.join(",")} --network ${summary.network ?? "auto"}`}`,
       `To judge again: npm run chaos:check ${path}`,
     );
   return `${lines.join("\n")}\n`;

@@ -1,5 +1,5 @@
 /** Laws about slots: by what steps did, and by what the records of held slots said. */
-import { type Effect, groupBy, type Lease } from "./directory.ts";
+import { type Effect, groupBy, type Lease, type Span } from "./directory.ts";
 import { type Facts, type Findings, isOf, nameOf } from "./facts.ts";
 
 /** A worker may not know yet that its commit is stored: an answer is waited for so long. */
@@ -41,6 +41,14 @@ function mostAtOnce(facts: Facts, effects: readonly Effect[]): number {
   return counts.reduce((most, count) => Math.max(most, count), 0);
 }
 
+/**
+ * How long TCP may take to send again what was lost: it waits twice as long each time, so at most as long
+ * as the fault has lasted.
+ */
+function backOffMs({ detail, from, to }: Span): number {
+  return detail?.madeBy === "namespace" ? to - from : 0;
+}
+
 /** No record shows more runs than slots, or for long a run that has given up its slot. */
 export function* records(facts: Facts): Findings {
   const { closedAt, workers, all } = facts;
@@ -61,7 +69,7 @@ export function* records(facts: Facts): Findings {
     const kept = facts
       .during(rest.timeMs, at)
       .filter((span) => /server|_LOG_|consumers/.test(span.target) || isOf(span, process));
-    const knownAt = Math.max(rest.timeMs, ...kept.map(({ to }) => to));
+    const knownAt = Math.max(rest.timeMs, ...kept.map((span) => span.to + backOffMs(span)));
     if (at > knownAt + lateMs + facts.slowMs(rest.timeMs, at))
       yield [
         "P4",

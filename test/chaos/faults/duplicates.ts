@@ -3,6 +3,7 @@ import type { HeaderList } from "../../../shared/jetstream/headers.ts";
 import { HEADERS } from "../../../shared/subjects.ts";
 import { type DumpedMessage, readMessages } from "../dump.ts";
 import type { Role } from "../fleet.ts";
+import { disturb } from "../proxy.ts";
 import type { World } from "../world.ts";
 import type { FaultKind } from "./fault.ts";
 
@@ -16,14 +17,10 @@ function repeat(role: Role, weight: number): FaultKind {
     async inject(world, random) {
       const { name } = world.pick(random, role);
       const repeatEvery = random.whole(1, 4);
-      for (const way of world.topology.ways(name)) way.set("up", { repeatEvery });
-      return {
-        target: name,
-        detail: { repeatEvery },
-        async heal() {
-          for (const way of world.topology.ways(name)) way.set("up", {});
-        },
-      };
+      const weather = { repeatEvery };
+      const ways = world.topology.ways(name);
+      const heal = await disturb(ways.map((way) => ({ way, direction: "up", weather })));
+      return { target: name, detail: weather, heal };
     },
   };
 }

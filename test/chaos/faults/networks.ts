@@ -1,6 +1,7 @@
 /** What happens between processes and servers: nothing passes, late, in one direction, or cut off. */
 import type { Role } from "../fleet.ts";
-import type { Direction, TcpProxy, Weather } from "../proxy.ts";
+import { disturb } from "../proxy.ts";
+import type { Direction, Weather } from "../weather.ts";
 import type { FaultKind } from "./fault.ts";
 
 const DIRECTIONS: readonly Direction[] = ["up", "down"];
@@ -23,17 +24,17 @@ function weather(
       const { name } = world.pick(random, role);
       const ways = world.topology.ways(name);
       const chosen = choose((list) => random.pick(list));
-      for (const direction of DIRECTIONS) {
-        const is = chosen[direction];
-        if (is) for (const way of ways) way.set(direction, is);
-      }
-      return { target: name, detail: chosen, heal: async () => clear(ways) };
+      const heal = await disturb(
+        DIRECTIONS.flatMap((direction) => {
+          const weather = chosen[direction];
+          return weather ? ways.map((way) => ({ way, direction, weather })) : [];
+        }),
+      );
+      const isHeld = DIRECTIONS.some((direction) => chosen[direction]?.isHeld);
+      const madeBy = isHeld ? { madeBy: world.topology.network } : {};
+      return { target: name, detail: { ...chosen, ...madeBy }, heal };
     },
   };
-}
-
-function clear(ways: readonly TcpProxy[]): void {
-  for (const way of ways) way.clear();
 }
 
 const HELD: Weather = { isHeld: true };
@@ -58,7 +59,13 @@ function faultsOf(role: Role): FaultKind[] {
         const ways = world.topology.ways(name);
         const isRefusing = random.chance(0.5);
         for (const way of ways) way.cut(isRefusing);
-        return { target: name, detail: { isRefusing }, heal: async () => clear(ways) };
+        return {
+          target: name,
+          detail: { isRefusing },
+          async heal() {
+            if (isRefusing) for (const way of ways) way.accept();
+          },
+        };
       },
     },
   ];

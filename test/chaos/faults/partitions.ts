@@ -1,15 +1,22 @@
 /** What happens between the servers of a cluster. */
-import type { Weather } from "../proxy.ts";
+import { type Disturbance, disturb } from "../proxy.ts";
 import type { Random } from "../random.ts";
+import type { Weather } from "../weather.ts";
 import type { World } from "../world.ts";
 import type { FaultKind, Injected } from "./fault.ts";
 
 const HELD: Weather = { isHeld: true };
 
-/** Sets the weather of what one server sends to another, whichever of them opened the connection. */
-function between(world: World, from: string, to: string, weather: Weather): void {
-  world.topology.route(from, to).set("up", weather);
-  world.topology.route(to, from).set("down", weather);
+/** The weather of what one server sends to another, whichever of them opened the connection. */
+function between(
+  { topology }: World,
+  [from, to]: readonly [string, string],
+  weather: Weather,
+): readonly Disturbance[] {
+  return [
+    { way: topology.route(from, to), direction: "up", weather },
+    { way: topology.route(to, from), direction: "down", weather },
+  ];
 }
 
 function partition(
@@ -27,13 +34,12 @@ function partition(
       const names = world.topology.servers.map(({ name }) => name);
       const chosen = pairs(names, random);
       const weather = weatherOf(random);
-      for (const [from, to] of chosen) between(world, from, to, weather);
+      const heal = await disturb(chosen.flatMap((pair) => between(world, pair, weather)));
+      const madeBy = weather.isHeld ? { madeBy: world.topology.network } : {};
       return {
         target: chosen.map(([from, to]) => `${from}>${to}`).join(" "),
-        detail: weather,
-        async heal() {
-          for (const [from, to] of chosen) between(world, from, to, {});
-        },
+        detail: { ...weather, ...madeBy },
+        heal,
       };
     },
   };

@@ -1,6 +1,7 @@
 /** Subscribers that do not read what they asked for. */
 import { connect } from "node:net";
 import { CHAOS_USER } from "../nats-server.ts";
+import { disturb } from "../proxy.ts";
 import type { FaultKind } from "./fault.ts";
 
 /** Asks for everything and reads nothing. The server has to bear it, and to get rid of it. */
@@ -28,13 +29,9 @@ const slowWorker: FaultKind = {
   async inject(world, random) {
     const { name } = world.pick(random, random.pick(["worker", "engine"]));
     const ways = world.topology.ways(name);
-    for (const way of ways) way.set("down", { isHeld: true });
-    return {
-      target: name,
-      async heal() {
-        for (const way of ways) way.set("down", {});
-      },
-    };
+    const weather = { isUnread: true };
+    const heal = await disturb(ways.map((way) => ({ way, direction: "down", weather })));
+    return { target: name, heal };
   },
 };
 
