@@ -5,7 +5,7 @@ import { sleeper } from "./tasks/sleepers.ts";
 
 const tasksFile = new URL("./tasks/sleepers.js", import.meta.url);
 const RESULT = "went to bed, got up";
-const SLEEP_MS = 1_200;
+const SLEEP_MS = 1_500;
 const RUNS = 40;
 
 forEachWorld(test, (title, open) => {

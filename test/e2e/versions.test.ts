@@ -6,7 +6,7 @@ import { checkHistory, checkQuiet, command, forEachWorld, type World } from "./h
 import { CODE_VARIABLE, changed, compatible, guarded, pinned, undoing } from "./tasks/versioned.ts";
 
 const tasksFile = new URL("./tasks/versioned.js", import.meta.url);
-const SLEEP_MS = 1_200;
+const SLEEP_MS = 1_500;
 const RUNS = 3;
 
 function startVersion(world: World, version: number) {

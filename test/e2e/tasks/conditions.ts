@@ -55,9 +55,9 @@ export const approval: Task<Asked, Approval> = durableTask({
     );
     const seen = JSON.stringify(first);
     if (isReplayed) {
-      await ctx.sleepFor("1100ms");
+      await ctx.sleepFor("1500ms");
       const recorded = await ctx.step("seen", () => seen);
-      await ctx.sleepFor("1100ms");
+      await ctx.sleepFor("1500ms");
       if (recorded !== seen) effect(ctx.runId, MISMATCH, 1, { recorded, seen });
     }
     if (first.key === "expired") return { how: "expired" };

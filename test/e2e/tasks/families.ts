@@ -16,7 +16,7 @@ export const teen: Task<number, number> = durableTask({
   name: "teen",
   run: async (n: number, ctx) => {
     await ctx.step("teen", () => effect(ctx.runId, "teen", 1, n));
-    await ctx.sleepFor("1100ms");
+    await ctx.sleepFor("1500ms");
     return ctx.run(kid, n);
   },
 });

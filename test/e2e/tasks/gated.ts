@@ -24,7 +24,7 @@ export const gated: Task<undefined, string> = durableTask({
 export const gatedSleeper: Task<undefined, string> = durableTask({
   name: "gated-sleeper",
   run: async (_input: undefined, ctx) => {
-    await ctx.sleepFor("1100ms");
+    await ctx.sleepFor("1500ms");
     await ctx.step("woken", async ({ attempt }) => {
       effect(ctx.runId, "woken", attempt);
       await passGate("woken");
@@ -46,7 +46,7 @@ export const flaky: Task<undefined, string> = durableTask({
       },
       { retries: { limit: 3, backoff: { initial: "10ms", factor: 1, max: "10ms" } } },
     );
-    await ctx.sleepFor("1100ms");
+    await ctx.sleepFor("1500ms");
     return "done";
   },
 });

@@ -36,7 +36,7 @@ export const mixed: Task<MixedInput, string[]> = durableTask({
     await run.go(program);
     const before = run.digest();
     await run.step("last");
-    await ctx.sleepFor("1100ms"); // behind it the worker replays all of it
+    await ctx.sleepFor("1500ms"); // behind it the worker replays all of it
     const recorded = await ctx.step("seen at the end", () => before);
     if (recorded !== before) effect(ctx.runId, MISMATCH, 1, { recorded, before });
     return run.seen;

@@ -23,7 +23,7 @@ export const maker: Task<number, Made> = durableTask({
       effect(ctx.runId, "make", attempt);
       return new Uint8Array(size).fill(7);
     });
-    await ctx.sleepFor("1200ms");
+    await ctx.sleepFor("1500ms");
     const echoed = await ctx.run(echo, made);
     return { bytes: made.length, last: made.at(-1), echoed: echoed.length };
   },

@@ -6,7 +6,7 @@ export const rounds: Task<number, number> = durableTask({
   name: "rounds",
   run: async (round: number, ctx) => {
     await ctx.step("work", ({ attempt }) => effect(ctx.runId, `work ${round}`, attempt));
-    await ctx.sleepFor("1200ms");
+    await ctx.sleepFor("1500ms");
     return round < 3 ? ctx.continueAs(round + 1) : round;
   },
 });

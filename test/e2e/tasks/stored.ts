@@ -111,7 +111,7 @@ export const busyParent: Task<number, number> = durableTask({
         { n: round, waits: false },
       ]);
       sum += outputs.length;
-      if (round % 2 === 1) await ctx.sleepFor("1100ms");
+      if (round % 2 === 1) await ctx.sleepFor("1500ms");
     }
     return sum;
   },

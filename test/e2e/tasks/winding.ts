@@ -38,11 +38,11 @@ function winding(number: number): Task<undefined, unknown> {
           return name;
         });
       const one = await step("one");
-      const approval = await ctx.waitForEvent(`approved.${ctx.runId}`, { timeout: "1100ms" });
+      const approval = await ctx.waitForEvent(`approved.${ctx.runId}`, { timeout: "1500ms" });
       const two = await step("two");
       const slept = ctx.sleepFor("50ms").then(() => "slept");
       const branches = await Promise.all([step("three"), slept, step("four")]);
-      await ctx.sleepFor("1100ms");
+      await ctx.sleepFor("1500ms");
       const five = await step("five");
       return { one, approval, two, branches, five };
     },
