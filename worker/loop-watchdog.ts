@@ -1,6 +1,7 @@
 /** The thread that watches the event loop of a process with workers; see loop-watch.ts. */
 import { writeSync } from "node:fs";
 import type { Debugger } from "node:inspector";
+import type { Session } from "node:inspector/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { systemClock } from "../shared/clock.ts";
 import { type BlockedLoop, CELL, type WatchData, type WatchOrders } from "./loop-report.ts";
@@ -116,8 +117,8 @@ function print(text: string): void {
  * stopped when it returns.
  */
 async function lookInside(expression: string): Promise<Known> {
-  const { Session } = await import("node:inspector/promises");
-  const session = new Session();
+  const inspector = await import("node:inspector/promises");
+  const session = new inspector.Session();
   session.connectToMainThread();
   const scripts = new Map<string, string>(); // a frame only has the number of its script
   session.on("Debugger.scriptParsed", ({ params }) => scripts.set(params.scriptId, params.url));
@@ -128,19 +129,30 @@ async function lookInside(expression: string): Promise<Known> {
     await session.post("Debugger.enable");
     await session.post("Debugger.pause");
     const { callFrames } = await paused;
-    const [top] = callFrames;
-    if (!top) return { stack: "", atWork: [] };
-    const { result } = await session.post("Debugger.evaluateOnCallFrame", {
-      callFrameId: top.callFrameId,
-      expression,
-      returnByValue: true,
-    });
-    const atWork = typeof result.value === "string" ? (JSON.parse(result.value) as string[]) : [];
+    const told = await evaluate(session, callFrames, expression);
+    const atWork = told === undefined ? [] : (JSON.parse(told) as string[]);
     const frames = callFrames.slice(0, FRAMES).map((frame) => frameText(frame, scripts));
     return { stack: frames.join("\n"), atWork };
   } finally {
     session.disconnect(); // lets it go on
   }
+}
+
+/** In the first frame that knows the names: those of Node's own code may not. */
+async function evaluate(
+  session: Session,
+  callFrames: readonly Debugger.CallFrame[],
+  expression: string,
+): Promise<string | undefined> {
+  for (const { callFrameId } of callFrames) {
+    const { result } = await session.post("Debugger.evaluateOnCallFrame", {
+      callFrameId,
+      expression,
+      returnByValue: true,
+    });
+    if (typeof result.value === "string") return result.value;
+  }
+  return undefined;
 }
 
 function frameText(
