@@ -77,7 +77,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "acknowledges-before-the-commit",
     rule: "5",
-    shows: ["P1"],
+    shows: ["P1", "P3"],
     file: "worker/regular-pass.ts",
     find: `committer.add({ kind: "ended", outcome });`,
     replace: `committer.add({ kind: "ended", outcome });
