@@ -198,7 +198,7 @@ class LinkedClient implements Client {
       if (queueTimeoutMs !== undefined)
         await setQueueDeadline(this.#link, this.#names, address, queueTimeoutMs);
       if (!isOurs) forget(); // whoever started it is told
-      return this.#handle(address, isOurs ? end : undefined) as RunHandle<never>;
+      return this.#handle(address, isOurs ? { end } : {}) as RunHandle<never>;
     } catch (error) {
       forget();
       throw error;
@@ -253,8 +253,8 @@ class LinkedClient implements Client {
     return this.#link.drain();
   }
 
-  #handle(address: RunAddress, end?: Promise<Outcome>): RunHandle {
-    return new LinkedRun(this.#hub, address, end);
+  #handle(address: RunAddress, begun?: { readonly end?: Promise<Outcome> }): RunHandle {
+    return new LinkedRun(this.#hub, address, begun);
   }
 
   /** Whether two inputs are equal, either of which may be in the object store. */

@@ -105,17 +105,22 @@ export class LinkedRun implements RunHandle {
   /** Sequence of an end that holds no more. */
   #after = 0;
 
-  constructor(hub: RunHub, address: RunAddress, end: Promise<Outcome> | undefined) {
+  readonly #isStored: boolean;
+
+  /** @param begun Given when the client was told that the start is stored; with what may hear of its end. */
+  constructor(hub: RunHub, address: RunAddress, begun?: { readonly end?: Promise<Outcome> }) {
     this.taskName = address.taskName;
     this.runId = address.runId;
     this.#hub = hub;
-    this.#end = end;
+    this.#end = begun?.end;
+    this.#isStored = begun !== undefined;
   }
 
   async result({ signal }: { readonly signal?: AbortSignal } = {}): Promise<unknown> {
     const { link, names, patience } = this.#hub;
     const hint = this.#end && { end: this.#end, patience };
-    const end = await waitForEnd(link, names, this, { signal, hint, after: this.#after });
+    const isStored = this.#isStored;
+    const end = await waitForEnd(link, names, this, { signal, hint, after: this.#after, isStored });
     const output = outputOf(this, end);
     return output instanceof PayloadReference ? this.#hub.payloads.fetch(output) : output;
   }
@@ -146,7 +151,7 @@ export class LinkedRun implements RunHandle {
     const start = await forkedStart(this.#hub, this, fork, options);
     const { begin } = this.#hub;
     await begin(fork, { ...start, nonce: newId() });
-    return new LinkedRun(this.#hub, fork, undefined) as RunHandle as RunHandle<never>;
+    return new LinkedRun(this.#hub, fork, {}) as RunHandle as RunHandle<never>;
   }
 
   view(): Promise<RunView> {

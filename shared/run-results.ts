@@ -22,6 +22,11 @@ import { HEADERS, type Names, type RunAddress, STATUS_HEADER } from "./subjects.
 /** The pauses between two looks at the log, while the live feed says nothing. */
 const FIRST_LOOK_MS = 2_000;
 const LONGEST_LOOK_MS = 30_000;
+/**
+ * A start that was said to be stored is gone only when readings say so for this long: a leader that was
+ * deposed without knowing it answers as of before, and steps down after 10 s without its followers.
+ */
+const GONE_MS = 20_000;
 const END_STATUSES = new Set(["completed", "failed", "canceled"]);
 
 /** So long a hint from the worker is waited for before the log is looked at. */
@@ -35,6 +40,8 @@ export interface EndOptions {
   readonly hint?: Hint | undefined;
   /** Sequence of an end that holds no more, because the run was reopened. */
   readonly after?: number;
+  /** The client was told that the start is stored. Default false. */
+  readonly isStored?: boolean;
 }
 
 /** What may come before the log is looked at. */
@@ -90,10 +97,10 @@ export function waitForEnd(
   link: NatsLink,
   names: Names,
   run: RunAddress,
-  { signal, hint, after = 0 }: EndOptions = {},
+  { signal, hint, after = 0, isStored = false }: EndOptions = {},
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const wait = new EndWait(link, names, { run, after }, (end) => {
+    const wait = new EndWait(link, names, { run, after, isStored }, (end) => {
       signal?.removeEventListener("abort", abort);
       if (end instanceof Error) reject(end);
       else resolve(end);
@@ -113,6 +120,9 @@ class EndWait {
   readonly #names: Names;
   readonly #run: RunAddress;
   readonly #after: number;
+  readonly #isStored: boolean;
+  /** When a reading first said that there is no such run, and none has said otherwise since. */
+  #goneSince: number | undefined;
   readonly #done: (end: Outcome | Error) => void;
   #isOver = false;
   /** Sequence of the run's start, as far as it was read: the commits of another are not the run's. */
@@ -125,13 +135,14 @@ class EndWait {
   constructor(
     link: NatsLink,
     names: Names,
-    { run, after }: { readonly run: RunAddress; readonly after: number },
+    asked: { readonly run: RunAddress; readonly after: number; readonly isStored: boolean },
     done: (end: Outcome | Error) => void,
   ) {
     this.#link = link;
     this.#names = names;
-    this.#run = run;
-    this.#after = after;
+    this.#run = asked.run;
+    this.#after = asked.after;
+    this.#isStored = asked.isStored;
     this.#done = done;
   }
 
@@ -204,12 +215,19 @@ class EndWait {
       const last = await lastCommit(this.#link, this.#names, this.#run, ofLeader);
       if (this.#isOver) return;
       this.#startSequence = last.startSequence;
-      if (last.startSequence === undefined) this.finish(notFound(this.#run));
-      else if (last.commit) this.#take(last.commit);
+      if (last.startSequence === undefined) return this.#noteGone();
+      this.#goneSince = undefined;
+      if (last.commit) this.#take(last.commit);
     } catch (error) {
       const isPassing = error instanceof ContrailError && error.retryable; // no server for a while
       if (!isPassing) this.finish(error as Error);
     }
+  }
+
+  #noteGone(): void {
+    const now = this.#link.clock.monotonic();
+    this.#goneSince ??= now;
+    if (!this.#isStored || now - this.#goneSince >= GONE_MS) this.finish(notFound(this.#run));
   }
 
   #take({ data, subject, sequence }: Pick<StoredMessage, "data" | "subject" | "sequence">): void {
