@@ -1,6 +1,7 @@
 /** Somebody with all rights who deletes or edits what is ours. */
 import { callApi } from "../../../shared/jetstream/api.ts";
 import { KvBucket } from "../../../shared/jetstream/kv.ts";
+import { until } from "../../helpers/until.ts";
 import { readMessages } from "../dump.ts";
 import type { World } from "../world.ts";
 import type { FaultKind } from "./fault.ts";
@@ -60,8 +61,9 @@ const editedStream: FaultKind = {
       allow_direct: { ...config, allow_direct: false },
       description: { ...config, description: "edited" },
     }[field];
-    const error = await update(world, stream, edited);
-    return { target: stream, detail: { field, error }, heal: () => update(world, stream, config) };
+    // Without an answer it may have been done all the same, so it is undone in any case.
+    const error = await update(world, stream, edited).catch(String);
+    return { target: stream, detail: { field, error }, heal: () => restore(world, stream, config) };
   },
 };
 
@@ -75,6 +77,12 @@ const deletedLead: FaultKind = {
     return { target: bucket, heal: async () => undefined };
   },
 };
+
+/** Until the server says that it is as it was. */
+async function restore(world: World, stream: string, config: object): Promise<unknown> {
+  const done = async (): Promise<boolean> => (await update(world, stream, config)) === undefined;
+  return until(done, { withinMs: 60_000, everyMs: 500, what: `${stream} is as it was` });
+}
 
 async function update(world: World, stream: string, config: object): Promise<unknown> {
   const answer = await callApi(world.link.requests, `STREAM.UPDATE.${stream}`, config);
