@@ -130,6 +130,22 @@ const TRUTHS: [title: string, tell: (story: Story) => void][] = [
       s.line("faults", { ...fault, edge: "end" });
     },
   ],
+  [
+    "a run that was begun by a token in the place of its start, which somebody had taken",
+    (s) => {
+      s.start("chaos-job/x", { value: 5 });
+      const fault = { id: 9, family: "tamper", kind: "delete-consumer", target: "contrail_LOG_0" };
+      s.line("faults", { ...fault, edge: "begin" });
+      s.line("faults", { ...fault, edge: "end" });
+      const token = s.wait(9_000).ready("chaos-job/x", { poke: "wake-lost" }, 0);
+      s.step("chaos-job/x", "main", undefined, { process: "worker-2.0" });
+      const outcome = { status: "completed", output: { value: 5 } } as const;
+      s.commit("chaos-job/x", "w2/r9", token, [
+        { kind: "claimed", worker: "w2", because: "poke" },
+        { kind: "ended", outcome },
+      ]);
+    },
+  ],
   ["a token that comes twice", (s) => void s.ready("chaos-plan/plan", { timer: BEGIN })],
   ["a sleep that is not over", (s) => void waiting(s, "chaos-plan/x", FOREVER)],
 ];

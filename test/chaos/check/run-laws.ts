@@ -42,7 +42,8 @@ function* passes(run: Run): Findings {
     yield ["P6"];
     if (commit.entries.filter(({ kind }) => kind === "ended").length > 1)
       yield ["P1", "ended more than once"];
-    if (!before && token !== run.starts[0]?.sequence)
+    const ready = run.messages.find((each) => each.kind === "ready" && each.sequence === token);
+    if (!before && token !== run.starts[0]?.sequence && !isMend(ready))
       yield ["P6", `was begun with token ${token}, which is not its start`];
     if (!before) continue;
     if (has(before, "ended") && !has(commit, "retried"))
@@ -52,7 +53,6 @@ function* passes(run: Run): Findings {
     over.add(before.pass);
     if (!has(commit, "claimed") && !has(commit, "paused"))
       yield ["P6", `has commits of ${pass}, which never claimed it`];
-    const ready = run.messages.find((each) => each.kind === "ready" && each.sequence === token);
     const answers = ready?.body?.[0];
     const isAnswer = answers === before.sequence;
     const claimed = `was claimed behind ${before.sequence} with token ${token}`;
