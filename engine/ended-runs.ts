@@ -11,7 +11,7 @@ export interface EndSearch {
   readonly shard: number;
   /** The first sequence. */
   readonly from: number;
-  /** The search is over at the first commit that was stored after this time. */
+  /** The search is over at the first message that was stored after this time. */
   readonly untilMs: number;
 }
 
@@ -28,7 +28,7 @@ const ENDS_AT_ONCE = 32;
 /**
  * Hands the ends over, some at a time; the next ones wait until it has taken them.
  * @param take Also told the sequence up to which everything has been handed over with this call.
- * @returns When the first commit was stored that is too young; nothing when there is none.
+ * @returns When the first message was stored that is too young; nothing when there is none.
  * @throws Whatever `take` throws.
  */
 export async function findEnds(

@@ -104,10 +104,10 @@ export class LinkedRun implements RunHandle {
   #end: Promise<Outcome> | undefined;
   /** Sequence of an end that holds no more. */
   #after = 0;
-
+  /** Whether the client was told that the start is stored. */
   readonly #isStored: boolean;
 
-  /** @param begun Given when the client was told that the start is stored; with what may hear of its end. */
+  /** @param begun Given when the client was told that the start is stored; may have what hears of the end. */
   constructor(hub: RunHub, address: RunAddress, begun?: { readonly end?: Promise<Outcome> }) {
     this.taskName = address.taskName;
     this.runId = address.runId;

@@ -214,8 +214,8 @@ class EndWait {
       const ofLeader = this.#pauseMs > FIRST_LOOK_MS;
       const last = await lastCommit(this.#link, this.#names, this.#run, ofLeader);
       if (this.#isOver) return;
-      this.#startSequence = last.startSequence;
       if (last.startSequence === undefined) return this.#noteGone();
+      this.#startSequence = last.startSequence;
       this.#goneSince = undefined;
       if (last.commit) this.#take(last.commit);
     } catch (error) {

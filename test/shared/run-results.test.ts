@@ -2,11 +2,11 @@ import test from "ava";
 import { encodeCommit } from "../../shared/entries.ts";
 import { RunNotFoundError } from "../../shared/errors.ts";
 import type { NatsLink } from "../../shared/jetstream/connection.ts";
-import { decodeHeaders } from "../../shared/jetstream/headers.ts";
+import { asClientHeaders, decodeHeaders, encodeHeaders } from "../../shared/jetstream/headers.ts";
 import type { StoredMessage } from "../../shared/jetstream/reader.ts";
 import { MemoryWorld } from "../../shared/memory/memory-world.ts";
 import { waitForEnd } from "../../shared/run-results.ts";
-import { Names } from "../../shared/subjects.ts";
+import { HEADERS, Names, STATUS_HEADER } from "../../shared/subjects.ts";
 
 const names = new Names("contrail", 1);
 const run = { taskName: "t", runId: "r" };
@@ -41,6 +41,31 @@ test("a client that was told of its start hears of the end, although servers kno
   const world = new MemoryWorld();
   const link = behind(world, 15_000);
   t.deepEqual(await world.run(waitForEnd(link, names, run, { isStored: true })), outcome);
+});
+
+test("a client that knows of its start hears of the end by the live feed, although a reading says that it is gone", async (t) => {
+  const world = new MemoryWorld();
+  const link = behind(world, 3_600_000);
+  const start = stored("start", 1, new Uint8Array());
+  let readings = 0;
+  const reader = {
+    multiLast: async () => ({ messages: readings++ === 0 ? [start] : [] }),
+    lastFor: async () => undefined,
+  };
+  const end = waitForEnd({ ...link, reader } as unknown as NatsLink, names, run, {
+    isStored: true,
+  });
+  link.clock.after(3_000, () => {
+    const headers = asClientHeaders(
+      encodeHeaders([
+        [STATUS_HEADER, "completed"],
+        [HEADERS.sequence, "2"],
+      ]),
+    );
+    link.nc.publish(names.liveSubject(run, "h"), ended, { headers });
+  });
+  t.deepEqual(await world.run(end), outcome);
+  t.true(link.clock.monotonic() < 4_000);
 });
 
 test("a client that was told of its start learns after 20 s that it is gone", async (t) => {
