@@ -2,7 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { runCommand } from "../../engine/server/run-command.ts";
-import { freePorts } from "../helpers/nats.ts";
+import { freePorts } from "../helpers/ports.ts";
 import type { Fleet } from "./fleet.ts";
 import { NatsServer } from "./nats-server.ts";
 import type { Network } from "./network.ts";

@@ -3,14 +3,13 @@
  * temporary directory. They end with the test process, however that ends.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomInt } from "node:crypto";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import type { ExecutionContext } from "ava";
 import { deleteStream, ensureStream } from "../../shared/jetstream/admin.ts";
 import { connectNats, type NatsOptions } from "../../shared/jetstream/connection.ts";
+import { freePorts } from "./ports.ts";
 import { isStopped } from "./process-state.ts";
 import { until } from "./until.ts";
 
@@ -217,13 +216,11 @@ class Server implements TestServer {
       output += chunk.toString();
       this.#log += chunk.toString();
     });
-    await until(
-      () => {
-        if (child.exitCode !== null) throw new Error(output);
-        return output.includes("Server is ready");
-      },
-      { withinMs: 15_000, what: `${this.name} is ready` },
-    );
+    await until(() => child.exitCode !== null || output.includes("Server is ready"), {
+      withinMs: 15_000,
+      what: `${this.name} is ready`,
+    });
+    if (child.exitCode !== null) throw new Error(`${this.name} did not start: ${output}`);
   }
 
   async kill(): Promise<void> {
@@ -276,27 +273,6 @@ function guardOf(pid: number): ChildProcess {
   });
   guard.unref();
   return guard;
-}
-
-/**
- * Ports that nobody listens on now. Below those that systems give to outgoing connections, one of
- * which would otherwise now and then take the port of a server that is being restarted.
- */
-export async function freePorts(count: number): Promise<number[]> {
-  const ports = new Set<number>();
-  while (ports.size < count) {
-    const port = randomInt(15_000, 32_000);
-    if (await isFree(port)) ports.add(port);
-  }
-  return [...ports];
-}
-
-function isFree(port: number): Promise<boolean> {
-  const listener = createServer();
-  return new Promise((resolve) => {
-    listener.once("error", () => resolve(false));
-    listener.listen(port, "127.0.0.1", () => listener.close(() => resolve(true)));
-  });
 }
 
 const removeAtExit = new Set<string>();
