@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import test from "ava";
-import { freePorts } from "./ports.ts";
+import { freePorts } from "../helpers/ports.ts";
 
 /** Prints its ports and lives, and so owns them, until its standard input ends. */
 const program = `
-  const { freePorts } = await import(${JSON.stringify(new URL("./ports.js", import.meta.url).href)});
+  const { freePorts } = await import(${JSON.stringify(new URL("../helpers/ports.js", import.meta.url).href)});
   console.log(JSON.stringify(await freePorts(60)));
   process.stdin.resume();`;
 
