@@ -7,7 +7,7 @@
  * L2. What is watched needlessly is found out by a look and let go.
  */
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
-import { REGISTERS_HEADER, STATUS_HEADER } from "../shared/subjects.ts";
+import { prefixOf, REGISTERS_HEADER, STATUS_HEADER } from "../shared/subjects.ts";
 import { groupOf } from "./group-progress.ts";
 
 /** A run that ought to move. */
@@ -67,9 +67,8 @@ export class LiveRuns {
 
   /** Takes a start or a commit by its headers. */
   note({ subject, sequence, headers }: StoredMessage, nowMs: number): void {
-    const dot = subject.lastIndexOf(".");
-    const prefix = subject.slice(0, dot);
-    if (subject.endsWith(".start")) {
+    const prefix = prefixOf(subject);
+    if (subject.endsWith(".token.start")) {
       this.#queue(prefix, sequence);
       return;
     }

@@ -114,7 +114,7 @@ async function ownerless(
   for (const { owners } of payloads)
     for (const owner of owners) {
       const { stream, prefix } = names.run(owner);
-      streams.set(`${prefix}.start`, stream);
+      streams.set(`${prefix}.token.start`, stream);
     }
   const startedAt = new Map<string, number>();
   for (const stream of new Set(streams.values())) {
@@ -131,7 +131,7 @@ async function ownerless(
   }
   return payloads.filter(({ owners, timeMs }) =>
     owners.every((owner) => {
-      const started = startedAt.get(`${names.run(owner).prefix}.start`);
+      const started = startedAt.get(`${names.run(owner).prefix}.token.start`);
       return started === undefined || started > timeMs + olderThanMs;
     }),
   );

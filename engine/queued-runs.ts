@@ -84,7 +84,7 @@ export class QueuedRuns {
   ): Promise<void> {
     const { link, names, clock, signal } = this.#services;
     const { prefix, stream, startSequence } = run;
-    const subject = `${prefix}.start`;
+    const subject = `${prefix}.token.start`;
     const stored = await link.reader.lastFor(stream, subject, { leader: true, signal });
     if (stored?.sequence !== startSequence) return; // purged, and perhaps started again since
     const start = decodeStart(stored.data, `${subject}, sequence ${startSequence}`);

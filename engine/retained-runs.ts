@@ -7,6 +7,7 @@ import { ContrailError, UnavailableError } from "../shared/errors.ts";
 import { pause } from "../shared/jetstream/backoff.ts";
 import type { LastMessages, StoredMessage } from "../shared/jetstream/reader.ts";
 import { decodeReady, decodeStart, type Ready } from "../shared/messages.ts";
+import { prefixOf } from "../shared/subjects.ts";
 import type { FoundEnd } from "./ended-runs.ts";
 import type { LastReads } from "./last-reads.ts";
 import { shardOf } from "./past.ts";
@@ -51,7 +52,7 @@ export class RetainedRuns {
     const runs: ReadRun[] = [];
     for (const [stream, histories] of byStream) {
       const subjects = [...histories.keys()].flatMap((history) => [
-        `${prefixOf(history)}.start`,
+        `${prefixOf(history)}.token.start`,
         history,
       ]);
       const atLeast = Math.max(...histories.values());
@@ -101,7 +102,7 @@ export class RetainedRuns {
       ? readable((message) => decodeCommit(message.data, message.sequence, history))(stored)
       : [];
     if (!tail || !stored) return undefined;
-    const subject = `${prefix}.start`;
+    const subject = `${prefix}.token.start`;
     const last = found.get(subject);
     // What somebody has published behind a start is no start as long as the first one is there.
     const first =
@@ -125,7 +126,7 @@ export class RetainedRuns {
     if (!child?.parent) return undefined;
     const { taskName, runId, startSequence } = child.parent;
     const { prefix, stream } = names.run({ taskName, runId });
-    const subject = `${prefix}.start`;
+    const subject = `${prefix}.token.start`;
     const last = await this.#reads.last(stream, subject, startSequence);
     if (last === undefined || last.sequence === startSequence) return last && prefix;
     const first = await link.reader.get(stream, startSequence, { leader: true, signal });
@@ -138,7 +139,7 @@ export class RetainedRuns {
    */
   async tokensAfter({ stream, prefix, history, tail }: ReadRun, after: number): Promise<Ready[]> {
     const { link, signal } = this.#services;
-    const subject = `${prefix}.ready`;
+    const subject = `${prefix}.token.ready`;
     // Any replica may answer the second question, so it has to know the last token of the first one.
     const { messages, upToSequence } = await link.reader.multiLast(stream, [subject, history], {
       signal,
@@ -150,11 +151,6 @@ export class RetainedRuns {
       throw new UnavailableError(`A replica of ${stream} is behind.`);
     return tokens.flatMap(readable(({ data, subject: where }) => decodeReady(data, where)));
   }
-}
-
-/** `<ns>.log.<shard>.<task>.<run>` of a history. */
-function prefixOf(history: string): string {
-  return history.slice(0, history.lastIndexOf("."));
 }
 
 /** Decodes a message; what cannot be read is left out. */

@@ -41,7 +41,7 @@ export interface Pictured {
   readonly sequence: number;
 }
 
-const KINDS = ["start", "h", "c", "timer", "wait", "ready"] as const;
+const KINDS = ["token.start", "h", "c", "timer", "wait", "token.ready"] as const;
 /** One question asks for 900 subjects. */
 const RUNS_PER_READ = 150;
 const STALE_TRIES = 20;
@@ -111,7 +111,7 @@ async function noneIsLeft(
   signal: AbortSignal,
 ): Promise<boolean> {
   for (const { prefix } of runs)
-    if (await link.reader.lastFor(stream, `${prefix}.start`, { leader: true, signal }))
+    if (await link.reader.lastFor(stream, `${prefix}.token.start`, { leader: true, signal }))
       return false;
   return true;
 }
@@ -139,7 +139,7 @@ type Lasts = (kind: (typeof KINDS)[number]) => StoredMessage | undefined;
 
 function pictureOf(prefix: string, lasts: ReadonlyMap<string, StoredMessage>): Sketch | NoPicture {
   const last: Lasts = (kind) => lasts.get(`${prefix}.${kind}`);
-  const startMessage = last("start");
+  const startMessage = last("token.start");
   const start = startMessage && readable(() => decodeStart(startMessage.data, prefix));
   const [h, c] = [last("h"), last("c")];
   const history = start ? (start.parent ? c : h) : (h ?? c);
@@ -156,7 +156,7 @@ function queued(
   { sequence, timeMs }: StoredMessage,
   { isChild, last }: { readonly isChild: boolean; readonly last: Lasts },
 ): Sketch {
-  const ready = readyOf(last("ready"));
+  const ready = readyOf(last("token.ready"));
   const standsIn = ready?.answers === 0 && ready.startSequence === sequence;
   return {
     ...{ prefix, isChild, startSequence: sequence, since: timeMs, status: "queued", tail: 0 },
@@ -173,7 +173,7 @@ function begun(prefix: string, history: StoredMessage, last: Lasts): Sketch | No
   const isChild = subject.endsWith(".c");
   const none = { missing: [], registered: [], registeredAt: 0, tokens: [], named: [] };
   const common = { prefix, isChild, startSequence, tail, since, ...none };
-  const ready = readyOf(last("ready"));
+  const ready = readyOf(last("token.ready"));
   const answer =
     ready?.answers === tail && ready.startSequence === startSequence ? ready : undefined;
   const status = headers.last(STATUS_HEADER);
@@ -185,7 +185,7 @@ function begun(prefix: string, history: StoredMessage, last: Lasts): Sketch | No
       ...registrations(history, last),
       tokens: answer ? [answer.sequence] : [],
     };
-  const isThere = token === last("start")?.sequence || token === ready?.sequence;
+  const isThere = token === last("token.start")?.sequence || token === ready?.sequence;
   const standsIn = answer?.because.poke === WAKE_LOST ? [answer.sequence] : [];
   return {
     ...{ ...common, status: "running" },

@@ -13,7 +13,7 @@ import { parseTime, type StoredMessage } from "../shared/jetstream/reader.ts";
 import { OVERDUE_TIMER_MS } from "../shared/limits.ts";
 import { decodeReady } from "../shared/messages.ts";
 import { ServerClock } from "../shared/server-clock.ts";
-import { HEADERS } from "../shared/subjects.ts";
+import { HEADERS, prefixOf } from "../shared/subjects.ts";
 import { DueTimers, type Timer } from "./due-timers.ts";
 import type { LastReads } from "./last-reads.ts";
 import type { EngineServices } from "./services.ts";
@@ -160,7 +160,7 @@ export class Sweeper {
 
   /** It was fired or canceled, or somebody removed it: the run tells which. */
   #missTimer({ subject, isAnswered }: Timer): void {
-    if (!isAnswered) this.#onGone(subject.slice(0, subject.lastIndexOf(".")));
+    if (!isAnswered) this.#onGone(prefixOf(subject));
   }
 
   /** Publishes the token that the schedule carries, and removes the schedule. */
@@ -168,7 +168,7 @@ export class Sweeper {
     const { link, names, log, failpoint, signal } = this.#services;
     const { subject, shard, sequence } = timer;
     const ready = decodeReady(stored.data, `${subject}, sequence ${sequence}`);
-    const prefix = subject.slice(0, subject.lastIndexOf("."));
+    const prefix = prefixOf(subject);
     const point = failpoint("engine-before-ready");
     if (point) await point;
     const target = { prefix, waitSequence: ready.answers, isChild: ready.isChild };

@@ -13,7 +13,7 @@ import { type Follower, type FollowerOptions, follow } from "../shared/jetstream
 import type { StoredMessage, StreamState } from "../shared/jetstream/reader.ts";
 import { RECENT_EVENT_BYTES, RECENT_EVENTS } from "../shared/limits.ts";
 import { claimTimeoutOf } from "../shared/setup.ts";
-import { EVENTS_PREFIX } from "../shared/subjects.ts";
+import { EVENTS_PREFIX, prefixOf } from "../shared/subjects.ts";
 import { Cancels, type CancelsStatus } from "./cancels.ts";
 import { LastReads } from "./last-reads.ts";
 import { LookBack } from "./look-back.ts";
@@ -45,7 +45,7 @@ export interface TermStatus {
  */
 const LIVE_REST_MS = 125;
 /** What shows whether a run moves. */
-const LIVE_KINDS = ["start", "h", "c"] as const;
+const LIVE_KINDS = ["token.start", "h", "c"] as const;
 
 /** An engine while it leads. */
 export class Term {
@@ -201,7 +201,7 @@ export class Term {
         from: "last-per-subject",
         headersOnly: true,
         onMessage: (message) => {
-          const prefix = prefixOf(message);
+          const prefix = prefixOf(message.subject);
           this.#sweeper.note(shard, message);
           this.#cancels.noteWaiting(prefix);
           this.#lost.live.noteRegistered(prefix);
@@ -251,16 +251,16 @@ export class Term {
       headersOnly: true,
       restMs: LIVE_REST_MS * names.shardCount,
       onMessage: (message) => {
-        const kind = message.subject.slice(message.subject.lastIndexOf(".") + 1);
-        if ((LIVE_KINDS as readonly string[]).includes(kind)) this.#noteLive(message);
+        if (LIVE_KINDS.some((kind) => message.subject.endsWith(`.${kind}`)))
+          this.#noteLive(message);
       },
     });
   }
 
   #noteLive(message: StoredMessage): void {
     this.#lost.live.note(message, this.#services.clock.monotonic());
-    if (!message.subject.endsWith(".start"))
-      this.#sweeper.noteMoved(prefixOf(message), message.sequence);
+    if (!message.subject.endsWith(".token.start"))
+      this.#sweeper.noteMoved(prefixOf(message.subject), message.sequence);
   }
 
   /** Whether what a waiting commit announces is known to be stored behind it. */
@@ -276,7 +276,7 @@ export class Term {
     else if (message.subject.endsWith(".expired"))
       void this.#queued.expire(message); // reports its own errors
     else {
-      const prefix = prefixOf(message);
+      const prefix = prefixOf(message.subject);
       this.#waits.register(message);
       this.#cancels.noteWaiting(prefix);
       this.#lost.live.noteRegistered(prefix);
@@ -317,10 +317,6 @@ async function readEnds({ link, names, signal }: EngineServices): Promise<Stream
     shards: shards.map(({ lastSequence }) => lastSequence),
     claimTimeoutMs: claimTimeoutOf(shards[0]?.config ?? {}),
   };
-}
-
-function prefixOf({ subject }: StoredMessage): string {
-  return subject.slice(0, subject.lastIndexOf("."));
 }
 
 function toEvent({ sequence, subject, data, headers, timeMs }: StoredMessage): EventMessage {

@@ -123,7 +123,7 @@ export async function publishReady(
   const { link, clock, log, signal } = services;
   const backoff = new Backoff(RETRY_PAUSES);
   while (!signal.aborted) {
-    const outcome = await link.publisher.guardedPublish(`${prefix}.ready`, body, {
+    const outcome = await link.publisher.guardedPublish(`${prefix}.token.ready`, body, {
       expect: waitSequence,
       expectSubject: `${prefix}.${isChild ? "c" : "h"}`,
       signal,

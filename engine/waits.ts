@@ -15,6 +15,7 @@ import { ContrailError, UnavailableError } from "../shared/errors.ts";
 import { Backoff, pause } from "../shared/jetstream/backoff.ts";
 import type { StoredMessage } from "../shared/jetstream/reader.ts";
 import { decodeWait, EVENTS_REPLACED } from "../shared/messages.ts";
+import { prefixOf } from "../shared/subjects.ts";
 import { PendingWait } from "./conditions.ts";
 import { lastReadable } from "./last-readable.ts";
 import { isEnd, Past, type PastOptions, type Positions, shardOf } from "./past.ts";
@@ -132,7 +133,7 @@ export class Waits {
   /** Takes a commit of a child. Only ends matter. */
   noteChild(message: StoredMessage): void {
     if (!isEnd(message)) return;
-    const prefix = message.subject.slice(0, message.subject.lastIndexOf("."));
+    const prefix = prefixOf(message.subject);
     this.#index.endChild(prefix, (wait) => this.#touch(wait));
   }
 
@@ -161,7 +162,7 @@ export class Waits {
   async #lookBehind(unreadable: StoredMessage): Promise<void> {
     const { names, log } = this.#services;
     const { subject } = unreadable;
-    const prefix = subject.slice(0, subject.lastIndexOf("."));
+    const prefix = prefixOf(subject);
     // What is registered while a term lasts is seen before what hides it.
     if (this.#index.get(prefix) || this.#answered.has(prefix) || this.#hidden.has(prefix)) return;
     this.#hidden.add(prefix);

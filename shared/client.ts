@@ -267,7 +267,7 @@ class LinkedClient implements Client {
   /** @returns Whether this call started the run; else it was running already. */
   async #publishStart(address: RunAddress, given: Start): Promise<boolean> {
     const { prefix, stream } = this.#names.run(address);
-    const subject = `${prefix}.start`;
+    const subject = `${prefix}.token.start`;
     const { start, body } = await startMessage(this.#payloads, address, given);
     const outcome = await this.#link.publisher.guardedPublish(subject, body, { expect: 0 });
     if (outcome.ok) return true;

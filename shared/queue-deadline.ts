@@ -20,7 +20,7 @@ export async function setQueueDeadline(
   limitMs: number,
 ): Promise<void> {
   const { prefix, stream } = names.run(address);
-  const subject = `${prefix}.start`;
+  const subject = `${prefix}.token.start`;
   const start = await link.reader.lastFor(stream, subject, { leader: true });
   if (!start) return; // it has ended and is purged
   const at = new Date(Math.ceil(start.timeMs + limitMs)).toISOString();

@@ -188,7 +188,7 @@ export class LinkedRun implements RunHandle {
     const { link, names, by } = this.#hub;
     const address = { taskName: this.taskName, runId: this.runId };
     const { prefix, stream } = names.run(address);
-    const start = await link.reader.lastFor(stream, `${prefix}.start`, { leader: true });
+    const start = await link.reader.lastFor(stream, `${prefix}.token.start`, { leader: true });
     if (!start) throw notFound(address);
     const body = encodeCancel({
       startSequence: start.sequence,
@@ -198,7 +198,7 @@ export class LinkedRun implements RunHandle {
     });
     const outcome = await link.publisher.guardedPublish(`${prefix}.cancel`, body, {
       expect: start.sequence,
-      expectSubject: `${prefix}.start`,
+      expectSubject: `${prefix}.token.start`,
     });
     if (outcome.ok) return;
     if (outcome.kind === "guard") throw notFound(address);

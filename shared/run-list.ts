@@ -72,7 +72,7 @@ async function readShard(
   const prefix = `${names.namespace}.log.${shard}.${of}`;
   const follower = follow(link, {
     stream: names.logStream(shard),
-    subjects: [`${prefix}.start`, `${prefix}.h`, `${prefix}.c`],
+    subjects: [`${prefix}.token.start`, `${prefix}.h`, `${prefix}.c`],
     from: "last-per-subject",
     headersOnly: true,
     onMessage: (message) => {
@@ -88,7 +88,7 @@ async function readShard(
         changedAt: message.timeMs,
         isChild: kind === "c",
       };
-      const isStart = kind === "start";
+      const isStart = kind === "token.start";
       runs.set(key, {
         ...run,
         isChild: run.isChild || kind === "c",

@@ -194,7 +194,7 @@ async function publish(
       `What run "${runId}" of task "${taskName}" is to be given has ${body.length} bytes, the limit is ${limit}.`,
       { limitName: "message-bytes", limit, actual: body.length },
     );
-  const outcome = await link.publisher.guardedPublish(`${prefix}.ready`, body, {
+  const outcome = await link.publisher.guardedPublish(`${prefix}.token.ready`, body, {
     expect: state.tail,
     expectSubject: `${prefix}.${isChild ? "c" : "h"}`,
   });
@@ -230,7 +230,7 @@ export async function forkedStart(
   const { prefix, stream } = names.run(address);
   const stored = await link.reader.get(stream, startSequence, { leader: true });
   if (!stored) throw notFound(address);
-  const origin = decodeStart(stored.data, `${prefix}.start`);
+  const origin = decodeStart(stored.data, `${prefix}.token.start`);
   const commits = copyHistory(view, {
     by,
     reason,

@@ -255,7 +255,7 @@ export async function lastCommit(
   leader: boolean,
 ): Promise<{ readonly commit: StoredMessage | undefined; readonly startSequence?: number }> {
   const { prefix, stream } = names.run(run);
-  const subjects = [`${prefix}.start`, `${prefix}.h`, `${prefix}.c`, `${prefix}.ready`];
+  const subjects = [`${prefix}.token.start`, `${prefix}.h`, `${prefix}.c`, `${prefix}.token.ready`];
   const { messages } = await link.reader.multiLast(stream, subjects);
   const find = (kind: string): StoredMessage | undefined =>
     messages.find(({ subject }) => subject === `${prefix}.${kind}`);
@@ -263,12 +263,12 @@ export async function lastCommit(
     link.reader.lastFor(stream, `${prefix}.${kind}`, { leader: true });
   const asksLeader = leader && !find("h") && !find("c");
   const [start, history, child] = await Promise.all([
-    (asksLeader ? undefined : find("start")) ?? ofLeader("start"),
+    (asksLeader ? undefined : find("token.start")) ?? ofLeader("token.start"),
     asksLeader ? ofLeader("h") : find("h"),
     asksLeader ? ofLeader("c") : find("c"),
   ]);
   const last = history ?? child;
-  const commit = isReopened(last, find("ready")) ? undefined : last;
+  const commit = isReopened(last, find("token.ready")) ? undefined : last;
   return { commit, ...(start ? { startSequence: start.sequence } : {}) };
 }
 

@@ -48,11 +48,11 @@ export async function readView(
   address: RunAddress,
 ): Promise<RunView> {
   const { stream, prefix } = names.run(address);
-  const messages = await link.reader.readSubject(stream, `${prefix}.*`);
+  const messages = await link.reader.readSubject(stream, `${prefix}.>`);
   const lastOf = (kind: string): StoredMessage | undefined =>
     messages.findLast(({ subject }) => subject === `${prefix}.${kind}`);
   // A start expects to be the first on its subject, so whatever follows it there is none.
-  const first = messages.find(({ subject }) => subject === `${prefix}.start`);
+  const first = messages.find(({ subject }) => subject === `${prefix}.token.start`);
   if (!first) throw notFound(address);
   const start = decodeStart(first.data, first.subject);
   const state = stateOfStart(start, first.sequence, first.timeMs);
@@ -80,7 +80,7 @@ export async function readView(
     ...(cancel && request?.startSequence === first.sequence
       ? { cancelRequest: { by: request.by, reason: request.reason, at: cancel.timeMs } }
       : {}),
-    ...repairOf(lastOf("ready"), state),
+    ...repairOf(lastOf("token.ready"), state),
     hasRegistration: lastOf("wait") !== undefined,
     hasTimer: lastOf("timer") !== undefined,
     commits,

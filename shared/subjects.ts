@@ -24,8 +24,8 @@ export interface RunAddress {
  * trigger or a schedule started, and of a child.
  */
 export type LogKind =
-  | "start"
-  | "ready"
+  | "token.start"
+  | "token.ready"
   | "h"
   | "c"
   | "wait"
@@ -35,8 +35,8 @@ export type LogKind =
   | "expired";
 
 const LOG_KINDS: ReadonlySet<string> = new Set<LogKind>([
-  "start",
-  "ready",
+  "token.start",
+  "token.ready",
   "h",
   "c",
   "wait",
@@ -165,6 +165,19 @@ export interface ParsedSubject extends RunAddress {
   readonly shard: number;
 }
 
+/** `<ns>.log.<shard>.<task>.<run>`, with which all subjects of a run begin. */
+const PREFIX_TOKENS = 5;
+
+/** What the subject of a log message begins with, like all of its run. */
+export function prefixOf(subject: string): string {
+  let end = -1;
+  for (let i = 0; i < PREFIX_TOKENS; i++) {
+    end = subject.indexOf(".", end + 1);
+    if (end < 0) return subject;
+  }
+  return subject.slice(0, end);
+}
+
 /** The names of one namespace with its number of shards. */
 export class Names {
   readonly namespace: string;
@@ -275,9 +288,8 @@ export class Names {
   }
 
   /** What the consumer group of a task receives on one shard. */
-  taskTokens(taskName: string, shard: number): readonly [string, string] {
-    const prefix = `${this.namespace}.log.${shard}.${encodeToken(taskName)}.*`;
-    return [`${prefix}.start`, `${prefix}.ready`];
+  taskTokens(taskName: string, shard: number): string {
+    return `${this.namespace}.log.${shard}.${encodeToken(taskName)}.*.token.*`;
   }
 
   /** Where a run's messages are. The same for one task and id on every machine, for ever. */
@@ -309,10 +321,11 @@ export class Names {
   }
 
   #parse(subject: string): ParsedSubject {
-    const [, , , task, run, kind] = subject.split(".");
-    if (task && run && kind && LOG_KINDS.has(kind)) {
+    const [, , , task, run] = subject.split(".");
+    if (task && run) {
       const { prefix, shard } = this.runOfTokens(task, run);
-      if (subject === `${prefix}.${kind}`)
+      const kind = subject.slice(prefix.length + 1);
+      if (LOG_KINDS.has(kind) && subject === `${prefix}.${kind}`)
         return {
           shard,
           taskName: decodeToken(task),

@@ -38,7 +38,7 @@ async function cancelChild(
   signal: AbortSignal,
 ): Promise<void> {
   const { prefix, stream } = names.run(child);
-  const subject = `${prefix}.start`;
+  const subject = `${prefix}.token.start`;
   const stored = await link.reader.lastFor(stream, subject, { leader: true, signal });
   if (!stored) return; // its start was refused, or it has ended and is purged
   if (!isChildOf(parent, stored)) return; // its id was taken by somebody else's run

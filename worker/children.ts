@@ -79,7 +79,7 @@ async function publishStart(
   const limitQueue = async (): Promise<void> => {
     if (queueTimeoutMs !== undefined) await setQueueDeadline(link, names, address, queueTimeoutMs);
   };
-  const subject = `${run.prefix}.start`;
+  const subject = `${run.prefix}.token.start`;
   const { body } = await startMessage(payloads, address, {
     input: child.input,
     events,

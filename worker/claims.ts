@@ -84,7 +84,7 @@ export class Claims {
   async #handle(token: DeliveredMessage, task: ServedTask, slot: Slot): Promise<void> {
     const { taskName, runId, kind } = this.#services.names.parse(token.subject);
     const address = { taskName, runId };
-    const isStart = kind === "start";
+    const isStart = kind === "token.start";
     const run = { address, subjects: this.#services.names.run(address), token, task, isStart };
     try {
       if (isStart) return await this.#readAndDecide(run, slot);

@@ -10,7 +10,7 @@
  * A4. Nothing is put behind the entry with which a pass is over: a request to cancel that comes at
  *     that moment is told to whoever goes on, and to nobody when the run has ended.
  */
-import { type Commit, decodeCommit, type Entry } from "../shared/entries.ts";
+import { type Commit, decodeCommit, type Entry, type StoredCommit } from "../shared/entries.ts";
 import { InvariantError } from "../shared/errors.ts";
 import type { HeaderList } from "../shared/jetstream/headers.ts";
 import { mayNotPublish } from "../shared/jetstream/permissions.ts";
@@ -120,12 +120,7 @@ export class Committer {
     const commit: Commit = { startSequence, pass, token, time: now(), entries };
     const small = smallCommit(commit, inlineBytes, history);
     for (const part of small ? [small] : await this.#parts(commit)) {
-      const all: HeaderList = [
-        [STATUS_HEADER, statusAfter(part.commit.entries)],
-        ...versionHeader(state, part.commit.entries),
-        ...beginningHeader(state, part.commit.entries),
-        ...headers,
-      ];
+      const all = [...headersOf(state, part.commit.entries), ...headers];
       const outcome = await this.#publish(part.bytes, all);
       const sequence = outcome?.ok
         ? outcome.sequence
@@ -139,7 +134,7 @@ export class Committer {
       const before = state.entries;
       evolve(
         state,
-        isEnd ? { ...part.commit, sequence } : decodeCommit(part.bytes, sequence, history),
+        isEnd ? storedAs(part.commit, sequence) : decodeCommit(part.bytes, sequence, history),
       );
       if (hasBecomeLong(before, state.entries)) this.#options.onLongHistory?.();
       if (state.outcome) this.#options.onEnded?.(part.bytes);
@@ -204,17 +199,22 @@ export class Committer {
   }
 }
 
-function versionHeader(state: RunState, entries: readonly Entry[]): HeaderList {
-  const pin = entries.find((entry) => entry.kind === "version-pinned");
-  const isAnew = entries.some(({ kind }) => kind === "continued");
-  const version = pin?.version ?? (isAnew ? undefined : state.version);
-  return version === undefined ? [] : [[VERSION_HEADER, version]];
+/** Field by field: the spread would cost more than the rest of what is done with an end. */
+function storedAs(commit: Commit, sequence: number): StoredCommit {
+  const { startSequence, pass, token, time, entries } = commit;
+  return { startSequence, pass, token, time, entries, sequence };
 }
 
-function beginningHeader({ beginning }: RunState, entries: readonly Entry[]): HeaderList {
-  const isHere = entries.some(({ kind }) => kind === "continued");
-  const sequence = isHere ? 0 : beginning?.sequence;
-  return sequence === undefined ? [] : [[BEGINNING_HEADER, String(sequence)]];
+/** What followers read of a commit without its body. */
+function headersOf(state: RunState, entries: readonly Entry[]): [string, string][] {
+  const headers: [string, string][] = [[STATUS_HEADER, statusAfter(entries)]];
+  const isAnew = entries.some(({ kind }) => kind === "continued");
+  const pin = entries.find((entry) => entry.kind === "version-pinned");
+  const version = pin?.version ?? (isAnew ? undefined : state.version);
+  if (version !== undefined) headers.push([VERSION_HEADER, version]);
+  const beginning = isAnew ? 0 : state.beginning?.sequence;
+  if (beginning !== undefined) headers.push([BEGINNING_HEADER, String(beginning)]);
+  return headers;
 }
 
 /** The status of the run after these entries, for those who read headers only. */

@@ -91,7 +91,9 @@ export class PassRun implements HeldRun, StepRun {
     this.stream = subjects.stream;
     this.state = state;
     this.token = token;
-    this.parent = { ...address, startSequence: state.startSequence, events: options.events };
+    const { taskName, runId } = address;
+    const { startSequence } = state;
+    this.parent = { taskName, runId, startSequence, events: options.events };
     this.serverClock = services.serverClock(subjects.shard);
     this.pass = passId(
       { worker: services.workerId, pool: options.definition.kind },

@@ -153,7 +153,7 @@ function timerMessage(
     body,
     [
       [HEADERS.schedule, `@at ${at}`],
-      [HEADERS.scheduleTarget, `${place.prefix}.ready`],
+      [HEADERS.scheduleTarget, `${place.prefix}.token.ready`],
     ],
   ];
 }

@@ -55,19 +55,19 @@ export async function readRun(
   startSequence: number,
   mustBeFresh: boolean,
 ): Promise<ReadRun> {
-  const subjects = [`${at.prefix}.start`, `${at.prefix}.cancel`, at.history];
+  const subjects = [`${at.prefix}.token.start`, `${at.prefix}.cancel`, at.history];
   const asked = link.reader.multiLast(at.stream, subjects).then(({ messages }) => messages);
   const tail = asked.then((found) => found.find(({ subject }) => subject === at.history));
   const [lasts, commits] = await Promise.all([asked, readHistoryBeside(link.reader, at, tail)]);
   const find = (kind: string): StoredMessage | undefined =>
     lasts.find(({ subject }) => subject === `${at.prefix}.${kind}`);
-  const last = find("start");
+  const last = find("token.start");
   // Another message on its subject does not end a run: only a purge does, which removes the start.
   const start =
     last?.sequence === startSequence
       ? last
       : await link.reader.get(at.stream, startSequence, { leader: mustBeFresh });
-  const isThere = start?.subject === `${at.prefix}.start`;
+  const isThere = start?.subject === `${at.prefix}.token.start`;
   const decoded = isThere ? decodeStart(start.data, start.subject) : undefined;
   const state = stateOfStart(decoded, startSequence, isThere ? start.timeMs : 0);
   fold(state, commits);

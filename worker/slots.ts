@@ -16,8 +16,9 @@ export interface Slot {
 }
 
 /** Somebody who waits for a slot. */
-interface Waiting {
+export interface Waiting {
   readonly holder: { readonly taskName: string; readonly runId: string };
+  /** Read when the slot is granted. */
   readonly now: () => number;
   readonly give: (slot: Slot) => void;
 }
@@ -28,7 +29,7 @@ export class SlotPool {
   readonly #held: Set<Slot> = new Set();
   readonly #queue: Waiting[] = [];
   readonly #onChange: () => void;
-
+  #releases = 0;
   /** @param onChange Called after each grant and release. */
   constructor(capacity: number, onChange: () => void) {
     this.capacity = capacity;
@@ -45,6 +46,11 @@ export class SlotPool {
     return [...this.#held];
   }
 
+  /** How many slots were given back since the pool was made. */
+  get releases(): number {
+    return this.#releases;
+  }
+
   /** How many wait for a slot. */
   get waiting(): number {
     return this.#queue.length;
@@ -58,14 +64,23 @@ export class SlotPool {
     return slot;
   }
 
-  /**
-   * Waits for a slot, in order of asking, before any token gets one.
-   * @param now Read when the slot is granted.
-   */
-  acquire(holder: { taskName: string; runId: string }, now: () => number): Promise<Slot> {
+  /** Waits for a slot, in order of asking, before any token gets one. */
+  acquire(holder: Waiting["holder"], now: () => number): Promise<Slot> {
     const slot = this.tryAcquire(holder, now());
     if (slot) return Promise.resolve(slot);
-    return new Promise((give) => this.#queue.push({ holder, now, give }));
+    return new Promise((give) => this.enqueue({ holder, now, give }));
+  }
+
+  /**
+   * Waits for the next slot that is given back and that nobody waited for before.
+   * @returns Takes the wish back; does nothing when it was granted.
+   */
+  enqueue(wish: Waiting): () => void {
+    this.#queue.push(wish);
+    return () => {
+      const index = this.#queue.indexOf(wish);
+      if (index >= 0) this.#queue.splice(index, 1);
+    };
   }
 
   #grant({ taskName, runId }: { taskName: string; runId: string }, now: number): Slot {
@@ -77,6 +92,7 @@ export class SlotPool {
   /** Gives the slot on to the first who waits, at once, so that nobody comes in between. */
   #release(slot: Slot): void {
     if (!this.#held.delete(slot)) return;
+    this.#releases++;
     const next = this.#queue.shift();
     if (next) next.give(this.#grant(next.holder, next.now()));
     this.#onChange();

@@ -93,14 +93,14 @@ export class TokenReader {
       // With a deadline the claim decides: the engine may be about to end the run.
       const hasDeadline = start.queueTimeoutMs !== undefined;
       const isSurelyFirst = !cancel && !hasDeadline && this.#isInTime(token);
-      return reading(base, { ...NO_ANSWER, history, isChild, start, state, cancel, isSurelyFirst });
+      return startReading(base, { history, isChild, start, state, cancel, isSurelyFirst });
     }
     const at = { stream: subjects.stream, prefix: subjects.prefix, history };
     const state = await readState(this.#services.link, at, startedAt, lasts.get(history));
     const fresh = await this.#catchUp(state, at, startedAt, mustBeFresh);
     const isThere = !mustBeFresh || (await this.#isStored(token));
-    const found = { ...NO_ANSWER, history, isChild, state: fresh, cancel, isSurelyFirst: false };
-    return reading(base, { ...found, start: isThere ? start : undefined });
+    const found = { history, isChild, state: fresh, cancel, isSurelyFirst: false };
+    return startReading(base, { ...found, start: isThere ? start : undefined });
   }
 
   async #readReady(base: TokenRun, mustBeFresh: boolean): Promise<Reading> {
@@ -175,8 +175,30 @@ export class TokenReader {
   }
 }
 
-/** What a start's token says about waits. */
-const NO_ANSWER = { answers: 0, because: {}, enclosed: [], warm: undefined } as const;
+type FoundOfStart = Pick<
+  Reading,
+  "history" | "isChild" | "start" | "state" | "cancel" | "isSurelyFirst"
+>;
+
+const NO_REASON: Because = {};
+const NO_EVENTS: readonly EnclosedEvent[] = [];
+
+/** A start's token answers no wait. */
+function startReading(run: TokenRun, found: FoundOfStart): Reading {
+  const { history, isChild, start, state, cancel, isSurelyFirst } = found;
+  return reading(run, {
+    history,
+    isChild,
+    answers: 0,
+    because: NO_REASON,
+    enclosed: NO_EVENTS,
+    start,
+    state,
+    cancel,
+    isSurelyFirst,
+    warm: undefined,
+  });
+}
 
 /** Field by field: spread into one another, objects of so many fields cost more than the read. */
 function reading(run: TokenRun, found: Omit<Reading, keyof TokenRun>): Reading {

@@ -7,7 +7,7 @@ import type { NatsLink } from "../../shared/jetstream/connection.ts";
 import { follow } from "../../shared/jetstream/follower.ts";
 import { readLeases } from "../../shared/leases.ts";
 import type { NamespaceSetup } from "../../shared/setup.ts";
-import type { Names } from "../../shared/subjects.ts";
+import { type Names, prefixOf } from "../../shared/subjects.ts";
 import { durationText } from "../../shared/time-text.ts";
 import { type GroupProgress, groupOf, readProgress } from "../group-progress.ts";
 import { isEnd } from "../past.ts";
@@ -55,13 +55,13 @@ async function listLive(link: NatsLink, names: Names): Promise<Pictured[]> {
     Array.from({ length: names.shardCount }, async (_, shard) => {
       const follower = follow(link, {
         stream: names.logStream(shard),
-        subjects: (["start", "h", "c"] as const).map((kind) => names.everyRun(shard, kind)),
+        subjects: (["token.start", "h", "c"] as const).map((kind) => names.everyRun(shard, kind)),
         from: "last-per-subject",
         headersOnly: true,
         onMessage: (message) => {
           const { subject, sequence } = message;
           if (!isOfRun(names, subject)) return; // anybody may publish where no run can be
-          const prefix = subject.slice(0, subject.lastIndexOf("."));
+          const prefix = prefixOf(subject);
           if (isEnd(message)) live.delete(prefix);
           else live.set(prefix, sequence);
         },
@@ -177,7 +177,7 @@ const TEXTS: { readonly [U in Unproven]: string } = {
 };
 
 function lostFinding(names: Names, { prefix }: Pictured, reason: Unproven): Finding {
-  const { taskName, runId } = names.parse(`${prefix}.start`);
+  const { taskName, runId } = names.parse(`${prefix}.token.start`);
   const advice =
     reason === "no-start" || reason === "unreadable"
       ? ""

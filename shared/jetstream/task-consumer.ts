@@ -25,7 +25,7 @@ export function taskConsumerConfig(consumer: TaskConsumer): ConsumerConfig {
   return {
     name: names.taskConsumer(taskName),
     description: `Tokens of task ${JSON.stringify(taskName)}`,
-    filterSubjects: names.taskTokens(taskName, shard),
+    filterSubjects: [names.taskTokens(taskName, shard)],
     ackWaitMs: claimTimeoutMs,
     deliver: "all",
     maxDeliver: -1,

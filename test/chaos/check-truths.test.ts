@@ -104,7 +104,7 @@ const TRUTHS: [title: string, tell: (story: Story) => void][] = [
     (s) => {
       for (const [i, body] of Object.values(GARBAGE).entries()) {
         const sequence = s.message(`chaos-plan/garbage-${i}`, "start", body);
-        const target = `contrail.log.0.chaos-plan.garbage-${i}.start`;
+        const target = `contrail.log.0.chaos-plan.garbage-${i}.token.start`;
         const fault = { id: 90 + i, family: "garbage", kind: "garbage-of-nobody", target };
         s.line("faults", { ...fault, edge: "begin", detail: { sequence } });
       }

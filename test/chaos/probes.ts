@@ -33,6 +33,6 @@ export function startProbe(
   const body = encodeStart({
     ...{ input, events: { after: 0, created: "" }, nonce: runId, by: "chaos runner" },
   });
-  const subject = `${names.run({ taskName, runId }).prefix}.start`;
+  const subject = `${names.run({ taskName, runId }).prefix}.token.start`;
   return link.publisher.guardedPublish(subject, body, { expect: 0 });
 }

@@ -151,13 +151,12 @@ export class Story {
 
   /** Any message of a run. */
   message(run: string, kind: string, body: Uint8Array, headers: [string, string][] = []): number {
-    const subject = `contrail.log.0.${run.replace("/", ".")}.${kind}`;
-    return this.#store(LOG, subject, body, headers);
+    return this.#store(LOG, subjectOf(run, kind), body, headers);
   }
 
   /** The last message of a run of one kind. */
   of(run: string, kind: string): Told | undefined {
-    const subject = `contrail.log.0.${run.replace("/", ".")}.${kind}`;
+    const subject = subjectOf(run, kind);
     return this.streams[LOG]?.findLast((message) => message.subject === subject);
   }
 
@@ -195,11 +194,11 @@ export class Story {
   #ended(): Fields[] {
     const last = new Map<string, Fields>();
     for (const { subject, headers } of this.streams[LOG] ?? []) {
-      const [, , , taskName = "", runId = "", kind = ""] = subject.split(".");
+      const [, , , taskName = "", runId = "", ...kind] = subject.split(".");
       if (this.listed.some((row) => row["runId"] === runId)) continue;
-      if (kind === "start") last.set(subject.slice(0, -6), { taskName, runId, status: "queued" });
       const status = headers.find(([name]) => name === "Contrail-Status")?.[1];
-      if (kind === "h" || kind === "c") last.set(subject.slice(0, -2), { taskName, runId, status });
+      const row = { taskName, runId, status: kind.at(-1) === "start" ? "queued" : status };
+      if (/^(start|h|c)$/.test(kind.at(-1) ?? "")) last.set(`${taskName}.${runId}`, row);
     }
     return [...last.values()];
   }
@@ -221,4 +220,10 @@ export class Story {
     messages.push({ sequence, subject, timeMs: BEGIN + Math.floor(this.now), headers, data });
     return sequence;
   }
+}
+
+/** Where a message of a run is stored. */
+function subjectOf(run: string, kind: string): string {
+  const level = kind === "start" || kind === "ready" ? "token." : "";
+  return `contrail.log.0.${run.replace("/", ".")}.${level}${kind}`;
 }

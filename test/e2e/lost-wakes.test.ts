@@ -66,7 +66,7 @@ forEachWorld(test, (title, open) => {
     await untilStored(world, run, "wait");
     await worker.end();
     await world.client.publish("order.paid", 7);
-    await remove(world, run, "ready");
+    await remove(world, run, "token.ready");
     await world.startWorker({ tasksFile: listeners });
     t.deepEqual(await world.result(run), [{ name: "order.paid", data: 7 }]);
     checkHistory(t, await world.endOf(run));
@@ -80,10 +80,10 @@ forEachWorld(test, (title, open) => {
     const asleep = await world.client.start(sleeper, 3_000);
     await untilStored(world, asleep, "timer");
     await worker.end();
-    await untilStored(world, asleep, "ready");
-    await steal(world, asleep, "ready");
+    await untilStored(world, asleep, "token.ready");
+    await steal(world, asleep, "token.ready");
     const queued = await world.client.start(sleeper, 1_500);
-    await steal(world, queued, "start");
+    await steal(world, queued, "token.start");
     t.deepEqual(Object.fromEntries((await lostRuns(world)) as [string, string][]), {
       [asleep.runId]: "no-timer",
       [queued.runId]: "no-token",
@@ -103,7 +103,7 @@ forEachWorld(test, (title, open) => {
     const doomed = await world.startWorker({ tasksFile: gated, env });
     const run = await world.client.start(gatedSleeper, undefined);
     await until(() => world.effects.read(run.runId, "woken").length === 1);
-    await remove(world, run, "ready");
+    await remove(world, run, "token.ready");
     await doomed.end();
     await world.startWorker({ tasksFile: gated });
     t.is(await world.result(run), "done");

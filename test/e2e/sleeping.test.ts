@@ -72,7 +72,7 @@ forEachWorld(test, (title, open) => {
       const dueAt = Math.floor(dueTime(view));
       const { stream, prefix } = setup.names.run(run);
       const stored = await link.reader.readSubject(stream, `${prefix}.h`);
-      const start = await link.reader.readSubject(stream, `${prefix}.start`);
+      const start = await link.reader.readSubject(stream, `${prefix}.token.start`);
       const claimed = view.commits.find(({ entries: [first] }) => isWakeUp(first));
       const claimedAt = stored.find(({ sequence }) => sequence === claimed?.sequence)?.timeMs;
       if ((claimedAt ?? 0) < dueAt)

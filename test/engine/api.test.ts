@@ -81,7 +81,8 @@ test.serial("a run is started, seen, canceled and awaited with JSON", async (t) 
 
   const { link, names } = api;
   const run = new FakeRun(link, names, { taskName: "greet", runId: "g1" });
-  run.startSequence = (await link.reader.lastFor(run.stream, `${run.prefix}.start`))?.sequence ?? 0;
+  run.startSequence =
+    (await link.reader.lastFor(run.stream, `${run.prefix}.token.start`))?.sequence ?? 0;
   const early = await api.ask("contrail.api.result.greet", { id: "g1", timeoutMs: 50 });
   t.is(early.status, 408);
   t.like(early.body, { code: "timeout" });
@@ -113,7 +114,7 @@ test.serial(
     const { prefix, stream } = names.run({ taskName: "greet", runId: "deputy" });
     const replies = [
       `${prefix}.h`,
-      `${prefix}.ready`,
+      `${prefix}.token.ready`,
       "events.forged",
       "$JS.API.INFO",
       "contrail.x",
@@ -126,7 +127,7 @@ test.serial(
     // Requests of one connection are received in order, so those before this one were seen to.
     const { data } = await link.nc.request("contrail.api.start.greet", '{"id":"last","input":1}');
     t.is(Buffer.from(data).toString(), '{"task":"greet","id":"last"}');
-    t.deepEqual(await link.reader.readSubject(stream, `${prefix}.*`), []);
+    t.deepEqual(await link.reader.readSubject(stream, `${prefix}.>`), []);
     t.deepEqual(await link.reader.readSubject(names.eventsStream, "events.forged"), []);
   },
 );
@@ -177,7 +178,7 @@ test.serial(
       names.run(failed.address).stream,
       "contrail.log.>",
     );
-    t.is(tokens.filter(({ subject }) => subject === `${failed.prefix}.ready`).length, 1);
+    t.is(tokens.filter(({ subject }) => subject === `${failed.prefix}.token.ready`).length, 1);
   },
 );
 
@@ -225,7 +226,7 @@ function startOf(
   run: { taskName: string; runId: string },
 ): [stream: string, subject: string] {
   const { stream, prefix } = names.run(run);
-  return [stream, `${prefix}.start`];
+  return [stream, `${prefix}.token.start`];
 }
 
 test.serial("the service is found, described and counted as NATS micro services are", async (t) => {

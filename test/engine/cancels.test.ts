@@ -12,7 +12,7 @@ async function cancel(link: NatsLink, run: FakeRun): Promise<number> {
   const body = encodeCancel({ startSequence, by: "test", reason: "", isTermination: false });
   const outcome = await link.publisher.guardedPublish(`${prefix}.cancel`, body, {
     expect: startSequence,
-    expectSubject: `${prefix}.start`,
+    expectSubject: `${prefix}.token.start`,
   });
   if (!outcome.ok) throw new Error(`The cancel was not stored: ${outcome.kind}`);
   return outcome.sequence;

@@ -64,7 +64,7 @@ export class FakeServices {
   /** The tokens that were published. */
   get readies(): Ready[] {
     return this.written
-      .filter(({ subject }) => subject.endsWith(".ready"))
+      .filter(({ subject }) => subject.endsWith(".token.ready"))
       .map(({ body, subject }) => decodeReady(body, subject));
   }
 }

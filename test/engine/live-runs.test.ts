@@ -26,7 +26,7 @@ function runs() {
 
 test("a run is queued from its start to its first commit, and watched while it is carried", (t) => {
   const { live, note, watched } = runs();
-  note(1, "start");
+  note(1, "token.start");
   t.is(live.queuedCount, 1);
   t.deepEqual(watched(), []);
   note(2, "h", "running");

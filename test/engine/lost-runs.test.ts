@@ -14,7 +14,7 @@ async function setTimer({ link }: Namespace, run: FakeRun): Promise<void> {
   const body = encodeReady({ answers: tail, startSequence, isChild, because: { timer: dueAt } });
   const headers: HeaderList = [
     [HEADERS.schedule, `@at ${new Date(dueAt).toISOString()}`],
-    [HEADERS.scheduleTarget, `${prefix}.ready`],
+    [HEADERS.scheduleTarget, `${prefix}.token.ready`],
   ];
   const guard = { expect: tail, expectSubject: history, headers };
   const outcome = await link.publisher.guardedPublish(`${prefix}.timer`, body, guard);
@@ -89,7 +89,7 @@ forEachTopology((title, start, inTurn) => {
       await beginTerm(t, at, { log });
       const run = await new FakeRun(at.link, at.names, { runId: `input-${title}` }).start();
       await run.suspend("timer");
-      await purge(at, run, `${run.prefix}.start`);
+      await purge(at, run, `${run.prefix}.token.start`);
       await until(() => told.length > 0, { withinMs: 30_000 });
       t.regex(told.join(), /The start of a run is gone/);
       t.deepEqual(await run.readies(), []);

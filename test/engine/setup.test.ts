@@ -68,9 +68,9 @@ forEachTopology((title, start) => {
     });
     await link.nc.flush();
     const { prefix } = names.run(run);
-    t.true((await link.publisher.publish(`${prefix}.start`, new Uint8Array(1))).ok);
+    t.true((await link.publisher.publish(`${prefix}.token.start`, new Uint8Array(1))).ok);
     await until(() => seen.length === 1);
-    t.deepEqual(seen, [names.liveSubject(run, "start")]);
+    t.deepEqual(seen, [names.liveSubject(run, "token.start")]);
   });
 
   test.serial(`${title}: a publisher of events can remove or delay none`, async (t) => {
@@ -113,10 +113,10 @@ forEachTopology((title, start) => {
       });
       const outcome = await link.publisher.publish(`${prefix}.timer`, body, [
         ["Nats-Schedule", "@at 2020-01-01T00:00:00Z"],
-        ["Nats-Schedule-Target", `${prefix}.ready`],
+        ["Nats-Schedule-Target", `${prefix}.token.ready`],
       ]);
       t.true(outcome.ok);
-      await until(() => link.reader.lastFor(stream, `${prefix}.ready`));
+      await until(() => link.reader.lastFor(stream, `${prefix}.token.ready`));
       await until(async () => (await bucket.get("w1")) === undefined);
     },
   );
@@ -167,7 +167,7 @@ forEachTopology((title, start) => {
       ]);
       t.true(made.includes(true));
       t.false(await ensureTaskConsumer(link.requests, consumer));
-      for (const kind of ["start", "ready", "h", "timer"] as const)
+      for (const kind of ["token.start", "token.ready", "h", "timer"] as const)
         t.true((await link.publisher.publish(`${run.prefix}.${kind}`, new Uint8Array(1))).ok);
       const name = names.taskConsumer(taskName);
       await callApi(link.requests, `CONSUMER.DELETE.${run.stream}.${name}`, undefined);
@@ -189,7 +189,7 @@ forEachTopology((title, start) => {
         });
       ask();
       await until(() => seen.length >= 2);
-      t.deepEqual(seen, [".start", ".ready"]);
+      t.deepEqual(seen, [".token.start", ".token.ready"]);
       puller.discard();
     },
   );

@@ -30,7 +30,7 @@ async function sleepUntil(
     expectSubject: run.history,
     headers: [
       [HEADERS.schedule, `@at ${new Date(dueAt).toISOString()}`],
-      [HEADERS.scheduleTarget, `${run.prefix}.ready`],
+      [HEADERS.scheduleTarget, `${run.prefix}.token.ready`],
       ...more,
     ],
   });

@@ -74,7 +74,7 @@ export class FakeRun {
     const start = { input: null, events, nonce: "n", by: "test" };
     const parent = this.#parent?.asParent;
     const body = encodeStart(parent ? { ...start, parent } : start);
-    const outcome = await this.#link.publisher.guardedPublish(`${this.prefix}.start`, body, {
+    const outcome = await this.#link.publisher.guardedPublish(`${this.prefix}.token.start`, body, {
       expect: 0,
     });
     this.startSequence = stored(outcome);
@@ -161,7 +161,7 @@ export class FakeRun {
 
   /** The tokens besides the start, in the order in which they were stored. */
   async readies(): Promise<Ready[]> {
-    const subject = `${this.prefix}.ready`;
+    const subject = `${this.prefix}.token.ready`;
     const messages = await this.#link.reader.readSubject(this.stream, subject);
     return messages.map(({ data }) => decodeReady(data, subject));
   }

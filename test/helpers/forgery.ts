@@ -15,7 +15,7 @@ import type { LogKind, Names } from "../../shared/subjects.ts";
 
 /** The kinds of messages of a log. */
 export const LOG_KINDS: readonly LogKind[] = [
-  ...(["start", "ready", "h", "c", "wait", "timer", "cancel"] as const),
+  ...(["token.start", "token.ready", "h", "c", "wait", "timer", "cancel"] as const),
 ];
 
 const utf8 = new TextEncoder();

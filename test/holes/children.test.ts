@@ -173,7 +173,7 @@ hole(21, {
     const because = await place.matched(PARENT, await place.event("go", 1));
     await place.ready(PARENT, second.tail, because);
     await q.work();
-    const again = (await place.last(child, "start")) !== undefined;
+    const again = (await place.last(child, "token.start")) !== undefined;
     if (again) await k.work();
     return async () => ({ again, effects: place.effects });
   },

@@ -33,7 +33,7 @@ hole(12, {
   title: "a start that nobody can read ends its run instead of being dropped without a word",
   scenario: async (place) => {
     const a = await place.worker("A", { tasks: [stepper(place, "A", ["a"])] });
-    await place.write(STEPPER, "start", Buffer.from("no start"));
+    await place.write(STEPPER, "token.start", Buffer.from("no start"));
     await a.work();
     return () => place.facts(STEPPER);
   },

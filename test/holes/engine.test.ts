@@ -28,7 +28,7 @@ hole(7, {
     await handled;
     const registered = (await place.last(PARENT, "wait"))?.sequence ?? 0;
     await engine.hasSeen({ log: registered });
-    return { isWoken: (await place.last(PARENT, "ready")) !== undefined };
+    return { isWoken: (await place.last(PARENT, "token.ready")) !== undefined };
 
     async function firstChild() {
       const { pending } = await place.state(PARENT);
@@ -54,7 +54,7 @@ hole(8, {
     const second = await place.engine();
     const event = await place.event("approved", 1);
     await second.hasSeen({ event });
-    return { isWoken: (await place.last(APPROVER, "ready")) !== undefined };
+    return { isWoken: (await place.last(APPROVER, "token.ready")) !== undefined };
   },
   closed: { isWoken: true },
   opened: { "engine-follows-registrations-from-now": { isWoken: false } },
@@ -77,7 +77,7 @@ hole(8, {
     const second = await place.engine();
     const event = await place.event("approved", 1);
     await second.hasSeen({ event });
-    return { known, isWoken: (await place.last(APPROVER, "ready")) !== undefined };
+    return { known, isWoken: (await place.last(APPROVER, "token.ready")) !== undefined };
   },
   closed: { known: 1, isWoken: true },
   opened: { "unreadable-registration-hides-the-one-before": { known: 1, isWoken: false } },

@@ -170,14 +170,14 @@ export class Place {
 
   /** Publishes a token as the engine does, and returns its sequence. */
   async ready(run: RunAddress, answers: number, because: Because): Promise<number> {
-    const start = await this.last(run, "start");
+    const start = await this.last(run, "token.start");
     const body = encodeReady({
       answers,
       startSequence: start?.sequence ?? 0,
       isChild: false,
       because,
     });
-    return this.write(run, "ready", body);
+    return this.write(run, "token.ready", body);
   }
 
   /** Stores a message of a run. */
@@ -233,7 +233,7 @@ export class Place {
 
   /** A child ends, without anybody having run it. */
   async endChild(child: RunAddress, output: unknown): Promise<number> {
-    const start = await this.last(child, "start");
+    const start = await this.last(child, "token.start");
     const startSequence = start?.sequence ?? 0;
     const commit = encodeCommit(
       {
@@ -270,7 +270,7 @@ export class Place {
 
   /** What the history says about the run's present start. */
   async state(run: RunAddress): Promise<RunState> {
-    const start = await this.last(run, "start");
+    const start = await this.last(run, "token.start");
     const state = initialState(start?.sequence ?? 0, start?.timeMs ?? 0);
     for (const commit of await this.commits(run)) evolve(state, commit);
     return state;

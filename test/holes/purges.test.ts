@@ -82,15 +82,15 @@ hole(20, {
     const tap = new Wiretap(place.link, new HandClock());
     await place.client.start("stepper", 1, { id: "r" });
     const { stream, prefix } = place.setup.names.run(STEPPER);
-    const before = ((await place.last(STEPPER, "start"))?.sequence ?? 0) + 1;
+    const before = ((await place.last(STEPPER, "token.start"))?.sequence ?? 0) + 1;
     const lost = tap.trap(({ subject }) => subject.includes("STREAM.PURGE"), "lose-answer", 1);
     const purge = { stream, subject: `${prefix}.>`, before };
     const purged = admin.purgeSubject(new requests.Requests(tap.wire), purge);
     await until(() => lost.caught.length > 0);
-    await until(async () => !(await place.last(STEPPER, "start")));
+    await until(async () => !(await place.last(STEPPER, "token.start")));
     await place.client.start("stepper", 2, { id: "r" });
     await purged;
-    return { isStarted: (await place.last(STEPPER, "start")) !== undefined };
+    return { isStarted: (await place.last(STEPPER, "token.start")) !== undefined };
   },
   closed: { isStarted: true },
   opened: { "purge-has-no-bound": { isStarted: false } },
@@ -109,7 +109,7 @@ hole(20, {
     await place.client.start("echo", 2, { id: "r" });
     decided.open();
     await engine.hasPurged();
-    return { isStarted: (await place.last(ECHO, "start")) !== undefined };
+    return { isStarted: (await place.last(ECHO, "token.start")) !== undefined };
   },
   closed: { isStarted: true },
   opened: { "retention-has-no-bound": { isStarted: false } },
@@ -119,14 +119,14 @@ hole(20, {
   title: "an end that names an earlier start does not purge the run that has the id now",
   scenario: async (place) => {
     await place.client.start("echo", 1, { id: "r" });
-    const { sequence = 0 } = (await place.last(ECHO, "start")) ?? {};
+    const { sequence = 0 } = (await place.last(ECHO, "token.start")) ?? {};
     await place.purge(ECHO);
     await place.client.start("echo", 2, { id: "r" });
     await end(place, { status: "completed", output: 1 }, sequence);
     await place.keepNothing();
     const engine = await place.engine();
     await engine.hasPurged();
-    return { isStarted: (await place.last(ECHO, "start")) !== undefined };
+    return { isStarted: (await place.last(ECHO, "token.start")) !== undefined };
   },
   closed: { isStarted: true },
   opened: { "any-end-counts": { isStarted: false } },
@@ -147,10 +147,10 @@ hole(20, {
     await engine.hasPurged();
     engine.die();
     const c = await place.worker("C", { tasks: [echo(place, "C")] });
-    for (const kind of ["start", "ready"] as const)
+    for (const kind of ["token.start", "token.ready"] as const)
       if (await place.last(ECHO, kind)) await c.work();
     return {
-      isThere: (await place.last(ECHO, "start")) !== undefined,
+      isThere: (await place.last(ECHO, "token.start")) !== undefined,
       effects: place.effects,
     };
   },
@@ -166,10 +166,10 @@ hole(21, {
   title: "a child that has ended is kept for its parent",
   scenario: async (place) => {
     await place.client.start("stepper", 1, { id: "r" });
-    const { sequence: startSequence = 0 } = (await place.last(STEPPER, "start")) ?? {};
+    const { sequence: startSequence = 0 } = (await place.last(STEPPER, "token.start")) ?? {};
     const parent = { ...STEPPER, startSequence, key: "w0 child" };
     const start = { input: 1, events: { after: 0, created: "" }, nonce: "n", by: "test" };
-    await place.write(ECHO, "start", encodeStart({ ...start, parent }));
+    await place.write(ECHO, "token.start", encodeStart({ ...start, parent }));
     await place.endChild(ECHO, 1);
     await place.keepNothing();
     const engine = await place.engine();
@@ -193,7 +193,7 @@ hole(30, {
     const because = { poke: "somebody" };
     await place.write(
       run,
-      "ready",
+      "token.ready",
       encodeReady({ answers, startSequence, isChild: false, because }),
     );
     a.clock.pace = 0.01;
@@ -206,7 +206,7 @@ hole(30, {
 
 /** The run ends, without anybody having run it. */
 async function end(place: Place, outcome: Outcome, ofStart?: number): Promise<void> {
-  const start = await place.last(ECHO, "start");
+  const start = await place.last(ECHO, "token.start");
   const startSequence = ofStart ?? start?.sequence ?? 0;
   const frame = { startSequence, pass: "test/r1", token: startSequence, time: start?.timeMs ?? 0 };
   const commit = encodeCommit({ ...frame, entries: [{ kind: "ended", outcome }] }, "an end");

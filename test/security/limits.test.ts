@@ -77,7 +77,7 @@ test.serial(
     const at = "contrail_LOG_0.task-pack-item";
     const config = {
       ...{ name: "task-pack-item", durable_name: "task-pack-item", ack_policy: "explicit" },
-      filter_subjects: ["contrail.log.0.secret-task.*.start"],
+      filter_subjects: ["contrail.log.0.secret-task.*.token.start"],
     };
     const body = JSON.stringify({ stream_name: "contrail_LOG_0", config, action: "create" });
     const made = await worker.ask({ subject: `$JS.API.CONSUMER.CREATE.${at}`, body });
@@ -90,9 +90,9 @@ test.serial(
   async (t) => {
     const client = await deployment.intruder(t, "client");
     const prefix = await start("literal");
-    const subject = "contrail.log.0.*.*.start";
+    const subject = "contrail.log.0.*.*.token.start";
     t.true(await client.mayPublish({ subject, headers: { "Nats-Rollup": "sub" } }));
-    await until(async () => !(await subjectsIn(admin, LOG)).includes(`${prefix}.start`));
+    await until(async () => !(await subjectsIn(admin, LOG)).includes(`${prefix}.token.start`));
   },
 );
 

@@ -52,7 +52,7 @@ const INSIDE: readonly string[] = [
 const REPLIES: readonly string[] = [
   ...[
     `${prefix}.h`,
-    `${prefix}.ready`,
+    `${prefix}.token.ready`,
     `${prefix}.cancel`,
     "contrail.log.>",
     "contrail.log.0.*.*.h",

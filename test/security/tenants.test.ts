@@ -24,7 +24,7 @@ test("two tenants with the same namespace and ids meet nowhere, whatever one of 
   const victim = "contrail.log.0.fulfil-order.order-1";
   for (const shard of [0, 1])
     await intruder.mayPublish({
-      subject: `contrail.log.${shard}.*.*.start`,
+      subject: `contrail.log.${shard}.*.*.token.start`,
       headers: { "Nats-Rollup": "all" },
     });
   for (const reply of [

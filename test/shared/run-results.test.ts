@@ -25,7 +25,7 @@ function stored(kind: string, sequence: number, data: Uint8Array): StoredMessage
 /** A link whose servers know nothing of the run for so long, and then its start and its end. */
 function behind(world: MemoryWorld, forMs: number): NatsLink {
   const link = world.link("client");
-  const all = [stored("start", 1, new Uint8Array()), stored("h", 2, ended)];
+  const all = [stored("token.start", 1, new Uint8Array()), stored("h", 2, ended)];
   const known = (): StoredMessage[] => (link.clock.monotonic() < forMs ? [] : all);
   const reader = {
     multiLast: async () => ({ messages: known() }),
@@ -46,7 +46,7 @@ test("a client that was told of its start hears of the end, although servers kno
 test("a client that knows of its start hears of the end by the live feed, although a reading says that it is gone", async (t) => {
   const world = new MemoryWorld();
   const link = behind(world, 3_600_000);
-  const start = stored("start", 1, new Uint8Array());
+  const start = stored("token.start", 1, new Uint8Array());
   let readings = 0;
   const reader = {
     multiLast: async () => ({ messages: readings++ === 0 ? [start] : [] }),

@@ -8,11 +8,12 @@ import {
   encodeToken,
   type LogKind,
   Names,
+  prefixOf,
   type RunAddress,
 } from "../../shared/subjects.ts";
 
 const KINDS: readonly LogKind[] = [
-  ...(["start", "ready", "h", "c", "wait", "timer"] as const),
+  ...(["token.start", "token.ready", "h", "c", "wait", "timer"] as const),
   ...(["cancel", "deadline", "expired"] as const),
 ];
 const HOSTILE = [
@@ -111,6 +112,7 @@ test("a log subject says whose message it is and of which kind", (t) => {
       t.true(shard >= 0 && shard < shards);
       for (const kind of KINDS)
         t.deepEqual(ns.parse(`${prefix}.${kind}`), { ...address, shard, kind });
+      for (const kind of KINDS) t.is(prefixOf(`${prefix}.${kind}`), prefix);
       return true;
     }),
     { numRuns: 500 },
@@ -120,23 +122,27 @@ test("a log subject says whose message it is and of which kind", (t) => {
 test("a subject that Contrail does not write is refused: of another shard, kind, form or namespace", (t) => {
   const ns = new Names("ns", 4);
   const { prefix, shard } = ns.run({ taskName: "task", runId: "run" });
-  const elsewhere = `ns.log.${(shard + 1) % 4}.task.run.start`;
+  const elsewhere = `ns.log.${(shard + 1) % 4}.task.run.token.start`;
   const subjects = [
     elsewhere,
-    `ns.log.0${shard}.task.run.start`,
-    `ns.log.${shard}.0.task.run.start`,
-    `ns.log.x.task.run.start`,
-    `ns.log.4.task.run.start`,
-    `ns.log.-1.task.run.start`,
+    `ns.log.0${shard}.task.run.token.start`,
+    `ns.log.${shard}.0.task.run.token.start`,
+    `ns.log.x.task.run.token.start`,
+    `ns.log.4.task.run.token.start`,
+    `ns.log.-1.task.run.token.start`,
     `${prefix}.end`,
     `${prefix}.__proto__`,
     `${prefix}.h.h`,
+    `${prefix}.start`,
+    `${prefix}.token`,
+    `${prefix}.token.h`,
+    `${prefix}.token.token.start`,
     `${prefix}.`,
     prefix,
-    `other.log.${shard}.task.run.start`,
-    `ns.live.${shard}.task.run.start`,
-    `ns.log.${shard}.ta*sk.run.start`,
-    `ns.log.${shard}.task.r_zz.start`,
+    `other.log.${shard}.task.run.token.start`,
+    `ns.live.${shard}.task.run.token.start`,
+    `ns.log.${shard}.ta*sk.run.token.start`,
+    `ns.log.${shard}.task.r_zz.token.start`,
     "",
     ".....",
   ];
@@ -172,7 +178,7 @@ test("consumers, streams and buckets have names of their own that the server tak
   t.regex(ns.taskConsumer(long), /^[A-Za-z0-9_-]{1,200}$/);
   const hash = ns.taskConsumer(long).slice("hash-".length);
   t.not(ns.taskConsumer(hash), ns.taskConsumer(long));
-  t.deepEqual(ns.taskTokens("a b", 1), ["ns.log.1.a_20b.*.start", "ns.log.1.a_20b.*.ready"]);
+  t.is(ns.taskTokens("a b", 1), "ns.log.1.a_20b.*.token.*");
   t.is(ns.logSubjects(1), "ns.log.1.>");
   t.is(ns.everyRun(1, "wait"), "ns.log.1.*.*.wait");
   t.is(ns.everyLive("c"), "ns.live.*.*.c");

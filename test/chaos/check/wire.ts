@@ -91,7 +91,7 @@ export interface Message extends Line {
 
 /** Reads a message of the log. */
 export function messageOf(line: Line): Message {
-  const kind = line.subject.split(".")[5] ?? "";
+  const kind = line.subject.split(".").slice(5).at(-1) ?? "";
   const bytes = Buffer.from(line.data, "base64");
   try {
     const plain = bytes[0] === 2 ? inflateRawSync(bytes.subarray(1)) : bytes.subarray(1);

@@ -60,7 +60,7 @@ const replayTokens: FaultKind = {
   async inject(world, random) {
     const stream = world.names.logStream(random.whole(0, world.names.shardCount - 1));
     const recent = await lastMessages(world, stream);
-    const tokens = recent.filter(({ subject }) => subject.endsWith(".ready"));
+    const tokens = recent.filter(({ subject }) => subject.endsWith(".token.ready"));
     for (const message of tokens) await publishAgain(world, message, []);
     return { target: stream, detail: { count: tokens.length }, heal: async () => undefined };
   },

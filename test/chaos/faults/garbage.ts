@@ -14,7 +14,7 @@ const ofNobody: FaultKind = {
   lastsMs: [0, 0],
   async inject(world, random) {
     const address = { taskName: random.pick(TASKS), runId: `garbage-${random.whole(0, 1e9)}` };
-    const kind = random.pick(["start", "ready", "wait", "timer", "cancel", "h", "c"]);
+    const kind = random.pick(["token.start", "token.ready", "wait", "timer", "cancel", "h", "c"]);
     world.excused.add(address.runId);
     return put(world, random, `${world.names.run(address).prefix}.${kind}`);
   },
@@ -32,7 +32,7 @@ const ofSomebody: FaultKind = {
     const found = await world.link.reader.get(stream, sequence, { leader: true });
     const prefix = found?.subject.slice(0, found.subject.lastIndexOf("."));
     if (prefix === undefined) return undefined;
-    return put(world, random, `${prefix}.${random.pick(["ready", "wait"])}`);
+    return put(world, random, `${prefix}.${random.pick(["token.ready", "wait"])}`);
   },
 };
 

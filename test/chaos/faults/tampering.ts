@@ -19,7 +19,7 @@ const deletedConsumer: FaultKind = {
 };
 
 /** A run loses what would have woken it, of what was written last. */
-function purgedMessages(kind: string, logKind: "timer" | "wait" | "ready"): FaultKind {
+function purgedMessages(kind: string, logKind: "timer" | "wait" | "token.ready"): FaultKind {
   return {
     family: "edit",
     kind,
@@ -94,7 +94,7 @@ export const tampering: readonly FaultKind[] = [
   deletedConsumer,
   purgedMessages("delete-timer", "timer"),
   purgedMessages("delete-registration", "wait"),
-  purgedMessages("delete-tokens", "ready"),
+  purgedMessages("delete-tokens", "token.ready"),
   editedStream,
   deletedLead,
 ];

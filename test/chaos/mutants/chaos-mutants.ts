@@ -116,7 +116,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replace: `const sentAt = this.#services.clock.monotonic();
       if (hadTimer) {
         const { prefix } = run.place;
-        const headers = [["Nats-Schedule", "@at 2099-01-01T00:00:00Z"], ["Nats-Schedule-Target", prefix + ".ready"]];
+        const headers = [["Nats-Schedule", "@at 2099-01-01T00:00:00Z"], ["Nats-Schedule-Target", prefix + ".token.ready"]];
         await this.#services.link.publisher.publish(prefix + ".timer", new Uint8Array([1, 0x80]), headers);
         if ((await run.committer.commit()) === "lost") { run.leave(); return false; }
       }`,

@@ -132,7 +132,7 @@ test("messages that nobody could read are told one by one, until they are gone",
   const names = new Names("contrail", 1);
   const run = names.run({ taskName: "to do", runId: "1" });
   const garbage = new TextEncoder().encode("hello");
-  for (const subject of [`${run.prefix}.start`, `${run.prefix}.cancel`])
+  for (const subject of [`${run.prefix}.token.start`, `${run.prefix}.cancel`])
     await link.publisher.publish(subject, garbage);
   const [summary, ...each] = await until(async () => {
     const found = await findingsOf(server, "message");
@@ -142,7 +142,7 @@ test("messages that nobody could read are told one by one, until they are gone",
   const bySequence = [...each].sort(
     (a, b) => (a.details["sequence"] as number) - (b.details["sequence"] as number),
   );
-  t.like(bySequence[0]?.details, { subject: `${run.prefix}.start`, sequence: 1 });
+  t.like(bySequence[0]?.details, { subject: `${run.prefix}.token.start`, sequence: 1 });
   t.regex(
     bySequence[0]?.message ?? "",
     /by worker reader-\S+ .* The run that it was to start has failed/,
@@ -164,7 +164,7 @@ test("consumers are compared on every shard, and tokens that nobody asks for are
   t.is(sound?.verdict, "ok");
 
   const run = names.run({ taskName, runId: "1" });
-  await link.publisher.publish(`${run.prefix}.start`, new Uint8Array(1));
+  await link.publisher.publish(`${run.prefix}.token.start`, new Uint8Array(1));
   const [idle] = await findingsOf(server, "consumer");
   t.is(idle?.verdict, "note");
   t.regex(idle?.message ?? "", /has 1 tokens? that no worker asks for/);

@@ -26,7 +26,17 @@ import { anything, number } from "../inputs/values.ts";
 import { attempt, hold, REFUSED, type Target, target } from "../target.ts";
 
 const names = new Names("ns", 64);
-const KINDS = ["start", "ready", "h", "c", "wait", "timer", "cancel", "deadline", "expired"];
+const KINDS = [
+  "token.start",
+  "token.ready",
+  "h",
+  "c",
+  "wait",
+  "timer",
+  "cancel",
+  "deadline",
+  "expired",
+];
 
 function token(random: Random): string {
   return random.chance(0.4)

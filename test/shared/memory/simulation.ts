@@ -263,7 +263,7 @@ export class Simulation {
   tokensOf(address: RunAddress): number {
     const { stream, prefix } = this.names.run(address);
     const store = this.world.server.streams.get(stream)?.store;
-    return store?.sequencesOf(`${prefix}.ready`).length ?? 0;
+    return store?.sequencesOf(`${prefix}.token.ready`).length ?? 0;
   }
 
   /** How many runs, children included, are paused. */
