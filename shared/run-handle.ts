@@ -10,6 +10,7 @@ import { checkFields, checkText } from "./option-fields.ts";
 import { PayloadReference } from "./payload-reference.ts";
 import { readFacts } from "./run-facts.ts";
 import { followRun } from "./run-follow.ts";
+import { storedStart } from "./run-presence.ts";
 import {
   type ForkOptions,
   forkedStart,
@@ -187,8 +188,8 @@ export class LinkedRun implements RunHandle {
     const reason = reasonIn(why, isTermination ? "terminate()" : "cancel()");
     const { link, names, by } = this.#hub;
     const address = { taskName: this.taskName, runId: this.runId };
-    const { prefix, stream } = names.run(address);
-    const start = await link.reader.lastFor(stream, `${prefix}.token.start`, { leader: true });
+    const { prefix } = names.run(address);
+    const start = await storedStart(link, names, address);
     if (!start) throw notFound(address);
     const body = encodeCancel({
       startSequence: start.sequence,

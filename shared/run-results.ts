@@ -17,6 +17,7 @@ import { headersOf } from "./jetstream/headers.ts";
 import type { StoredMessage } from "./jetstream/reader.ts";
 import { Sweep } from "./jetstream/sweep.ts";
 import { decodeReady } from "./messages.ts";
+import { storedStart } from "./run-presence.ts";
 import { HEADERS, type Names, type RunAddress, STATUS_HEADER } from "./subjects.ts";
 
 /** The pauses between two looks at the log, while the live feed says nothing. */
@@ -214,7 +215,7 @@ class EndWait {
       const ofLeader = this.#pauseMs > FIRST_LOOK_MS;
       const last = await lastCommit(this.#link, this.#names, this.#run, ofLeader);
       if (this.#isOver) return;
-      if (last.startSequence === undefined) return this.#noteGone();
+      if (last.startSequence === undefined) return await this.#noteGone();
       this.#startSequence = last.startSequence;
       this.#goneSince = undefined;
       if (last.commit) this.#take(last.commit);
@@ -224,10 +225,13 @@ class EndWait {
     }
   }
 
-  #noteGone(): void {
+  async #noteGone(): Promise<void> {
     const now = this.#link.clock.monotonic();
     this.#goneSince ??= now;
-    if (!this.#isStored || now - this.#goneSince >= GONE_MS) this.finish(notFound(this.#run));
+    const isGone = this.#isStored
+      ? now - this.#goneSince >= GONE_MS
+      : !(await storedStart(this.#link, this.#names, this.#run));
+    if (isGone) this.finish(notFound(this.#run));
   }
 
   #take({ data, subject, sequence }: Pick<StoredMessage, "data" | "subject" | "sequence">): void {

@@ -1,6 +1,6 @@
 /** What the log says about one run, for people and programs that look at it. */
 import { decodeCommit, type StoredCommit } from "./entries.ts";
-import { UndecodableError } from "./errors.ts";
+import { UnavailableError, UndecodableError } from "./errors.ts";
 import type { NatsLink } from "./jetstream/connection.ts";
 import type { StoredMessage } from "./jetstream/reader.ts";
 import {
@@ -11,6 +11,7 @@ import {
   type ParentReference,
   type Repair,
 } from "./messages.ts";
+import { storedStart } from "./run-presence.ts";
 import { notFound } from "./run-results.ts";
 import { evolve, noteUnreadable, type RunState } from "./run-state.ts";
 import { copiedCommits, stateOfStart } from "./start-state.ts";
@@ -41,19 +42,43 @@ export interface RunView {
   readonly state: RunState;
 }
 
-/** Reads a run. @throws {RunNotFoundError} When there is no such run. */
+/** A replica that does not know of the run yet is read again so often, with so long a pause. */
+const READINGS = 40;
+const READ_AGAIN_MS = 25;
+
+/**
+ * Reads a run.
+ * @throws {RunNotFoundError} When there is no such run.
+ * @throws {UnavailableError} When the replica that is read has not heard of it for a second.
+ */
 export async function readView(
-  link: Pick<NatsLink, "reader">,
+  link: Pick<NatsLink, "reader" | "clock">,
   names: Names,
   address: RunAddress,
 ): Promise<RunView> {
+  const { stream } = names.run(address);
+  for (let reading = 1; reading <= READINGS; reading++) {
+    const view = await readOnce(link, names, address);
+    if (view) return view;
+    if (!(await storedStart(link, names, address))) throw notFound(address);
+    await new Promise<void>((resolve) => void link.clock.after(READ_AGAIN_MS, resolve));
+  }
+  throw new UnavailableError(`A replica of ${stream} is behind.`);
+}
+
+/** Nothing when the replica that is read knows of no start. */
+async function readOnce(
+  link: Pick<NatsLink, "reader">,
+  names: Names,
+  address: RunAddress,
+): Promise<RunView | undefined> {
   const { stream, prefix } = names.run(address);
   const messages = await link.reader.readSubject(stream, `${prefix}.>`);
   const lastOf = (kind: string): StoredMessage | undefined =>
     messages.findLast(({ subject }) => subject === `${prefix}.${kind}`);
   // A start expects to be the first on its subject, so whatever follows it there is none.
   const first = messages.find(({ subject }) => subject === `${prefix}.token.start`);
-  if (!first) throw notFound(address);
+  if (!first) return undefined;
   const start = decodeStart(first.data, first.subject);
   const state = stateOfStart(start, first.sequence, first.timeMs);
   const commits: StoredCommit[] = start.fork ? copiedCommits(start.fork, first.sequence) : [];
