@@ -193,7 +193,7 @@ withNats("the live feed shows a run from its start to its end", async (t, nats) 
       const runId = `live-${count++}`;
       await nats.ask("start.greet", { input: { name: "Ada" }, id: runId });
       await nats.ask("result.greet", { id: runId });
-      return text.includes(`contrail.live.greet.${runId}.start`) ? runId : undefined;
+      return text.includes(`contrail.live.greet.${runId}.token.start`) ? runId : undefined;
     },
     { withinMs: 30_000 },
   );

@@ -235,8 +235,10 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     name: "token-without-a-slot-is-dropped",
     rule: "27",
     file: "worker/intake.ts",
-    find: "if (!slot) return token.nak();",
-    replace: "if (!slot) return token.ack();",
+    find: `forget();
+            token.nak();`,
+    replace: `forget();
+            token.ack();`,
   },
   {
     name: "lost-pass-does-not-stop-its-steps",

@@ -61,7 +61,11 @@ test.serial(
       "Nats-Schedule-Target": `${prefix}.h`,
     };
     t.true(
-      await client.mayPublish({ subject: "contrail.log.0.any.thing.start", body: "x", headers }),
+      await client.mayPublish({
+        subject: "contrail.log.0.any.thing.token.start",
+        body: "x",
+        headers,
+      }),
     );
     await until(async () => (await subjectsIn(admin, LOG)).includes(`${prefix}.h`));
   },

@@ -67,7 +67,7 @@ test.serial("an engine, a worker and a client say what their role may not do", a
 
   const client = await deployment.client(ends, "worker");
   const start = client.start("secret-task", 1, { id: "x" });
-  await expectForbidden(t, start, "contrail.log.0.secret-task.x.start");
+  await expectForbidden(t, start, "contrail.log.0.secret-task.x.token.start");
   await expectForbidden(t, client.publish("order.paid"), "events.order.paid");
   const real = await (await deployment.client(ends)).start("secret-task", 1, { id: "x" });
   await expectForbidden(
