@@ -37,13 +37,18 @@ export class ServerClock {
     this.#latestOffset += ms;
   }
 
+  /** How far the bounds are apart, in milliseconds: so late a sleep may end. */
+  get width(): number {
+    return this.#latestOffset - this.#earliestOffset;
+  }
+
   /** The server's clock shows at least this. */
   earliest(): number {
     return this.#monotonic() + this.#earliestOffset;
   }
 
-  /** The server's clock shows at most this. */
-  latest(): number {
-    return this.#monotonic() + this.#latestOffset;
+  /** The server's clock shows at most this, or showed at a monotonic time. */
+  latest(at: number = this.#monotonic()): number {
+    return at + this.#latestOffset;
   }
 }

@@ -55,6 +55,8 @@ export interface ContextRun {
   readonly log: Logger;
   /** The present pass's signal; a continuation kept in memory outlives passes. */
   readonly signal: () => AbortSignal;
+  /** The clock of this process that never goes back. */
+  readonly monotonic: () => number;
   /** When the run was started, or continued last. */
   readonly startedAt: number;
 }
@@ -296,6 +298,7 @@ class Context {
     const work: Work = {
       kind: "wait",
       condition,
+      askedAt: this.#run.monotonic(),
       firstOrdinal: this.#takeOrdinals(count),
       childrenBefore: this.#countChildren(count),
     };

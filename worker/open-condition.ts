@@ -20,7 +20,7 @@ export async function openCondition(
   key: string,
   work: WaitWork,
 ): Promise<OpenedCondition> {
-  const opener = new Opener(run, key, work.firstOrdinal);
+  const opener = new Opener(run, key, work);
   const condition = await opener.open(work.condition);
   return opener.refused ? { refused: opener.refused } : { condition, settled: opener.settled };
 }
@@ -30,12 +30,14 @@ class Opener {
   refused: Failure | undefined;
   readonly #run: PassRun;
   readonly #key: string;
+  readonly #askedAt: number;
   #ordinal: number;
   #leaf = 0;
 
-  constructor(run: PassRun, key: string, firstOrdinal: number) {
+  constructor(run: PassRun, key: string, { firstOrdinal, askedAt }: WaitWork) {
     this.#run = run;
     this.#key = run.operationId(key);
+    this.#askedAt = askedAt;
     this.#ordinal = firstOrdinal;
   }
 
@@ -44,8 +46,7 @@ class Opener {
       case "sleep": {
         this.#leaf++;
         const { until } = condition;
-        const dueAt = "at" in until ? until.at : this.#run.serverClock.latest() + until.afterMs;
-        return { kind: "sleep", dueAt };
+        return { kind: "sleep", dueAt: "at" in until ? until.at : this.#after(until.afterMs) };
       }
       case "event": {
         this.#leaf++;
@@ -65,6 +66,11 @@ class Opener {
         return { kind: condition.kind, of };
       }
     }
+  }
+
+  /** So long after the code asked, by the server's clock; never too early. */
+  #after(ms: number): number {
+    return this.#run.serverClock.latest(this.#askedAt) + ms;
   }
 
   async #openChild({ child }: Extract<Condition, { kind: "child" }>): Promise<StoredCondition> {

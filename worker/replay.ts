@@ -111,6 +111,7 @@ class Replay {
       execution: this.#execution,
       log: silentLog,
       signal: () => signal,
+      monotonic: () => clock.monotonic(),
       startedAt: state.beginning?.at ?? history.fork?.startedAt ?? history.startedAt,
       seed: history.fork?.seed,
     });

@@ -42,6 +42,7 @@ export async function callCode(
     execution,
     log: taskLogger(log, { ...address, worker }, () => execution.isReplaying),
     signal: () => present.userSignal,
+    monotonic: () => run.services.clock.monotonic(),
     startedAt: state.beginning?.at ?? origin.startedAt ?? state.startedAt,
     seed: origin.seed,
   });

@@ -53,6 +53,14 @@ export class WarmRuns {
     if (oldest !== undefined) this.#runs.delete(oldest);
   }
 
+  /**
+   * Forgets a run that has ended. Its code may still be kept: a wake-up that came before it was put
+   * here was answered by a replay.
+   */
+  drop(history: string): void {
+    this.#runs.delete(history);
+  }
+
   /** Takes a run out, if it is kept and still waits at this very commit. */
   take(history: string, waitSequence: number): WarmRun | undefined {
     const run = this.#runs.get(history);

@@ -21,6 +21,8 @@ export interface StepWork {
 export interface WaitWork {
   readonly kind: "wait";
   readonly condition: Condition | ManyChildren;
+  /** Monotonic time of this process when the code asked: sleeps are counted from then. */
+  readonly askedAt: number;
   /** Ordinal of the first derived child id of this wait. */
   readonly firstOrdinal: number;
   /** How many children the run has started before. */

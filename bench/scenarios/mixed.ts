@@ -2,7 +2,7 @@
 import type { PassValues } from "../measurement.ts";
 import { distributionPlot, type Series } from "../report/plots.ts";
 import { type Bench, type Scenario, takeTurns } from "../scenario.ts";
-import { ascending, median } from "../statistics.ts";
+import { ascending } from "../statistics.ts";
 import type { World } from "../world.ts";
 import { latencies } from "./event.ts";
 import { loopOptions } from "./loop-passes.ts";
@@ -38,6 +38,7 @@ export const mixed: Scenario = {
         const times = await world.worker.call("takeStarts");
         if (times.length < started) throw new Error(`${times.length} of ${started} runs began.`);
         for (const time of times) all.push(time);
+        await memory.collect();
         return latencies(times);
       },
       ceiling: async () => {
@@ -66,6 +67,10 @@ class MemorySamples {
     engine: [],
     server: [],
   };
+  readonly #held: { readonly worker: number[]; readonly engine: number[] } = {
+    worker: [],
+    engine: [],
+  };
 
   constructor(world: World) {
     this.#world = world;
@@ -81,19 +86,17 @@ class MemorySamples {
     }
   }
 
-  /**
-   * How much more the engine and the worker hold in the last third of the samples than in the
-   * middle one, at their lows; the first third fills caches.
-   */
+  /** Notes what the engine and the worker hold after a collection of garbage. */
+  async collect(): Promise<void> {
+    for (const part of ["worker", "engine"] as const)
+      this.#held[part].push((await this.#world[part].usage({ collect: true })).heapBytes);
+  }
+
+  /** How much more they hold after the last pass than after the first, which fills the caches. */
   growth(): number {
-    const shares = (["worker", "engine"] as const).map((part) => {
-      const samples = this.#samples[part];
-      const third = Math.floor(samples.length / 3);
-      if (third === 0) return 0;
-      const low = (values: readonly number[]): number =>
-        median([...values].sort((a, b) => a - b).slice(0, Math.max(1, third >> 1)));
-      return low(samples.slice(-third)) / low(samples.slice(third, -third)) - 1;
-    });
+    const shares = Object.values(this.#held).map(
+      (held) => (held.at(-1) ?? Number.NaN) / (held[0] ?? Number.NaN) - 1,
+    );
     return Math.max(...shares);
   }
 

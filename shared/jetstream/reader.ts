@@ -12,6 +12,7 @@ import {
   DirectMessage,
   LeaderMessage,
   type LeaderShape,
+  parseTime,
   type StoredMessage,
 } from "./stored-message.ts";
 
@@ -151,7 +152,7 @@ export class Reader {
       created: answer.config?.metadata?.[CREATED_METADATA] ?? String(answer.created),
       firstSequence: state?.first_seq ?? 0,
       lastSequence: state?.last_seq ?? 0,
-      answeredAtMs: Date.parse(String(answer.ts)),
+      answeredAtMs: parseTime(String(answer.ts)),
       messageCount: state?.messages ?? 0,
       config: answer.config ?? {},
       leader: answer.cluster?.leader,

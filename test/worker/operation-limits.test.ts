@@ -20,7 +20,7 @@ import type { StartWork, Work } from "../../worker/work.ts";
 
 const pack = task({ name: "pack", run: (input: number) => input });
 const step = { kind: "step", name: "a" } as unknown as Work;
-const common = { isLeft: false, firstOrdinal: 0, childrenBefore: 0 };
+const common = { isLeft: false, askedAt: 0, firstOrdinal: 0, childrenBefore: 0 };
 const start = (childrenBefore: number, count: number): StartWork => ({
   ...{ ...common, kind: "start", task: pack, id: undefined, childrenBefore },
   inputs: new Array(count).fill(1),
@@ -28,9 +28,9 @@ const start = (childrenBefore: number, count: number): StartWork => ({
 const run = (childrenBefore: number, count: number): Work => {
   const { inputs } = start(0, count);
   const condition = { kind: "children", task: pack, inputs, isLeft: false } as const;
-  return { kind: "wait", condition, firstOrdinal: 0, childrenBefore };
+  return { ...common, kind: "wait", condition, childrenBefore };
 };
-const wait: Work = { kind: "wait", condition: event("a"), firstOrdinal: 0, childrenBefore: 0 };
+const wait: Work = { ...common, kind: "wait", condition: event("a") };
 
 test("an operation is refused by the limit that it exceeds, and not before", (t) => {
   const few = { entries: 0, waits: 0 };
