@@ -168,7 +168,7 @@ export interface ParsedSubject extends RunAddress {
 /** `<ns>.log.<shard>.<task>.<run>`, with which all subjects of a run begin. */
 const PREFIX_TOKENS = 5;
 
-/** What the subject of a log message begins with, like all of its run. */
+/** What the subject of a log message begins with, like all of its run. A shorter one comes back whole. */
 export function prefixOf(subject: string): string {
   let end = -1;
   for (let i = 0; i < PREFIX_TOKENS; i++) {

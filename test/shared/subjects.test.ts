@@ -150,6 +150,10 @@ test("a subject that Contrail does not write is refused: of another shard, kind,
     t.throws(() => ns.parse(subject), { instanceOf: UndecodableError }, subject);
 });
 
+test("what is too short to be of a run is its own prefix, and belongs to no run", (t) => {
+  for (const subject of ["", "ns", "ns.log.1.task"]) t.is(prefixOf(subject), subject);
+});
+
 test("a run's shard is the same on every machine, and runs are spread over all", (t) => {
   const ns = new Names("ns", 4);
   t.is(
