@@ -226,12 +226,14 @@ class EndWait {
   }
 
   async #noteGone(): Promise<void> {
+    if (await this.#isGone()) this.finish(notFound(this.#run));
+  }
+
+  async #isGone(): Promise<boolean> {
+    if (!this.#isStored) return !(await storedStart(this.#link, this.#names, this.#run));
     const now = this.#link.clock.monotonic();
     this.#goneSince ??= now;
-    const isGone = this.#isStored
-      ? now - this.#goneSince >= GONE_MS
-      : !(await storedStart(this.#link, this.#names, this.#run));
-    if (isGone) this.finish(notFound(this.#run));
+    return now - this.#goneSince >= GONE_MS;
   }
 
   #take({ data, subject, sequence }: Pick<StoredMessage, "data" | "subject" | "sequence">): void {

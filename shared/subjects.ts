@@ -20,21 +20,11 @@ export interface RunAddress {
 }
 
 /**
- * What the last token of a log subject says. `h` and `c` are histories: of a run that a client, a
- * trigger or a schedule started, and of a child.
+ * What a log subject says behind the prefix of its run. `h` and `c` are histories: of a run that a
+ * client, a trigger or a schedule started, and of a child. Tokens have a level of their own, so that
+ * a consumer group needs one filter.
  */
-export type LogKind =
-  | "token.start"
-  | "token.ready"
-  | "h"
-  | "c"
-  | "wait"
-  | "timer"
-  | "cancel"
-  | "deadline"
-  | "expired";
-
-const LOG_KINDS: ReadonlySet<string> = new Set<LogKind>([
+export const LOG_KINDS = [
   "token.start",
   "token.ready",
   "h",
@@ -44,7 +34,12 @@ const LOG_KINDS: ReadonlySet<string> = new Set<LogKind>([
   "cancel",
   "deadline",
   "expired",
-]);
+] as const;
+
+/** One of them. */
+export type LogKind = (typeof LOG_KINDS)[number];
+
+const KNOWN_KINDS: ReadonlySet<string> = new Set(LOG_KINDS);
 
 /** The key of the engines' bucket under which stands who leads. */
 export const LEAD_KEY = "lead";
@@ -325,7 +320,7 @@ export class Names {
     if (task && run) {
       const { prefix, shard } = this.runOfTokens(task, run);
       const kind = subject.slice(prefix.length + 1);
-      if (LOG_KINDS.has(kind) && subject === `${prefix}.${kind}`)
+      if (KNOWN_KINDS.has(kind) && subject === `${prefix}.${kind}`)
         return {
           shard,
           taskName: decodeToken(task),

@@ -390,7 +390,7 @@ export class Claims {
     for (;;) {
       const end = await new DurablePass(run, code.execution).run();
       if (end === "suspended") this.#warm.put(run.history, code);
-      else this.#warm.drop(run.history);
+      else if (end === "ended") this.#warm.drop(run.history);
       if (end !== "continued") return end;
       run.beginAnew();
       code = await callCode(run, read, code.origin);

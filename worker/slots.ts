@@ -30,6 +30,7 @@ export class SlotPool {
   readonly #queue: Waiting[] = [];
   readonly #onChange: () => void;
   #releases = 0;
+
   /** @param onChange Called after each grant and release. */
   constructor(capacity: number, onChange: () => void) {
     this.capacity = capacity;

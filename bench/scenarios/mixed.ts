@@ -92,11 +92,14 @@ class MemorySamples {
       this.#held[part].push((await this.#world[part].usage({ collect: true })).heapBytes);
   }
 
-  /** How much more they hold after the last pass than after the first, which fills the caches. */
+  /**
+   * How much more they hold after the last pass than after the first, which fills the caches; NaN
+   * after a single one.
+   */
   growth(): number {
-    const shares = Object.values(this.#held).map(
-      (held) => (held.at(-1) ?? Number.NaN) / (held[0] ?? Number.NaN) - 1,
-    );
+    const shares = Object.values(this.#held).map(([first = Number.NaN, ...others]) => {
+      return (others.at(-1) ?? Number.NaN) / first - 1;
+    });
     return Math.max(...shares);
   }
 

@@ -18,7 +18,7 @@ import {
   payloadName,
   payloadPath,
 } from "../../../shared/payload-reference.ts";
-import { checkName, decodeToken, encodeToken, Names } from "../../../shared/subjects.ts";
+import { checkName, decodeToken, encodeToken, LOG_KINDS, Names } from "../../../shared/subjects.ts";
 import { durationText, instantText, relativeText } from "../../../shared/time-text.ts";
 import type { Random } from "../../chaos/random.ts";
 import { dotted, mutatedText, text, word } from "../inputs/texts.ts";
@@ -26,17 +26,6 @@ import { anything, number } from "../inputs/values.ts";
 import { attempt, hold, REFUSED, type Target, target } from "../target.ts";
 
 const names = new Names("ns", 64);
-const KINDS = [
-  "token.start",
-  "token.ready",
-  "h",
-  "c",
-  "wait",
-  "timer",
-  "cancel",
-  "deadline",
-  "expired",
-];
 
 function token(random: Random): string {
   return random.chance(0.4)
@@ -46,7 +35,7 @@ function token(random: Random): string {
 
 function subject(random: Random): string {
   const { prefix } = names.runOfTokens(token(random), token(random));
-  const whole = `${prefix}.${random.pick(KINDS)}`;
+  const whole = `${prefix}.${random.pick(LOG_KINDS)}`;
   return random.chance(0.4) ? whole : mutatedText(random, whole);
 }
 

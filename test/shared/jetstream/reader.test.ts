@@ -43,6 +43,18 @@ forEachTopology((title, topology) => {
     return { link, ...(await openStream(t, link, servers)) };
   };
 
+  test(`${title}: a stream's state says by the leader's clock when it was, with the fraction`, async (t) => {
+    const { link, stream } = await open(t);
+    const times: number[] = [];
+    for (let i = 0; i < 20; i++)
+      times.push((await link.reader.streamState(stream))?.answeredAtMs ?? 0);
+    t.true(times.some((time) => time % 1 !== 0));
+    t.deepEqual(
+      times,
+      times.toSorted((one, other) => one - other),
+    );
+  });
+
   test(`${title}: a message is read by its sequence or as the last of its subject, from any replica or the leader`, async (t) => {
     const { link, stream, prefix } = await open(t);
     const before = Date.now();
